@@ -1,0 +1,59 @@
+# Set-up and everyday calls. Needs Python 3.11 or later, make, and network to Python's package index.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check -q
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test ui lint format bench lock clean
+
+help: ## Show this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "make %-8s %s\n", $$1, $$2}'
+
+demo: $(VENV)/.runtime ## Run the main job on the bundled simulator: no credentials, no cost
+	$(BIN)/backlinks demo
+
+test: $(VENV)/.dev ## Run the tests
+	$(BIN)/python -m pytest
+
+ui: $(VENV)/.runtime ## Open Dagster's UI on http://127.0.0.1:3000 (PORT=… for another)
+	DAGSTER_HOME="$(CURDIR)" $(BIN)/dagster dev -w workspace.yaml -h 127.0.0.1 -p $(or $(PORT),3000)
+
+lint: $(VENV)/.dev ## Check style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/.dev ## Format the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lock: $(VENV)/.dev ## Lock the newest releases again
+	$(PIP) install uv
+	for group in build dev; do \
+	  out=requirements.lock; args=; \
+	  if [ $$group = dev ]; then args="-c requirements.lock"; out=requirements-dev.lock; fi; \
+	  $(BIN)/uv pip compile pyproject.toml --group $$group $$args --universal --python-version 3.11 --upgrade \
+	    --generate-hashes --no-annotate --no-header -q -o $$out.new || exit 1; \
+	  { echo '# Made by `make lock`; install with --no-deps --require-hashes.'; cat $$out.new; } > $$out && rm $$out.new; \
+	done
+
+clean: ## Remove the virtual environment and caches; data stays
+	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache .hypothesis
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or later is needed: make PYTHON=/path/to/python3.11 …" >&2; exit 2; }
+	@$(PYTHON) -m venv $(VENV) || \
+	  { echo "The venv module is missing: install it (on Debian: apt install python3-venv) and run again." >&2; exit 2; }
+
+# --no-deps: the locked file is complete, and pip's hash mode does not accept extras of packages it did not lock.
+$(VENV)/.runtime: requirements.lock pyproject.toml | $(VENV)/bin/python
+	@echo "Installing the locked packages into $(VENV) (once)…"
+	$(PIP) install --no-deps --require-hashes -r requirements.lock
+	$(PIP) install --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.lock $(VENV)/.runtime
+	$(PIP) install --no-deps --require-hashes -r requirements-dev.lock
+	@touch $@

@@ -1,0 +1,220 @@
+"""The ledger: every call that was started, what it cost, and the budget of a UTC day.
+
+Here belongs what concerns money. A call is entered before it is sent, with what it is expected to cost, so that
+calls in flight count against the budget; the answer's own cost takes that place when it is here. Amounts are whole
+micro-dollars, exact in sums. The caller gives the transaction, so that an answer and its cost are kept together.
+"""
+
+import datetime as dt
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final
+
+import sqlalchemy as sa
+
+metadata = sa.MetaData()
+
+IN_FLIGHT: Final = "in_flight"
+DATA: Final = "data"
+EMPTY: Final = "empty"
+REFUSED: Final = "refused"
+"""An answer came, with an error."""
+NO_ANSWER: Final = "no_answer"
+"""Nothing usable came back; whether the vendor charged it is not known, so the budget counts it as charged."""
+
+api_calls = sa.Table(
+    "api_calls",
+    metadata,
+    sa.Column("call_id", sa.String, primary_key=True),
+    sa.Column("booked_on", sa.String, nullable=False, comment="UTC day on which the call started"),
+    sa.Column("date", sa.String, nullable=False, index=True, comment="the partition's day; only the simulator answers for another"),
+    sa.Column("target", sa.String, nullable=False),
+    sa.Column("status_type", sa.String, nullable=False),
+    sa.Column("owner", sa.String, nullable=False),
+    sa.Column("attempt", sa.Integer, nullable=False),
+    sa.Column("started_at", sa.String, nullable=False),
+    sa.Column("ended_at", sa.String),
+    sa.Column("outcome", sa.String, nullable=False),
+    sa.Column("status_code", sa.Integer),
+    sa.Column("message", sa.String),
+    sa.Column("task_id", sa.String),
+    sa.Column("reserved_microusd", sa.BigInteger, nullable=False),
+    sa.Column("cost_microusd", sa.BigInteger, comment="as the answer says; NULL where none came"),
+)
+
+daily_spend = sa.Table(
+    "daily_spend",
+    metadata,
+    sa.Column("booked_on", sa.String, primary_key=True),
+    sa.Column("spent_microusd", sa.BigInteger, nullable=False, comment="costs of ended calls; the expected one if unknown"),
+    sa.Column("in_flight_microusd", sa.BigInteger, nullable=False, comment="expected costs of calls under way"),
+    sa.Column("in_flight", sa.Integer, nullable=False),
+    sa.Column("price_microusd", sa.BigInteger, comment="the highest cost of one answer seen that day"),
+)
+
+
+class BudgetError(Exception):
+    """The next call could take the day's spend past its budget; the message gives the amounts."""
+
+
+class PriceUnknownError(Exception):
+    """The day's first priced answer is still under way; ask again when it is here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What the ledger enters about a call before it is sent."""
+
+    call_id: str
+    date: dt.date
+    target: str
+    status_type: str
+    owner: str
+    attempt: int
+    started_at: dt.datetime
+
+
+@dataclass(frozen=True, slots=True)
+class DayCosts:
+    """A UTC day's ledger: calls started, good answers, dollars charged, and calls charged (or perhaps charged)
+    without one."""
+
+    calls: int
+    answers: int
+    cost_usd: float
+    charged_without_answer: int
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """Dollars a UTC day (None: no cap), and what a call is taken to cost before an answer of the day said so."""
+
+    usd_per_day: float | None
+    expected_price_usd: float
+
+
+def microusd(cost_usd: float | None) -> int | None:
+    """Return whole micro-dollars; decimal arithmetic, since 0.024036 has no exact float."""
+    return None if cost_usd is None else int((Decimal(repr(cost_usd)) * 1_000_000).to_integral_value())
+
+
+def start(tx: sa.Connection, call: Call, budget: Budget) -> None:
+    """Enter a call that is about to be sent, if the day's budget has room for it and all that are in flight.
+
+    With a budget set, the first call of a day goes alone: its answer tells the day's price before thirty are under
+    way at a price that may have risen.
+
+    Raises:
+        BudgetError: there is no room.
+        PriceUnknownError: the first answer of the day is not here yet.
+    """
+    day = call.started_at.date().isoformat()
+    expected = microusd(budget.expected_price_usd) or 0
+    tx.execute(
+        sa.text(
+            "INSERT INTO daily_spend (booked_on, spent_microusd, in_flight_microusd, in_flight) VALUES (:day, 0, 0, 0)"
+            " ON CONFLICT (booked_on) DO NOTHING"
+        ),
+        {"day": day},
+    )
+    spend = tx.execute(sa.select(daily_spend).where(daily_spend.c.booked_on == day)).one()
+    price = spend.price_microusd if spend.price_microusd is not None else expected
+    if budget.usd_per_day is not None:
+        cap = microusd(budget.usd_per_day) or 0
+        if spend.spent_microusd + spend.in_flight_microusd + price > cap:
+            raise BudgetError(
+                f"The budget of ${budget.usd_per_day:,.2f} for {day} (UTC) leaves no room for another call: "
+                f"${spend.spent_microusd / 1e6:,.6g} is spent and ${spend.in_flight_microusd / 1e6:,.6g} under way, and "
+                f"a call costs ${price / 1e6:,.6g}. Raise BACKLINKS_BUDGET_USD_PER_DAY, or go on tomorrow."
+            )
+        if spend.price_microusd is None and spend.in_flight > 0:
+            raise PriceUnknownError
+    tx.execute(
+        api_calls.insert().values(
+            call_id=call.call_id,
+            booked_on=day,
+            date=call.date.isoformat(),
+            target=call.target,
+            status_type=call.status_type,
+            owner=call.owner,
+            attempt=call.attempt,
+            started_at=call.started_at.isoformat(),
+            outcome=IN_FLIGHT,
+            reserved_microusd=price,
+        )
+    )
+    tx.execute(
+        daily_spend.update()
+        .where(daily_spend.c.booked_on == day)
+        .values(
+            in_flight_microusd=daily_spend.c.in_flight_microusd + price, in_flight=daily_spend.c.in_flight + 1
+        )
+    )
+
+
+def end(
+    tx: sa.Connection,
+    call_id: str,
+    outcome: str,
+    *,
+    ended_at: dt.datetime,
+    cost_usd: float | None = None,
+    status_code: int | None = None,
+    task_id: str | None = None,
+    message: str | None = None,
+) -> None:
+    """Close a call's entry and book its cost. A second closing of the same call changes nothing."""
+    call = tx.execute(sa.select(api_calls).where(api_calls.c.call_id == call_id)).one()
+    if call.outcome != IN_FLIGHT:
+        return
+    cost = microusd(cost_usd)
+    tx.execute(
+        api_calls.update()
+        .where(api_calls.c.call_id == call_id)
+        .values(
+            outcome=outcome,
+            ended_at=ended_at.isoformat(),
+            cost_microusd=cost,
+            status_code=status_code,
+            task_id=task_id,
+            message=message[:500] if message else None,
+        )
+    )
+    changes = {
+        "spent_microusd": daily_spend.c.spent_microusd + (call.reserved_microusd if cost is None else cost),
+        "in_flight_microusd": daily_spend.c.in_flight_microusd - call.reserved_microusd,
+        "in_flight": daily_spend.c.in_flight - 1,
+    }
+    if cost:
+        known = sa.func.coalesce(daily_spend.c.price_microusd, 0)
+        changes["price_microusd"] = sa.case((known > cost, known), else_=cost)
+    tx.execute(daily_spend.update().where(daily_spend.c.booked_on == call.booked_on).values(changes))
+
+
+def open_calls(tx: sa.Connection) -> list[tuple[str, str]]:
+    """Return (call_id, owner) of the calls that have not ended, so that dead owners' can be closed."""
+    rows = tx.execute(sa.select(api_calls.c.call_id, api_calls.c.owner).where(api_calls.c.outcome == IN_FLIGHT))
+    return [(row.call_id, row.owner) for row in rows]
+
+
+def day_costs(tx: sa.Connection, day: dt.date) -> DayCosts:
+    """Return what the ledger holds of a partition's day."""
+    known = sa.func.coalesce(api_calls.c.cost_microusd, 0)
+    row = tx.execute(
+        sa.select(
+            sa.func.count(),
+            sa.func.coalesce(sa.func.sum(sa.case((api_calls.c.outcome.in_([DATA, EMPTY]), 1), else_=0)), 0),
+            sa.func.coalesce(sa.func.sum(known), 0),
+            sa.func.coalesce(
+                sa.func.sum(
+                    sa.case(
+                        (api_calls.c.outcome == NO_ANSWER, 1),
+                        (sa.and_(api_calls.c.outcome == REFUSED, known > 0), 1),
+                        else_=0,
+                    )
+                ),
+                0,
+            ),
+        ).where(api_calls.c.date == day.isoformat())
+    ).one()
+    return DayCosts(calls=row[0], answers=row[1], cost_usd=row[2] / 1e6, charged_without_answer=row[3])

@@ -1,0 +1,182 @@
+"""The account's two limits, calls a minute and calls at once, over all threads and processes of this machine.
+
+What belongs here: the one door through which every call goes, retries included. It takes a slot, then a
+permit of the pacer, lets the caller send and read the answer, and releases. Money is `ledger`'s business.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from backlinks_assets.account.boot import BootClock, Clock
+from backlinks_assets.account.pacer import HORIZON_S, Pacer
+from backlinks_assets.account.slots import LONGEST_CALL_S, SLICE_S, SlotPool
+
+MOST_AT_ONCE = 10_000
+MOST_PER_MINUTE = 1_000_000
+
+
+class Cancelled(Exception):  # noqa: N818 - what happened, not a fault
+    """The wait for a permit was given up as asked; nothing was sent and nothing is held."""
+
+
+class LimiterError(Exception):
+    """The limits can't be kept, so no call may start. No OSError, lest it be retried as the network's."""
+
+
+class Permit:
+    """Leave for one call, now. A retry needs another."""
+
+    def __init__(self) -> None:
+        self.kept = False
+
+    def keep_slot(self) -> None:
+        """Say that no answer came: the server may be at it still, so the slot stays taken until it can't."""
+        self.kept = True
+
+
+@dataclass(frozen=True, slots=True)
+class LimiterState:
+    """The limits as they stand, for a person to read.
+
+    `slots_held` are in use by living processes; `slots_kept` wait for a call that got no answer or whose
+    process died. `lowered_to` is None when nothing was lowered.
+    """
+
+    calls_per_minute: int
+    paced_per_minute: float
+    calls_at_once: int
+    slots_held: int
+    slots_kept: int
+    paused_s: float
+    lowered_to: int | None
+    lowered_s: float
+
+
+class AccountLimiter:
+    """Permits that keep the account's limits, whatever dies or is started meanwhile.
+
+    One a process is best: its threads then queue for slots in turn. The folder is made at the first permit.
+
+    At the server no minute holds more than 98 % of the calls a minute, one more, and the calls at once,
+    whatever the jitter: 1,991 of the account's 2,000. (With 30 at once, 2 % covers the 31 from 1,550 a minute
+    up.) Processes configured differently share one schedule and one set of slots: the rate lies between
+    theirs, and the larger number bounds the calls at once.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        calls_per_minute: int = 2000,
+        calls_at_once: int = 30,
+        call_timeout_s: float = 135.0,
+        clock: Clock | None = None,
+    ) -> None:
+        """`call_timeout_s`: no call takes longer, at the server either (it gives up at 120 s).
+
+        Raises ValueError for limits that can't be.
+        """
+        if not 1 <= calls_per_minute <= MOST_PER_MINUTE:
+            raise ValueError(f"Calls a minute must be 1 to {MOST_PER_MINUTE:,}, not {calls_per_minute}.")
+        if not 1 <= calls_at_once <= MOST_AT_ONCE:
+            raise ValueError(f"Calls at once must be 1 to {MOST_AT_ONCE:,}, not {calls_at_once}.")
+        if not 0 < call_timeout_s <= LONGEST_CALL_S:
+            raise ValueError(
+                f"A call's timeout must be above 0, at most {LONGEST_CALL_S:g} s, not {call_timeout_s}."
+            )
+        self.directory = directory
+        self.calls_per_minute = calls_per_minute
+        self.calls_at_once = calls_at_once
+        self.call_timeout_s = call_timeout_s
+        self._clock = clock or BootClock()
+        self._pacer = Pacer(directory, calls_per_minute, self._clock)
+        self._slots = SlotPool(directory, calls_at_once, self._clock)
+
+    @contextmanager
+    def permit(self, cancelled: Callable[[], bool] | None = None) -> Iterator[Permit]:
+        """Wait until a call may start; send it and read its answer inside the `with`.
+
+        An interruption (an exception that is no `Exception`, such as Ctrl-C) keeps the slot too.
+        Raises Cancelled soon after `cancelled()` turns true, asked every 0.25 s or so; LimiterError when the
+        folder can't be written.
+        """
+        given_up = cancelled or _never
+        with self._kept_in_folder():
+            slot = self._slots.acquire(given_up)
+        if slot is None:
+            raise Cancelled("No call was started: the wait for a free slot was cancelled.")
+        permit = Permit()
+        try:
+            with self._kept_in_folder():
+                self._wait_for_pace(given_up)
+                slot.mark_busy(self.call_timeout_s)
+            try:
+                yield permit
+            except Exception:
+                raise
+            except BaseException:
+                permit.keep_slot()
+                raise
+        finally:
+            slot.release(keep=permit.kept)
+
+    def _wait_for_pace(self, cancelled: Callable[[], bool]) -> None:
+        while True:
+            wait_s = self._pacer.reserve()
+            if wait_s == 0:
+                return
+            self._sleep(wait_s, cancelled)
+            # A pause may have come meanwhile, and only what was reserved counts.
+            if wait_s <= HORIZON_S and self._pacer.pause_left_s() == 0:
+                return
+
+    def _sleep(self, seconds: float, cancelled: Callable[[], bool]) -> None:
+        end = self._clock.now_s() + seconds
+        while (left_s := end - self._clock.now_s()) > 0:
+            self._clock.sleep(min(left_s, SLICE_S))
+            if cancelled():
+                raise Cancelled("No call was started: the wait for the account's pace was cancelled.")
+
+    def pause(self, seconds: float = 60.0) -> None:
+        """Let no process start a call in the next `seconds`, 600 at most (40202: too many a minute)."""
+        with self._kept_in_folder():
+            self._pacer.pause(seconds)
+
+    def lower_concurrency(self) -> int:
+        """Use a third fewer slots in every process for five minutes (40209: too many at once).
+
+        Returns how many are left. Several in ten seconds lower once: calls refused together are one reason.
+        """
+        with self._kept_in_folder():
+            return self._slots.lower()
+
+    def state(self) -> LimiterState:
+        """The limits as they stand now, of all processes; creates nothing."""
+        with self._kept_in_folder():
+            held, kept = self._slots.census()
+            usable, lowered_s = self._slots.lowered()
+            return LimiterState(
+                calls_per_minute=self.calls_per_minute,
+                paced_per_minute=self._pacer.paced_rate,
+                calls_at_once=self.calls_at_once,
+                slots_held=held,
+                slots_kept=kept,
+                paused_s=self._pacer.pause_left_s(),
+                lowered_to=usable if lowered_s else None,
+                lowered_s=lowered_s,
+            )
+
+    @contextmanager
+    def _kept_in_folder(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise LimiterError(
+                f"The account's limits are kept in {self.directory}, which can't be written: "
+                f"{error.strerror or error}. Free space or set BACKLINKS_DATA_DIR."
+            ) from error
+
+
+def _never() -> bool:
+    return False

@@ -1,0 +1,203 @@
+"""One HTTP call to the endpoint and its reading; nothing is retried, paced or kept here.
+
+Here belong the session, time-outs, sizes and the translation of what goes wrong on the wire into the error tree.
+Retries, limits and the store are around it (`store/collect.py`).
+"""
+
+import base64
+import contextlib
+import time
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from types import TracebackType
+from typing import Any, Final, Self
+from urllib.parse import urlsplit
+
+import orjson
+import requests
+import urllib3
+from requests.adapters import HTTPAdapter
+
+from backlinks_assets.api.errors import AccountError, RequestError, TargetError, TransientError
+from backlinks_assets.api.models import SummaryAnswer, SummaryRequest, parse_answer
+from backlinks_assets.api.status_codes import error_of
+
+SUMMARY_PATH: Final = "/v3/backlinks/summary/live"
+USER_DATA_PATH: Final = "/v3/appendix/user_data"
+CONNECT_TIMEOUT_S: Final = 10.0
+READ_TIMEOUT_S: Final = 120.0
+"""The vendor's own limit on a Live call; waiting less could abandon an answer that is paid for."""
+TOTAL_TIMEOUT_S: Final = 130.0
+"""A body that trickles in resets the read time-out with each byte; the whole answer must be here by then."""
+MOST_BYTES: Final = 64 * 1024 * 1024
+"""A summary with every list full is some 200 kB; what is larger than this is no summary."""
+SIMULATOR_HEADER: Final = "X-Backlinks-Simulator"
+
+_CHUNK_BYTES: Final = 64 * 1024
+
+
+class SummaryClient:
+    """A pooled session that asks `POST /v3/backlinks/summary/live` with one task a call. Thread-safe.
+
+    The password is kept in the session's header only: it is in no `repr`, message or URL.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        login: str | None = None,
+        password: str | None = None,
+        *,
+        connections: int = 30,
+        read_timeout_s: float = READ_TIMEOUT_S,
+        total_timeout_s: float = TOTAL_TIMEOUT_S,
+    ) -> None:
+        self.base_url = base_url.rstrip("/")
+        self._read_timeout_s = read_timeout_s
+        self._total_timeout_s = total_timeout_s
+        self._session = requests.Session()
+        # A proxy or a .netrc of the machine must not come between us and the credentials we were given.
+        self._session.trust_env = urlsplit(self.base_url).scheme == "https"
+        adapter = HTTPAdapter(pool_connections=1, pool_maxsize=connections, max_retries=0, pool_block=False)
+        self._session.mount("https://", adapter)
+        self._session.mount("http://", adapter)
+        pair = f"{login or 'simulator'}:{password or 'simulator'}".encode()
+        self._headers = {
+            "Authorization": "Basic " + base64.b64encode(pair).decode(),
+            "Content-Type": "application/json",
+        }
+        self._secret = password
+
+    def __repr__(self) -> str:
+        return f"SummaryClient({self.base_url!r})"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._session.close()
+
+    def ask(self, request: SummaryRequest) -> SummaryAnswer:
+        """Make the call once and return its good answer; `result` is None where the API knows nothing.
+
+        Raises:
+            ApiError: one of its four kinds; `answer` is set where an answer came that may have been charged.
+        """
+        answer = self._send("POST", SUMMARY_PATH, orjson.dumps([request.task()]))
+        error = error_of(answer)
+        if error is not None:
+            raise error
+        echoed = answer.echoed_target
+        if echoed is not None and echoed.rstrip("/").lower() != request.target.rstrip("/").lower():
+            raise TargetError(
+                f"the answer is about {self._clean(echoed)!r}, not about the target that was asked for; it is not kept",
+                answer=answer,
+            )
+        return answer
+
+    def user_data(self) -> dict[str, Any]:
+        """Return the account's own data (login, balance, limits, prices): a free call, six a minute.
+
+        Raises:
+            ApiError: as `ask`; the result is an empty dictionary where the answer holds none.
+        """
+        answer = self._send("GET", USER_DATA_PATH, None)
+        error = error_of(answer)
+        if error is not None:
+            raise error
+        return answer.result or {}
+
+    def _send(self, method: str, path: str, body: bytes | None) -> SummaryAnswer:
+        started = time.monotonic()
+        try:
+            with self._session.request(
+                method,
+                self.base_url + path,
+                data=body,
+                headers=self._headers,
+                timeout=(CONNECT_TIMEOUT_S, self._read_timeout_s),
+                allow_redirects=False,  # credentials follow no redirect
+                stream=True,
+            ) as response:
+                return self._read(response, started)
+        except requests.exceptions.SSLError as error:
+            raise RequestError(
+                f"the certificate of {self._host()} could not be trusted ({self._cause(error)}). Check "
+                "DATAFORSEO_BASE_URL and this machine's certificates"
+            ) from None
+        except requests.exceptions.ConnectTimeout:
+            raise TransientError(f"{self._host()} could not be reached within {CONNECT_TIMEOUT_S:.0f} s") from None
+        except requests.exceptions.ReadTimeout:
+            raise TransientError(f"no answer within {self._read_timeout_s:.0f} s", may_go_on=True) from None
+        except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema, UnicodeError):
+            raise RequestError(f"DATAFORSEO_BASE_URL ({self.base_url}) is no usable address") from None
+        except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError) as error:
+            timed_out = "timed out" in str(error)
+            raise TransientError(
+                f"the connection to {self._host()} failed ({self._cause(error)})", may_go_on=timed_out
+            ) from None
+
+    def _read(self, response: requests.Response, started: float) -> SummaryAnswer:
+        retry_after = _retry_after_s(response.headers.get("Retry-After"))
+        body = bytearray()
+        # read1 hands over what has come, so that the total time-out is looked at between trickling bytes.
+        while chunk := response.raw.read1(_CHUNK_BYTES, decode_content=True):
+            body += chunk
+            if len(body) > MOST_BYTES:
+                raise TargetError(f"the answer is larger than {MOST_BYTES >> 20} MiB and was not read to its end")
+            if time.monotonic() - started > self._total_timeout_s:
+                raise TransientError(
+                    f"the answer was not complete after {self._total_timeout_s:.0f} s", may_go_on=True
+                )
+        status = response.status_code
+        if 300 <= status < 400:
+            raise RequestError(
+                f"{self._host()} answers with a redirect (HTTP {status}), which is not followed: the credentials are "
+                "for this host only. Check DATAFORSEO_BASE_URL"
+            )
+        try:
+            answer = parse_answer(bytes(body), status, simulated=SIMULATOR_HEADER in response.headers)
+        except ValueError:
+            raise self._not_json(status, retry_after) from None
+        if status == 429 or status >= 500:
+            raise TransientError(
+                f"{self._host()} answers with HTTP {status}", answer=answer, retry_after_s=retry_after
+            )
+        return answer
+
+    def _not_json(self, status: int, retry_after_s: float | None) -> AccountError | RequestError | TransientError:
+        said = f"{self._host()} answers with HTTP {status} and no JSON"
+        if status in {401, 402, 403}:
+            return AccountError(f"{said}: it refuses the account. Check the credentials and the balance.")
+        if status == 404:
+            return RequestError(f"{said}: DATAFORSEO_BASE_URL ({self.base_url}) seems not to be the API's")
+        return TransientError(said, retry_after_s=retry_after_s)
+
+    def _host(self) -> str:
+        return urlsplit(self.base_url).netloc
+
+    def _cause(self, error: Exception) -> str:
+        """Return the innermost error's kind and text, shortened, without the password should it ever be there."""
+        inner: BaseException = error
+        while (inner.__cause__ or inner.__context__) is not None and inner is not (inner.__cause__ or inner.__context__):
+            inner = inner.__cause__ or inner.__context__ or inner
+        return self._clean(f"{type(inner).__name__}: {inner}"[:200])
+
+    def _clean(self, text: str) -> str:
+        return text.replace(self._secret, "***") if self._secret else text
+
+
+def _retry_after_s(header: str | None) -> float | None:
+    """Return the seconds that a Retry-After header asks for: a number, or a date (RFC 9110, 10.2.3)."""
+    if not header:
+        return None
+    if header.strip().isdecimal():
+        return float(header)
+    with contextlib.suppress(ValueError, TypeError):
+        return max(0.0, (parsedate_to_datetime(header) - datetime.now(UTC)).total_seconds())
+    return None

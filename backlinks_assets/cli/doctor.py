@@ -1,0 +1,155 @@
+"""`backlinks doctor`: free checks of everything a run needs, each fine or with what to do."""
+
+import importlib.metadata
+import os
+import platform
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+from rich.markup import escape
+from rich.table import Table
+
+from backlinks_assets.account.limiter import AccountLimiter
+from backlinks_assets.api.client import SummaryClient
+from backlinks_assets.api.errors import ApiError
+from backlinks_assets.cli.console import STOPPED, UNUSABLE, out, settings_and_notices
+from backlinks_assets.runtime import open_store, watched_targets
+from backlinks_assets.settings import Settings
+from backlinks_assets.store.collect import SPACE_KEPT_BYTES, utc_now
+from backlinks_assets.store.database import StoreError
+from backlinks_assets.targets import TargetsError
+
+_PACKAGES = ("dagster", "duckdb", "pandas", "pyarrow", "requests")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing looked at. `status` is the exit status it asks for: 0 is fine."""
+
+    what: str
+    says: str
+    status: int = 0
+
+
+def examine() -> int:
+    """Print a line for each thing looked at; return 0 when all are fine, else the gravest exit status."""
+    settings = settings_and_notices()
+    checks: list[Callable[[Settings], Finding]] = [_account, _folder, _store, _targets, _limits, _instance, _versions]
+    findings = [check(settings) for check in checks]
+    table = Table(title="What a run needs", title_justify="left", show_header=False)
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold", ratio=1)
+    for finding in findings:
+        mark = "[green]fine[/]" if finding.status == 0 else "[bold red]to do[/]"
+        if sys.stdout.isatty():
+            table.add_row(mark, finding.what, escape(finding.says))
+        else:
+            print("fine" if finding.status == 0 else "to do", finding.what, finding.says, sep="\t")
+    if sys.stdout.isatty():
+        out().print(table)
+    return max(finding.status for finding in findings)
+
+
+def _account(settings: Settings) -> Finding:
+    with ExitStack() as stack:
+        if settings.base_url is None:
+            from backlinks_assets.simulator.server import Simulator  # noqa: PLC0415
+
+            settings = settings.at(stack.enter_context(Simulator()).url)
+        assert settings.base_url is not None
+        client = stack.enter_context(SummaryClient(settings.base_url, settings.login, settings.password))
+        try:
+            data = client.user_data()
+        except ApiError as error:
+            return Finding("account", error.message, STOPPED)
+    money = _dict(data.get("money"))
+    balance = money.get("balance")
+    price = _price(data)
+    says = f"{settings.base_url} accepts the credentials"
+    if isinstance(balance, int | float):
+        says += f"; balance ${balance:,.2f}"
+        if balance <= 0:
+            return Finding("account", f"{says}: top it up in the vendor's dashboard before a run.", STOPPED)
+    if price is not None:
+        says += f"; a call costs ${price:,.6g}"
+    if settings.budget_usd_per_day is not None:
+        says += f"; the budget is ${settings.budget_usd_per_day:,.2f} a UTC day"
+    note = " (a first call can still be refused, for instance of an account that is not verified)"
+    return Finding("account", says + ("" if settings.simulated else note))
+
+
+def _price(data: dict[str, Any]) -> float | None:
+    """Return `price.backlinks.summary.live`: a number, or a list of tariffs of which the first has a `cost`."""
+    node: Any = data.get("price")
+    for name in ("backlinks", "summary", "live"):
+        node = _dict(node).get(name)
+    while isinstance(node, dict | list):
+        if isinstance(node, list):
+            node = node[0] if node else None
+        else:
+            node = node.get("cost") or node.get("priority_normal")
+    return float(node) if isinstance(node, int | float) else None
+
+
+def _dict(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _folder(settings: Settings) -> Finding:
+    try:
+        settings.root.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=settings.root) as file:
+            file.write(b"x")
+    except OSError as error:
+        return Finding("folder", f"{settings.root} can't be written ({error.strerror}). Set BACKLINKS_DATA_DIR.", STOPPED)
+    free = shutil.disk_usage(settings.root).free
+    if free < SPACE_KEPT_BYTES:
+        return Finding("folder", f"Only {free >> 20} MiB are free for {settings.root}. Free some space.", STOPPED)
+    return Finding("folder", f"{settings.root} can be written; {free / 2**30:,.1f} GiB free")
+
+
+def _store(settings: Settings) -> Finding:
+    try:
+        with open_store(settings) as store:
+            dates = store.dates()
+            today = store.day_costs(utc_now().date())
+    except StoreError as error:
+        return Finding("store", str(error), STOPPED)
+    kept = f"{len(dates):,} days kept, {dates[0]} to {dates[-1]}" if dates else "nothing kept yet"
+    return Finding("store", f"{kept}; today {today.calls:,} calls, ${today.cost_usd:,.6g}")
+
+
+def _targets(settings: Settings) -> Finding:
+    try:
+        targets = watched_targets(settings)
+    except TargetsError as error:
+        return Finding("targets", str(error), UNUSABLE)
+    active = sum(target.active_on(utc_now().date()) for target in targets)
+    if not active:
+        return Finding("targets", f"None of {settings.targets_file} is active: `backlinks targets add`.", UNUSABLE)
+    return Finding("targets", f"{active:,} active of {len(targets):,} in {settings.targets_file}: {2 * active:,} calls a day")
+
+
+def _limits(settings: Settings) -> Finding:
+    limiter = AccountLimiter(
+        settings.limits_dir, calls_per_minute=settings.calls_per_minute, calls_at_once=settings.calls_at_once
+    )
+    state = limiter.state()
+    return Finding("limits", str(state))
+
+
+def _instance(settings: Settings) -> Finding:
+    home = os.environ.get("DAGSTER_HOME")
+    says = f"runs are recorded in {settings.dagster_dir}"
+    return Finding("dagster", says + (f"; DAGSTER_HOME is {home}" if home else "; `make ui` opens it"))
+
+
+def _versions(_settings: Settings) -> Finding:
+    versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in _PACKAGES)
+    return Finding("versions", f"Python {platform.python_version()}, {versions}")

@@ -1,0 +1,170 @@
+"""The project's two jobs run in this process and recorded on the instance, for `run` and `demo`.
+
+Here belongs how a day becomes Dagster runs: partitions added, ranges, tags, signals. What is printed is the calls' own
+modules'; the jobs are `defs/`.
+"""
+
+import datetime as dt
+import logging
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from types import FrameType
+from typing import Any, TypeVar
+
+import dagster as dg
+
+from backlinks_assets.dagster_home import open_instance
+from backlinks_assets.definitions import build_defs
+from backlinks_assets.defs.partitions import day_range_tags, range_tags, ranges
+from backlinks_assets.defs.progress import Listener, listening
+from backlinks_assets.defs.resources import BacklinksApi, BacklinksData
+from backlinks_assets.defs.sensors import add_missing_targets
+from backlinks_assets.settings import Settings
+from backlinks_assets.store.collect import Outcome
+from backlinks_assets.targets import Target
+
+_QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+"""The command speaks for itself; the runs' own log is kept on the instance and shown in the UI."""
+
+T = TypeVar("T")
+
+
+class RunFailedError(Exception):
+    """A run of a free step failed; the message is the run's own and names the run."""
+
+
+@dataclass
+class Tally:
+    """What the runs of one command have collected so far. `stopped` is why they ended early, if they did."""
+
+    calls: int = 0
+    cost_usd: float = 0.0
+    collected: int = 0
+    reused: int = 0
+    empty: list[str] = field(default_factory=list)
+    failed: list[Outcome] = field(default_factory=list)
+    stopped: str | None = None
+
+    def add(self, outcome: Outcome) -> None:
+        self.calls += outcome.calls
+        self.cost_usd += outcome.cost_usd
+        if outcome.error is not None:
+            self.failed.append(outcome)
+        elif outcome.calls == 0:
+            self.reused += 1
+        else:
+            self.collected += 1
+        if outcome.empty:
+            self.empty.append(outcome.target)
+
+
+class Pipeline:
+    """The jobs over one instance, with the settings of this command."""
+
+    def __init__(self, settings: Settings, instance: dg.DagsterInstance, *, demo: bool = False) -> None:
+        self.settings = settings
+        self.instance = instance
+        data = BacklinksData(demo=demo)
+        self.definitions = build_defs({"backlinks_data": data, "backlinks_api": BacklinksApi(data=data)})
+
+    def collect(
+        self,
+        first: dt.date,
+        last: dt.date,
+        targets: Sequence[Target],
+        tally: Tally,
+        on_outcome: Callable[[Outcome], None],
+        most_keys: int | None = None,
+    ) -> None:
+        """Collect targets from the first to the last day, as a few range runs; what comes of it is in `tally`."""
+
+        def told(outcome: Outcome) -> None:
+            tally.add(outcome)
+            on_outcome(outcome)
+
+        keys = [target.partition_key for target in targets]
+        add_missing_targets(self.instance, keys)
+        known = self.instance.get_dynamic_partitions("targets")
+        parts = ranges(known, keys, most_keys) if most_keys else ranges(known, keys)
+        with _stopping(Listener(told)) as listener:
+            for number, (start, end) in enumerate(parts, start=1):
+                if listener.stopped:
+                    break
+                days = str(first) if first == last else f"{first} to {last}"
+                story = f"{days}, {len(keys)} targets, part {number} of {len(parts)}"
+                tags = range_tags(str(first), str(last), start, end) | {"backlinks/collects": story}
+                self._execute("collect_job", tags)
+            tally.stopped = listener.stopped
+
+    def publish(self, first: dt.date, last: dt.date) -> None:
+        """Build the tables and flags of a span of days.
+
+        Raises:
+            RunFailedError: the run failed.
+        """
+        result = self._execute("publish_job", day_range_tags(str(first), str(last)))
+        if not result.success:
+            raise RunFailedError(_cause(result))
+
+    def _execute(self, job: str, tags: dict[str, str]) -> dg.ExecuteInProcessResult:
+        definition = self.definitions.resolve_job_def(job)
+        # Not in the main thread: there Dagster would put its own handlers in the place of ours.
+        return _in_thread(
+            lambda: definition.execute_in_process(
+                instance=self.instance, tags=tags, run_config=_QUIET, raise_on_error=False
+            )
+        )
+
+
+@contextmanager
+def opened(settings: Settings, *, demo: bool = False) -> Iterator[Pipeline]:
+    """Yield the pipeline over the instance that the UI shows for these settings."""
+    logging.getLogger("dagster").setLevel(logging.CRITICAL)
+    with open_instance(settings) as instance:
+        yield Pipeline(settings, instance, demo=demo)
+
+
+@contextmanager
+def _stopping(listener: Listener) -> Iterator[Listener]:
+    """End tidily on SIGINT and SIGTERM: no new calls, those in flight kept. A second one ends at once."""
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        listener.stop("Stopped by a signal. What was paid for is kept; run again to go on.")
+        for number in before:
+            signal.signal(number, before[number])
+
+    before: dict[int, Any] = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    for number in before:
+        signal.signal(number, stop)
+    try:
+        with listening(listener):
+            yield listener
+    finally:
+        for number in before:
+            signal.signal(number, before[number])
+
+
+def _in_thread(work: Callable[[], T]) -> T:
+    done = threading.Event()
+    with ThreadPoolExecutor(1, thread_name_prefix="dagster-run") as pool:
+        future = pool.submit(work)
+        future.add_done_callback(lambda _: done.set())
+        while not done.wait(0.2):  # short waits let signals in
+            pass
+        return future.result()
+
+
+def _cause(result: dg.ExecuteInProcessResult) -> str:
+    for event in result.all_events:
+        if event.is_step_failure:
+            failure = event.step_failure_data
+            if failure.user_failure_data is not None and failure.user_failure_data.description:
+                return failure.user_failure_data.description
+            if failure.error is not None:
+                error = failure.error.cause or failure.error
+                return f"{error.message.strip()} (run {result.run_id}: `make ui` shows its log)"
+    return f"run {result.run_id} failed: `make ui` shows its log"

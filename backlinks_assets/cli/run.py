@@ -1,0 +1,115 @@
+"""`backlinks run`: one whole day, collected, tabled and flagged, with a bar while it goes and a summary at its end."""
+
+import datetime as dt
+import json
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from backlinks_assets.cli.console import INCOMPLETE, STOPPED, UsageError, complain, err, out, settings_and_notices
+from backlinks_assets.cli.flags import print_flags, read_flags
+from backlinks_assets.cli.pipeline import Pipeline, RunFailedError, Tally, opened
+from backlinks_assets.runtime import open_store, watched_targets
+from backlinks_assets.settings import Settings
+from backlinks_assets.store.collect import utc_now
+from backlinks_assets.targets import Target
+
+MOST_NAMED = 20
+"""Failed targets named on the terminal; `--json` names all."""
+
+
+def run_day(date: dt.date, *, as_json: bool) -> int:
+    """Run a day and print what came of it; return the exit status."""
+    started = time.monotonic()
+    settings = settings_and_notices()
+    if date > utc_now().date():
+        raise UsageError(f"{date} has not begun (UTC). The API answers for the present only.")
+    targets = [target for target in watched_targets(settings) if target.active_on(date)]
+    if not targets:
+        raise UsageError(
+            f"No target of {settings.targets_file} is active on {date}. Add one with `backlinks targets add example.com`."
+        )
+    tally = Tally()
+    flags: list[dict[str, Any]] = []
+    problem = None
+    with opened(settings) as pipeline:
+        _collect(pipeline, date, targets, tally)
+        if _is_kept(settings, date):
+            try:
+                pipeline.publish(date, date)
+                flags = read_flags(settings, date)[1]
+            except RunFailedError as error:
+                problem = str(error)
+    summary = {
+        "date": str(date),
+        "targets": len(targets),
+        "collected": tally.collected,
+        "reused": tally.reused,
+        "empty": sorted(tally.empty),
+        "failed": [{"target": outcome.target, "reason": outcome.error} for outcome in tally.failed],
+        "calls": tally.calls,
+        "cost_usd": round(tally.cost_usd, 6),
+        "flags": len(flags),
+        "seconds": round(time.monotonic() - started, 1),
+    }
+    _tell(summary, tally, flags, settings, as_json=as_json)
+    if tally.stopped or problem:
+        complain(tally.stopped or problem or "")
+        return STOPPED
+    return INCOMPLETE if tally.failed else 0
+
+
+def _collect(pipeline: Pipeline, date: dt.date, targets: Sequence[Target], tally: Tally) -> None:
+    with progress(f"Collecting {date}", len(targets)) as advance:
+        pipeline.collect(date, date, targets, tally, lambda outcome: advance())
+
+
+def _is_kept(settings: Settings, date: dt.date) -> bool:
+    """Whether the store holds any answer for a day: without one there is no table to build."""
+    with open_store(settings) as store:
+        return bool(store.landed([date]))
+
+
+@contextmanager
+def progress(what: str, total: int) -> Iterator[Any]:
+    """Yield a function that moves a bar on by one; without a terminal nothing is drawn."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=err(), disable=not sys.stderr.isatty()) as bar:
+        task = bar.add_task(what, total=total)
+        yield lambda: bar.advance(task)
+
+
+def _tell(
+    summary: dict[str, Any], tally: Tally, flags: list[dict[str, Any]], settings: Settings, *, as_json: bool
+) -> None:
+    if tally.failed:
+        console = err()
+        console.print(f"[bold]{len(tally.failed):,} of {summary['targets']:,} targets have no answers for the day:[/]")
+        for outcome in tally.failed[:MOST_NAMED]:
+            console.print(f"  {escape(outcome.target)}: {escape(outcome.error or '')}")
+        if len(tally.failed) > MOST_NAMED:
+            console.print(f"  and {len(tally.failed) - MOST_NAMED:,} more (`--json` names all)")
+    if as_json:
+        print(json.dumps(summary))
+        return
+    if flags or sys.stdout.isatty():
+        print_flags(flags, f"Flags of {summary['date']}", simulated=settings.simulated)
+    out().print(
+        f"{summary['date']}: {summary['collected']:,} collected, {summary['reused']:,} already kept, "
+        f"{len(summary['empty']):,} unknown to the API, {len(summary['failed']):,} failed; {summary['calls']:,} calls, "
+        f"${summary['cost_usd']:,.6g}; {summary['flags']:,} flags; {summary['seconds']:,.1f} s."
+    )
+
+

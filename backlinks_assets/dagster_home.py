@@ -1,0 +1,72 @@
+"""Where Dagster keeps its runs and events: under the data folder of the kind of answers in use.
+
+Here belong the classes that `dagster.yaml` names, so that `dagster dev`, the daemon and the command all meet on one
+instance, and simulated runs never on a real one's. Each stands for Dagster's own class and only says where.
+"""
+
+from typing import Any
+
+from dagster import DagsterInstance
+from dagster._core.instance.ref import InstanceRef
+from dagster._core.storage.local_compute_log_manager import LocalComputeLogManager
+from dagster._core.storage.root import LocalArtifactStorage
+from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
+from dagster._serdes import ConfigurableClassData
+
+from backlinks_assets.settings import Settings
+
+
+class ProjectStorage(DagsterSqliteStorage):
+    """Dagster's SQLite storage under the project's data folder."""
+
+    @classmethod
+    def config_type(cls) -> dict[str, Any]:
+        return {}
+
+    @classmethod
+    def from_config_value(cls, inst_data: ConfigurableClassData, config_value: Any) -> DagsterSqliteStorage:
+        return DagsterSqliteStorage.from_local(_folder(), inst_data=inst_data)
+
+
+class ProjectArtifacts(LocalArtifactStorage):
+    """Dagster's artifact folder, the project's."""
+
+    @classmethod
+    def config_type(cls) -> dict[str, Any]:
+        return {}
+
+    @classmethod
+    def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Any) -> LocalArtifactStorage:
+        return LocalArtifactStorage(_folder(), inst_data=inst_data)
+
+
+class ProjectComputeLogs(LocalComputeLogManager):
+    """Dagster's folder of what runs print, the project's."""
+
+    @classmethod
+    def config_type(cls) -> dict[str, Any]:
+        return {}
+
+    @classmethod
+    def from_config_value(
+        cls, inst_data: ConfigurableClassData | None, config_value: Any
+    ) -> LocalComputeLogManager:
+        return LocalComputeLogManager(_folder() + "/logs", inst_data=inst_data)
+
+
+def _folder() -> str:
+    return str(Settings.from_env().dagster_dir)
+
+
+def open_instance(settings: Settings) -> DagsterInstance:
+    """Return the instance that the UI of these settings shows, whatever DAGSTER_HOME says of other projects."""
+    folder = settings.dagster_dir
+    folder.mkdir(parents=True, exist_ok=True)
+    logs = {
+        "module": "dagster._core.storage.local_compute_log_manager",
+        "class": "LocalComputeLogManager",
+        "config": {"base_dir": str(folder / "logs")},
+    }
+    return DagsterInstance.from_ref(
+        InstanceRef.from_dir(str(folder), overrides={"telemetry": {"enabled": False}, "compute_logs": logs})
+    )

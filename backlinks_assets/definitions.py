@@ -1,0 +1,32 @@
+"""The code location: everything that Dagster knows of this project, with resources that a caller may replace.
+
+Assembly only; each object is in `defs/`.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import dagster as dg
+
+from backlinks_assets.defs.assets import ASSETS
+from backlinks_assets.defs.automation import publish_automation_sensor
+from backlinks_assets.defs.jobs import collect_job, publish_job
+from backlinks_assets.defs.resources import BacklinksApi, BacklinksData
+from backlinks_assets.defs.schedules import daily_collect_schedule
+from backlinks_assets.defs.sensors import targets_sensor
+
+
+def build_defs(resources: Mapping[str, Any] | None = None) -> dg.Definitions:
+    """Return the definitions, with `resources` in the place of those of the same name."""
+    data = BacklinksData()
+    return dg.Definitions(
+        assets=ASSETS,
+        jobs=[collect_job, publish_job],
+        schedules=[daily_collect_schedule],
+        sensors=[targets_sensor, publish_automation_sensor],
+        resources={"backlinks_data": data, "backlinks_api": BacklinksApi(data=data), **(resources or {})},
+        executor=dg.in_process_executor,  # a process a step costs two seconds, and the steps are short
+    )
+
+
+defs = build_defs()

@@ -1,0 +1,156 @@
+"""The assets: paid answers, the tables made of them, changes and flags.
+
+Thin objects only: partitions, lineage, metadata. Collecting is `store/collect.py`, rows are `tables/`, the judgement
+is `detection/`.
+"""
+
+import datetime as dt
+from collections.abc import Iterator
+from typing import Any
+
+import dagster as dg
+
+from backlinks_assets.defs import collecting, progress, publishing
+from backlinks_assets.defs.automation import when_answers_changed
+from backlinks_assets.defs.partitions import days, target_days
+from backlinks_assets.defs.resources import BacklinksApi, BacklinksData
+from backlinks_assets.detection.settings import DetectionSettings
+from backlinks_assets.publish import NothingKeptError, publish_answers, publish_changes, publish_warehouse
+from backlinks_assets.store.collect import Ask, Outcome, StopError
+from backlinks_assets.targets import target_of
+
+OWNERS = ["team:seo"]
+
+
+@dg.asset(
+    partitions_def=target_days,
+    backfill_policy=dg.BackfillPolicy.single_run(),
+    output_required=False,  # each finished partition is reported as an event of its own
+    group_name="collection",
+    kinds={"python", "sqlite"},
+    owners=OWNERS,
+    tags={"costs_money": "yes"},
+)
+def summary_responses(
+    context: dg.AssetExecutionContext, backlinks_data: BacklinksData, backlinks_api: BacklinksApi
+) -> Iterator[dg.AssetMaterialization]:
+    """The paid answers: two calls a target and day, live and lost backlinks, kept as they came.
+
+    Answers that are already kept are not asked for again. The API answers for the present only: a day that is over
+    is built from what is kept. A run over many partitions reports each as it is finished; targets that failed are
+    named in the run's error and the others stay materialized.
+    """
+    publishing.check_instance(context.instance, backlinks_data.settings())
+    by_target = {target.target: target for target in backlinks_data.targets()}
+    asks: list[Ask] = []
+    keys: dict[tuple[str, str], str] = {}
+    unwatched: list[str] = []
+    for key in context.partition_keys:
+        date, name = _dimensions(key)
+        target = by_target.get(name)
+        if target is None or not target.active_on(dt.date.fromisoformat(date)):
+            unwatched.append(f"{name} ({date})")
+            continue
+        asks.append(backlinks_api.ask(date, target))
+        keys[date, name] = key
+    if unwatched:
+        context.log.info(f"Passed over, not in the targets file or retired by then: {', '.join(unwatched)}")
+    if not asks:
+        raise dg.Failure(
+            "None of these targets is watched on these days: they are retired or not in the targets file. Nothing was asked.",
+            allow_retries=False,
+        )
+    failed: list[Outcome] = []
+    stopped = None
+    with backlinks_api.collector() as opened, progress.at_work(opened) as collector:
+        try:
+            for outcome in collector.collect(asks):
+                progress.report(outcome)
+                if outcome.error is not None:
+                    failed.append(outcome)
+                    continue
+                yield dg.AssetMaterialization(
+                    context.asset_key,
+                    partition=keys[str(outcome.date), outcome.target],
+                    metadata=collecting.partition_metadata(outcome),
+                )
+        except StopError as error:
+            stopped = str(error)
+            progress.report_stop(stopped)
+    if failed or stopped:
+        raise collecting.failure(failed, len(asks), stopped)
+
+
+def _dimensions(key: str) -> tuple[str, str]:
+    parts = key.keys_by_dimension if isinstance(key, dg.MultiPartitionKey) else None
+    date, name = (parts["date"], parts["target"]) if parts else key.split("|", 1)
+    return date, target_of(name)
+
+
+def _table(name: str, deps: list[Any], group: str = "tables") -> dg.AssetSpec:
+    return dg.AssetSpec(
+        name,
+        deps=deps,
+        description=publishing.description(name),
+        group_name=group,
+        kinds={"parquet", "duckdb"},
+        owners=OWNERS,
+        metadata=publishing.static_metadata(name),
+        automation_condition=when_answers_changed,
+        partitions_def=days,
+        skippable=False,
+    )
+
+
+@dg.multi_asset(
+    specs=[_table(name, [summary_responses]) for name in ("backlinks_summary", "referring_links", "api_costs")],
+    partitions_def=days,
+    backfill_policy=dg.BackfillPolicy.single_run(),
+    name="answer_tables",
+    can_subset=False,
+    pool="duckdb",
+)
+def answer_tables(
+    context: dg.AssetExecutionContext, backlinks_data: BacklinksData
+) -> Iterator[dg.MaterializeResult[Any]]:
+    """Reads each kept answer of the days once and writes the tables made of it."""
+    settings = backlinks_data.settings()
+    publishing.check_instance(context.instance, settings)
+    by_day: dict[str, publishing.Metadata] = {}
+    without = []
+    with backlinks_data.store() as store:
+        for date in context.partition_keys:
+            try:
+                by_day[date] = publishing.answers_metadata(publish_answers(settings, store, dt.date.fromisoformat(date)))
+            except NothingKeptError as error:
+                by_day[date] = publishing.nothing_kept_metadata(str(error))
+                without.append(str(error))
+    if len(without) == len(by_day):
+        raise dg.Failure("\n".join(without[:20]), allow_retries=False)
+    publish_warehouse(settings)
+    yield from publishing.results(context, by_day)
+
+
+@dg.multi_asset(
+    specs=[
+        _table("backlinks_changes", ["backlinks_summary"], "flags"),
+        _table("backlinks_flags", ["backlinks_changes"], "flags"),
+    ],
+    partitions_def=days,
+    backfill_policy=dg.BackfillPolicy.single_run(),
+    name="judgement",
+    can_subset=False,
+    pool="duckdb",
+)
+def judgement(context: dg.AssetExecutionContext, backlinks_data: BacklinksData) -> Iterator[dg.MaterializeResult[Any]]:
+    """Compares each day with what is normal for each target, and flags what changed sharply."""
+    settings = backlinks_data.settings()
+    dates = [dt.date.fromisoformat(date) for date in context.partition_keys]
+    by_day = {date: publishing.nothing_kept_metadata("no table of this day") for date in context.partition_keys}
+    for day in publish_changes(settings, dates, backlinks_data.targets(), DetectionSettings()):
+        by_day[str(day.date)] = publishing.changes_metadata(day, simulated=settings.simulated)
+    publish_warehouse(settings)
+    yield from publishing.results(context, by_day)
+
+
+ASSETS = [summary_responses, answer_tables, judgement]

@@ -1,0 +1,61 @@
+"""The partitions: days, targets, and both together; and how a set of targets becomes a few ranges.
+
+Partitions only. Which targets are watched is the targets file (`targets.py`).
+"""
+
+from collections.abc import Collection, Sequence
+from typing import Final
+
+import dagster as dg
+
+FIRST_DAY: Final = "2026-01-01"
+"""The first day that has a partition; no answer of this project is older."""
+
+MOST_KEYS_A_RUN: Final = 250
+"""Dagster writes the planned events of a whole range before its run starts, some 7 ms each."""
+MOST_RANGES: Final = 40
+"""More runs than this cost more than the retired targets between the ranges would."""
+
+days = dg.DailyPartitionsDefinition(start_date=FIRST_DAY, end_offset=1)  # today's partition exists today
+targets = dg.DynamicPartitionsDefinition(name="targets")
+target_days = dg.MultiPartitionsDefinition({"date": days, "target": targets})
+
+
+def ranges(known: Sequence[str], wanted: Collection[str], most_keys: int = MOST_KEYS_A_RUN) -> list[tuple[str, str]]:
+    """Return (first, last) keys of contiguous ranges that cover `wanted`, in the order of `known`.
+
+    Dagster's ranges are positions in the order in which keys were added, so a retired key between two active ones
+    splits a range. Where that would make more than `MOST_RANGES` of them, the narrowest gaps are bridged: the keys
+    in a gap are then part of a run, which passes over them.
+    """
+    wanted = set(wanted)
+    spans: list[list[int]] = []
+    for position, key in enumerate(known):
+        if key not in wanted:
+            continue
+        if spans and spans[-1][1] == position - 1:
+            spans[-1][1] = position
+        else:
+            spans.append([position, position])
+    while len(spans) > MOST_RANGES:
+        gaps = [after[0] - before[1] for before, after in zip(spans, spans[1:], strict=False)]
+        narrowest = gaps.index(min(gaps))
+        spans[narrowest][1] = spans.pop(narrowest + 1)[1]
+    return [
+        (known[start], known[min(start + most_keys - 1, last)])
+        for first, last in spans
+        for start in range(first, last + 1, most_keys)
+    ]
+
+
+def range_tags(date_first: str, date_last: str, target_first: str, target_last: str) -> dict[str, str]:
+    """Return the run tags by which Dagster runs a range of date × target partitions as one run."""
+    return {
+        "dagster/asset_partition_range_start": str(dg.MultiPartitionKey({"date": date_first, "target": target_first})),
+        "dagster/asset_partition_range_end": str(dg.MultiPartitionKey({"date": date_last, "target": target_last})),
+    }
+
+
+def day_range_tags(first: str, last: str) -> dict[str, str]:
+    """Return the run tags of a range of days."""
+    return {"dagster/asset_partition_range_start": first, "dagster/asset_partition_range_end": last}

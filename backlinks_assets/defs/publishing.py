@@ -1,0 +1,131 @@
+"""What the table assets say in the UI: descriptions, columns, row counts, the flags as a table.
+
+Words and metadata only. What is written is `publish.py`.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+import dagster as dg
+
+from backlinks_assets.publish import AnswersDay, ChangesDay
+from backlinks_assets.settings import Settings
+from backlinks_assets.tables.schemas import TABLES
+
+MOST_SHOWN: Final = 50
+"""Rows of a table shown in a run's metadata; the parquet file has them all."""
+
+_DAGSTER_TYPES: Final = {"BIGINT": "int", "VARCHAR": "string", "BOOLEAN": "bool", "DOUBLE": "float"}
+
+Metadata = dict[str, dict[str, Any]]
+"""Metadata by asset name."""
+
+
+def description(name: str) -> str:
+    return TABLES[name].description
+
+
+def static_metadata(name: str) -> Mapping[str, Any]:
+    """Return what is true of every partition of a table: its columns, its name, where it is kept."""
+    columns = [
+        dg.TableColumn(column, _DAGSTER_TYPES.get(kind, kind.lower()), description=text)
+        for column, kind, text in TABLES[name].columns()
+    ]
+    return {
+        "dagster/column_schema": dg.TableSchema(columns),
+        "dagster/table_name": f"backlinks.{name}",
+        "dagster/storage_kind": "duckdb",
+    }
+
+
+def nothing_kept_metadata(why: str) -> Metadata:
+    """Return the metadata of a day that has nothing to build from, in a run over several days."""
+    return {name: {"dagster/partition_row_count": 0, "nothing_kept": why} for name in TABLES}
+
+
+def answers_metadata(day: AnswersDay) -> Metadata:
+    """Return one day's metadata of the tables made of answers."""
+    by_table: Metadata = {name: {"dagster/partition_row_count": rows} for name, rows in day.rows.items()}
+    by_table["backlinks_summary"] |= {
+        "targets": day.targets,
+        "targets_unknown_to_the_api": day.empty,
+        "values_unreadable": sum(day.unreadable.values()),
+    }
+    if day.unreadable or day.damaged:
+        by_table["backlinks_summary"]["unreadable"] = dg.MetadataValue.json(
+            {"fields": dict(day.unreadable), "answers": [" ".join(key) for key in day.damaged]}
+        )
+    by_table["api_costs"] |= dict(day.costs)
+    return by_table
+
+
+def changes_metadata(day: ChangesDay, *, simulated: bool) -> Metadata:
+    """Return one day's metadata of changes and flags, the flags worst first as a table to read."""
+    by_table: Metadata = {name: {"dagster/partition_row_count": rows} for name, rows in day.rows.items()}
+    for name in by_table:
+        by_table[name]["flags"] = len(day.flags)
+        by_table[name]["critical"] = int((day.flags["severity"] == "critical").sum())
+    by_table["backlinks_flags"]["flags_table"] = flags_table(day, simulated=simulated)
+    return by_table
+
+
+def worst_first(day: ChangesDay) -> Any:
+    """Return the flags, index moves first, then critical before warning, then the most unusual."""
+    order = day.flags.assign(
+        _index=day.flags["target"] != "*",
+        _severity=day.flags["severity"] != "critical",
+        _unusual=-day.flags["score"].abs(),
+    )
+    return order.sort_values(["_index", "_severity", "_unusual", "target"], kind="stable")
+
+
+def flags_table(day: ChangesDay, *, simulated: bool) -> dg.MetadataValue[Any]:
+    """Return the day's flags as Markdown; names are data, so what Markdown would read in them is taken away."""
+    if day.flags.empty:
+        return dg.MetadataValue.md(f"No flag on {day.date}.")
+    lines = ["| severity | target | what | why |", "| --- | --- | --- | --- |"]
+    for row in worst_first(day).head(MOST_SHOWN).itertuples():
+        target = "all targets" if row.target == "*" else _plain(row.target)
+        lines.append(f"| {row.severity} | {target} | {row.metric.replace('_', ' ')} | {_plain(row.reason)} |")
+    if len(day.flags) > MOST_SHOWN:
+        lines.append(f"\n… and {len(day.flags) - MOST_SHOWN:,} more in backlinks_flags.")
+    note = "\n\n*Simulated numbers: no real target is meant.*" if simulated else ""
+    return dg.MetadataValue.md("\n".join(lines) + note)
+
+
+def _plain(text: str) -> str:
+    escaped = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return "".join(f"\\{character}" if character in r"\`*_[]|!#~" else character for character in escaped)
+
+
+def results(
+    context: dg.AssetExecutionContext, by_day: Mapping[str, Metadata]
+) -> Iterator[dg.MaterializeResult[Any]]:
+    """Report every table of a run: with one day's metadata, or with each day's own in a run over several."""
+    names = [key.path[-1] for key in context.selected_asset_keys]
+    for name in sorted(names, key=list(TABLES).index):
+        if len(by_day) == 1:
+            (metadata,) = by_day.values()
+            yield dg.MaterializeResult(asset_key=name, metadata=metadata[name])
+            continue
+        for date, metadata in by_day.items():
+            context.add_asset_metadata(metadata[name], asset_key=name, partition_key=date)
+        yield dg.MaterializeResult(asset_key=name)
+
+
+def check_instance(instance: dg.DagsterInstance, settings: Settings) -> None:
+    """Refuse to record simulated runs on an instance that has real ones, and the other way round.
+
+    Raises:
+        dagster.Failure: with what to do.
+    """
+    storage = instance.run_storage
+    held = storage.get_cursor_values({"backlinks/origin"}).get("backlinks/origin")
+    if held is None:
+        storage.set_cursor_values({"backlinks/origin": settings.origin})
+    elif held != settings.origin:
+        raise dg.Failure(
+            f"This Dagster instance holds runs over answers from {held}; answers from {settings.origin} would mix with "
+            "them. Start the UI with `make ui`, which keeps each kind apart, or set DAGSTER_HOME to another folder.",
+            allow_retries=False,
+        )

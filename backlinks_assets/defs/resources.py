@@ -1,0 +1,80 @@
+"""The two resources: the project's data, and the API as one account.
+
+Fields and opening only. The environment is `settings.py`; what a collector does is `store/collect.py`.
+"""
+
+import datetime as dt
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Literal
+
+import dagster as dg
+import orjson
+from pydantic import Field
+
+from backlinks_assets.api.models import RequestParameters
+from backlinks_assets.runtime import open_collector, open_store, watched_targets
+from backlinks_assets.settings import Settings
+from backlinks_assets.store.collect import Ask, Collector
+from backlinks_assets.store.responses import ResponseStore
+from backlinks_assets.targets import Target
+
+
+class BacklinksData(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """Where everything is kept: the targets file, the response store, the tables. Spends nothing."""
+
+    demo: bool = Field(False, description="Use the simulator's data whatever credentials the environment holds.")
+
+    def settings(self) -> Settings:
+        """Return the environment as it is now; raises SettingsError with a sentence."""
+        return Settings.from_env(demo=self.demo)
+
+    def targets(self) -> list[Target]:
+        """Return the targets of the file, retired ones too; raises TargetsError naming each bad line."""
+        return watched_targets(self.settings())
+
+    @contextmanager
+    def store(self) -> Iterator[ResponseStore]:
+        with open_store(self.settings()) as store:
+            yield store
+
+
+class BacklinksApi(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """DataForSEO's `POST /v3/backlinks/summary/live` through the account's limits. Its calls cost money.
+
+    The fields are the project's request parameters; a target's own ones, in the targets file, come before them.
+    Credentials are read from the environment when a run needs them and are no part of the configuration.
+    """
+
+    data: BacklinksData
+    include_subdomains: bool = Field(True, description="Count links to the target's subdomains too.")
+    include_indirect_links: bool = Field(True, description="Count links by way of redirects and canonical pages.")
+    exclude_internal_backlinks: bool = Field(True, description="Leave out links from the same domain's subdomains.")
+    internal_list_limit: int = Field(100, description="Entries kept in each breakdown, 1 to 1000; no cost.")
+    rank_scale: Literal["one_hundred", "one_thousand"] = Field("one_thousand", description="Scale of `rank`.")
+    backlinks_filters: str = Field("", description='Count only links that match, as JSON: ["dofollow", "=", true].')
+
+    def parameters(self) -> RequestParameters:
+        """Return the project's request parameters; raises ValueError for those the API would refuse."""
+        return RequestParameters(
+            include_subdomains=self.include_subdomains,
+            include_indirect_links=self.include_indirect_links,
+            exclude_internal_backlinks=self.exclude_internal_backlinks,
+            internal_list_limit=self.internal_list_limit,
+            rank_scale=self.rank_scale,
+            backlinks_filters=orjson.loads(self.backlinks_filters) if self.backlinks_filters else None,
+        )
+
+    def ask(self, date: str, target: Target) -> Ask:
+        """Return what is to be asked about a target on a day (`YYYY-MM-DD`)."""
+        return Ask(
+            date=dt.date.fromisoformat(date),
+            target=target.target,
+            parameters=self.parameters().with_overrides(target.overrides),
+            own_parameters=target.overrides.model_dump(exclude_none=True) != {},
+        )
+
+    @contextmanager
+    def collector(self) -> Iterator[Collector]:
+        with open_collector(self.data.settings()) as collector:
+            yield collector

@@ -1,0 +1,36 @@
+"""The sensor that keeps Dagster's target partitions level with the targets file. It spends nothing."""
+
+from collections.abc import Sequence
+
+import dagster as dg
+
+from backlinks_assets.defs.partitions import targets
+from backlinks_assets.defs.resources import BacklinksData
+
+
+def missing_targets(instance: dg.DagsterInstance, keys: Sequence[str]) -> list[str]:
+    """Return the keys that are no partition yet, in their order."""
+    known = set(instance.get_dynamic_partitions("targets"))
+    return [key for key in dict.fromkeys(keys) if key not in known]
+
+
+def add_missing_targets(instance: dg.DagsterInstance, keys: Sequence[str]) -> list[str]:
+    """Add the keys that are no partition yet, in one batch: each change rebuilds Dagster's partition cache."""
+    missing = missing_targets(instance, keys)
+    if missing:
+        instance.add_dynamic_partitions("targets", missing)
+    return missing
+
+
+@dg.sensor(
+    minimum_interval_seconds=60,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Adds new targets of the targets file to the partitions. Retired ones stay, for their history.",
+)
+def targets_sensor(
+    context: dg.SensorEvaluationContext, backlinks_data: BacklinksData
+) -> dg.SensorResult | dg.SkipReason:
+    missing = missing_targets(context.instance, [target.partition_key for target in backlinks_data.targets()])
+    if not missing:
+        return dg.SkipReason("Every target of the targets file is a partition.")
+    return dg.SensorResult(dynamic_partitions_requests=[targets.build_add_request(missing)])

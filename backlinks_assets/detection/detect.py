@@ -1,0 +1,115 @@
+"""The judgement as one call: a history in, its changes and flags out. Days are replayed in order, all targets at once.
+
+What is sharp is in `rules.py`, what the vendor's index did in `index_moves.py`; here they meet, and repeats are held back.
+"""
+
+import datetime as dt
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from backlinks_assets.detection.index_moves import IndexMove, IndexWatch, follow_index
+from backlinks_assets.detection.matrices import METRICS, Bools, Floats, History, as_matrices
+from backlinks_assets.detection.output import Collected
+from backlinks_assets.detection.rules import NONE, Day, Limits, judge_losses, judge_slides, judge_steps, open_day
+from backlinks_assets.detection.series import Series
+from backlinks_assets.detection.settings import DetectionSettings, check_thresholds
+
+LIVE = "live_backlinks"
+
+
+def detect(
+    history: pd.DataFrame,
+    settings: DetectionSettings = DetectionSettings(),  # noqa: B008  frozen
+    thresholds: Mapping[str, Mapping[str, float | bool]] | None = None,
+    since: dt.date | None = None,
+) -> pd.DataFrame:
+    """A row per day from `since`, target and metric that was read, and rows of target `*` for moves of the vendor's index.
+
+    `history` has `date`, `target`, `spam_score`, `lost_backlinks` and, where known, `live_backlinks`,
+    `referring_main_domains` and `request_key` (a change of it starts the target's history anew); rows in any order, of
+    several a day the latest counts, NULL is no reading. Days before `since` are replayed for what they say is usual.
+
+    Columns: `date, target, metric, value, previous, previous_date, baseline, change, score, direction, kind, severity,
+    reason`, sorted by the first three. Flags are the rows with a `severity`. For an index move `value` is how many targets
+    moved, `change` their median move (percent of lost backlinks, points of spam score).
+
+    Raises ValueError if a column is missing, a date can't be read, or a threshold is unknown or out of range.
+    """
+    own = {} if thresholds is None else thresholds
+    for target, values in own.items():
+        check_thresholds(target, values)
+    past = as_matrices(history)
+    replay = _Replay(past, settings, Limits.of(past.targets, settings, own))
+    for day, date in enumerate(past.days):
+        replay.play(day, wanted=since is None or date >= since)
+    return replay.found.as_frame()
+
+
+class _Replay:
+    """The state that one day hands to the next."""
+
+    def __init__(self, past: History, settings: DetectionSettings, limits: Limits) -> None:
+        self.past, self.settings, self.limits = past, settings, limits
+        self.series = {m: Series(past.values[m], log=m == "lost_backlinks") for m in METRICS}
+        if LIVE in past.values:
+            self.series[LIVE] = Series(past.values[LIVE], log=True)
+        self.watch = {name: IndexWatch() for name in self.series}
+        targets = len(past.targets)
+        self.flagged_on = {m: np.full(targets, -(10**6)) for m in METRICS}
+        self.flagged_size = {m: np.zeros(targets) for m in METRICS}
+        self.request = np.full(targets, -1, dtype=np.int64)
+        self.found = Collected(past, limits, settings)
+
+    def play(self, day: int, *, wanted: bool) -> None:
+        self._restart_changed_requests(day)
+        for name, series in self.series.items():
+            follow_index(series, self.watch[name], day, self.settings)
+        for metric in METRICS:
+            today = open_day(self.series[metric], day, self.settings)
+            self._judge(metric, today, score_all=wanted)
+            self.series[metric].swing[today.rows, day] = today.swing
+            if wanted:
+                self._keep(metric, today)
+        for series in self.series.values():
+            series.learn(day)
+
+    def _restart_changed_requests(self, day: int) -> None:
+        if self.past.request is None:
+            return
+        key = self.past.request[:, day]
+        changed = np.flatnonzero((key >= 0) & (self.request >= 0) & (key != self.request))
+        if len(changed):
+            for series in self.series.values():
+                series.forget(changed, day)
+            for metric in METRICS:
+                self.flagged_on[metric][changed] = -(10**6)
+        self.request = np.where(key >= 0, key, self.request)
+
+    def _judge(self, metric: str, today: Day, *, score_all: bool) -> None:
+        judge_steps(today, self.limits, self.settings, score_all=score_all)
+        if self.settings.slide_rule:
+            judge_slides(today, self.limits, self.settings)
+        live = self.series.get(LIVE)
+        if metric == "lost_backlinks" and live is not None and self.settings.confirmed_loss_rule:
+            moved = self.watch[LIVE].moving(today.day, within=2) is not None
+            judge_losses(today, live, self.limits, self.settings, live_moved=moved)
+        self._hold_back(metric, today)
+
+    def _hold_back(self, metric: str, today: Day) -> None:
+        """What only repeats an open flag is not a new one."""
+        on, size = self.flagged_on[metric], self.flagged_size[metric]
+        flagged = (today.kind != NONE) & ~self.limits.muted[today.rows]
+        again: Bools = today.day - on[today.rows] <= self.settings.quiet_days
+        now: Floats = np.abs(today.swing)
+        flagged &= ~again | (now > self.settings.louder * size[today.rows])
+        today.kind[~flagged] = NONE
+        on[today.rows[flagged]], size[today.rows[flagged]] = today.day, now[flagged]
+
+    def _keep(self, metric: str, today: Day) -> None:
+        move: IndexMove | None = self.watch[metric].moving(today.day)
+        if move:
+            self.found.add_move(metric, move, log=self.series[metric].log)
+        recent = self.watch[metric].moving(today.day, within=7)
+        self.found.add_day(metric, today, self.series.get(LIVE), recent)

@@ -1,0 +1,111 @@
+"""What the replay found, gathered day by day as columns and made one table at the end; severities are set here."""
+
+import numpy as np
+import pandas as pd
+
+from backlinks_assets.detection.index_moves import IndexMove
+from backlinks_assets.detection.matrices import Floats, History, Ints
+from backlinks_assets.detection.rules import KINDS, NONE, Day, Limits
+from backlinks_assets.detection.series import Series, median
+from backlinks_assets.detection.settings import DetectionSettings
+from backlinks_assets.detection.words import flag_sentence, index_sentence
+
+ALL_TARGETS = "*"
+COLUMNS = (
+    "date", "target", "metric", "value", "previous", "previous_date", "baseline", "change", "score", "direction", "kind",
+    "severity", "reason",
+)  # fmt: skip
+
+
+class Collected:
+    """Columns of the days kept so far. Numbers of days and targets until the end, so that a long backtest stays small."""
+
+    def __init__(self, past: History, limits: Limits, settings: DetectionSettings) -> None:
+        """Empty columns over the history's days and targets."""
+        self.past, self.limits, self.settings = past, limits, settings
+        self.parts: list[tuple[str, Ints, Ints, Floats, Floats, Ints, Floats, Floats]] = []
+        self.flags: list[tuple[int, str, str, str]] = []  # row, kind, severity, reason
+        self.moves: list[dict[str, object]] = []
+        self.rows = 0
+
+    def add_day(self, metric: str, today: Day, live: Series | None, move: IndexMove | None) -> None:
+        """Every target read today, also those read for the first time."""
+        series, day = today.series, today.day
+        first = np.flatnonzero(np.isfinite(series.raw[:, day]) & (series.last < 0))
+        rows = np.concatenate([today.rows, first])
+        blank = np.full(len(first), np.nan)
+        self.parts.append((
+            metric, np.full(len(rows), day), rows, series.raw[rows, day],
+            np.concatenate([series.raw[today.rows, series.last[today.rows]], blank]), series.last[rows].copy(),
+            np.concatenate([today.baseline, blank]), np.concatenate([today.score, blank]),
+        ))  # fmt: skip
+        for at in np.flatnonzero(today.kind != NONE):
+            self._flag(metric, today, int(at), live, move)
+        self.rows += len(rows)
+
+    def _flag(self, metric: str, today: Day, at: int, live: Series | None, move: IndexMove | None) -> None:
+        kind = str(KINDS[today.kind[at]])
+        row, days = int(today.rows[at]), int(today.over_days[at])
+        before = _before_and_now(live.raw, row, today.day, days) if live else None
+        domains = self.past.values.get("referring_main_domains")
+        value, baseline = float(today.value[at]), float(today.baseline[at])
+        reason = flag_sentence(
+            metric=metric, kind=kind, value=value, baseline=baseline, score=float(today.score[at]), over_days=days,
+            readings=int(today.readings[at]), gap_days=int(today.gap[at]), live=before if metric != "spam_score" else None,
+            domains=None if domains is None else _before_and_now(domains, row, today.day, days),
+            index_move=(self.past.days[move.day], _shown(move.median, log=today.series.log)) if move else None,
+        )  # fmt: skip
+        severity = self._severity(metric, value - baseline, baseline, before)
+        self.flags.append((self.rows + at, kind, severity, reason))
+
+    def _severity(self, metric: str, change: float, baseline: float, live: tuple[float, float] | None) -> str:
+        if metric == "spam_score":
+            critical = change >= self.settings.critical_spam_points
+        elif live is not None and live[0] > 0:
+            critical = change >= self.settings.critical_live_percent / 100 * live[0]
+        else:
+            critical = change >= self.settings.critical_lost_percent / 100 * baseline
+        return "critical" if critical else "warning"
+
+    def add_move(self, metric: str, move: IndexMove, *, log: bool) -> None:
+        """One message for the day."""
+        size = _shown(move.median, log=log)
+        self.moves.append({
+            "date": self.past.days[move.day], "target": ALL_TARGETS, "metric": metric, "value": float(move.moved),
+            "change": size, "direction": "up" if size > 0 else "down", "kind": "index_move", "severity": "warning",
+            "reason": index_sentence(metric, move.moved, move.compared, move.usual_share, size),
+        })  # fmt: skip
+
+    def as_frame(self) -> pd.DataFrame:
+        """The table that `detect` returns."""
+        days = np.array([*self.past.days, None], dtype=object)  # a day -1 is none
+        names = np.array(self.past.targets, dtype=object)
+        cut = [np.concatenate(c) if c else np.empty(0) for c in zip(*(p[1:] for p in self.parts), strict=True)]
+        day, row, value, previous, previous_day, baseline, score = cut or [np.empty(0)] * 7
+        day, row, previous_day = (a.astype(np.int64) for a in (day, row, previous_day))
+        metric = np.concatenate([np.full(len(p[1]), p[0], dtype=object) for p in self.parts] or [np.empty(0, object)])
+        change = value - baseline
+        kind, severity, reason = (np.full(len(day), None, dtype=object) for _ in range(3))
+        for at, *words in self.flags:
+            kind[at], severity[at], reason[at] = words
+        frame = pd.DataFrame({
+            "date": days[day], "target": names[row] if len(row) else row.astype(object), "metric": metric, "value": value,
+            "previous": previous, "previous_date": days[previous_day], "baseline": baseline, "change": change,
+            "score": score, "direction": np.select([change > 0, change < 0], ["up", "down"], None), "kind": kind,
+            "severity": severity, "reason": reason,
+        })  # fmt: skip
+        if self.moves:
+            frame = pd.concat([frame, pd.DataFrame(self.moves)], ignore_index=True)
+        return frame.reindex(columns=list(COLUMNS)).sort_values(["date", "target", "metric"], ignore_index=True)
+
+
+def _before_and_now(matrix: Floats, row: int, day: int, days: int) -> tuple[float, float] | None:
+    """The median of the week before the change, and today's value; None if either is not known."""
+    start = max(0, day - days - 6)
+    before = median(matrix[row : row + 1, start : day - days + 1])[0]
+    now = matrix[row, day]
+    return (float(before), float(now)) if np.isfinite(before) and np.isfinite(now) else None
+
+
+def _shown(level: float, *, log: bool) -> float:
+    return float(100 * np.expm1(level)) if log else level

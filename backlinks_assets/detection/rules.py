@@ -1,0 +1,216 @@
+"""The three rules that say a reading is sharp, each over all targets of a day at once.
+
+A rule first asks what is cheap (is the change large enough?), and only then what is usual for the targets that remain.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from backlinks_assets.detection.matrices import Bools, Floats, Ints
+from backlinks_assets.detection.series import Series, median, quantiles, same_sign, usual_swing
+from backlinks_assets.detection.settings import DetectionSettings
+
+SLIDE_DAYS = (3, 4, 5, 6, 7)
+LOSS_DAYS = (1, 2, 3, 5, 7)
+DRIFT_DAYS_MAX = 7
+PRIOR_LOG, PRIOR_POINTS = 0.012, 0.5  # the usual swing before a target has shown its own
+FLOOR_LOG, FLOOR_POINTS = 0.004, 0.5  # counts are whole: a swing smaller than this is a series that stood still
+STEADY_SHARE, LARGEST_STEP_SHARE = 0.7, 0.75  # a slide goes one way on most days, and no one step is most of it
+NONE, STEP, SLIDE, LOSS = range(4)
+KINDS: tuple[str | None, ...] = (None, "step", "slide", "confirmed_loss")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The smallest changes that are flagged, a value a target."""
+
+    spam_points: Floats
+    links_min: Floats
+    percent: Floats  # NaN: the sliding default
+    live_percent: Floats
+    lost_swings: Floats
+    spam_swings: Floats
+    muted: Bools
+
+    @classmethod
+    def of(
+        cls, targets: list[str], settings: DetectionSettings, own: Mapping[str, Mapping[str, float | bool]]
+    ) -> "Limits":
+        """The settings for all, a target's own thresholds in their place where it has any."""
+
+        def column(name: str, default: float | None) -> Floats:
+            fallback = np.nan if default is None else default
+            return np.array([own[t].get(name, fallback) if t in own else fallback for t in targets], dtype=np.float64)
+
+        return cls(
+            spam_points=column("spam_points", settings.spam_points),
+            links_min=column("lost_links_min", settings.lost_links_min),
+            percent=column("lost_percent", settings.lost_percent),
+            live_percent=column("live_percent", settings.live_percent),
+            lost_swings=column("usual_swings", settings.lost_swings),
+            spam_swings=column("usual_swings", settings.spam_swings),
+            muted=column("mute_flags", 0.0) > 0,
+        )
+
+
+@dataclass
+class Day:
+    """One metric's day: for each target read today, what it is compared to and what was found. Arrays of one length."""
+
+    series: Series
+    day: int
+    rows: Ints
+    gap: Ints  # days since the last reading
+    readings: Ints  # earlier readings
+    value: Floats
+    baseline: Floats  # the median of the last week's readings, in today's units
+    drift: Floats  # a day, in level units
+    last_change: Floats  # level units
+    swing: Floats  # distance to the baseline, level units
+    caution: Floats
+    floor: Floats
+    score: Floats
+    kind: Ints
+    over_days: Ints
+
+
+def open_day(series: Series, day: int, settings: DetectionSettings) -> Day:
+    """Today's readings beside their baselines; nothing is judged yet."""
+    rows = series.compared(day)
+    gap, readings = day - series.last[rows], series.readings[rows]
+    drift = np.nan_to_num(median(series.change[rows, max(0, day - settings.usual_days) : day]))
+    drift = drift * readings / (readings + 10)
+    base = median(series.last_week(rows))
+    value, level = series.raw[rows, day], series.level[rows, day]
+    last_change = level - series.level[rows, series.last[rows]] - drift * np.minimum(gap, DRIFT_DAYS_MAX)
+    swing = level - base - drift * np.minimum(gap + 2, DRIFT_DAYS_MAX)
+    floor = np.maximum(FLOOR_LOG, 0.3 / np.sqrt(value + 10)) if series.log else np.full(len(rows), FLOOR_POINTS)
+    return Day(
+        series, day, rows, gap, readings, value, series.in_todays_units(base, rows, day), drift, last_change, swing,
+        1 + settings.caution / readings, floor, np.full(len(rows), np.nan),
+        np.zeros(len(rows), dtype=np.int64), np.zeros(len(rows), dtype=np.int64),
+    )  # fmt: skip
+
+
+def need(today: Day, limits: Limits) -> Floats:
+    """The smallest change from the baseline that is worth a flag, links or points.
+
+    For links the largest of the least number, three times the root of the baseline (the noise of a count) and a share of it
+    that falls from 6 to 3 percent with size, or the target's own percentage.
+    """
+    if not today.series.log:
+        least = limits.spam_points[today.rows]
+    else:
+        base = np.maximum(today.baseline, 1.0)
+        share = np.clip(0.08 - 0.01 * np.log10(base), 0.03, 0.06)
+        own = limits.percent[today.rows] / 100
+        least = np.maximum(limits.links_min[today.rows], 3 * np.sqrt(base))
+        least = np.maximum(least, np.where(np.isnan(own), share, own) * base)
+    return np.where(today.readings < 7, least * today.caution, least)
+
+
+def judge_steps(today: Day, limits: Limits, settings: DetectionSettings, *, score_all: bool) -> None:
+    """STEP: far from the last week's median, and today's own change is a sharp one in that direction."""
+    change = today.value - today.baseline
+    large = np.abs(change) >= need(today, limits)
+    enough = today.readings >= settings.readings_min
+    wanted = np.flatnonzero((large | score_all) & (today.readings >= 2))
+    if not len(wanted):
+        return
+    log, series, past = today.series.log, today.series, slice(max(0, today.day - settings.usual_days), today.day)
+    rows, gap, prior = today.rows[wanted], today.gap[wanted], PRIOR_LOG if log else PRIOR_POINTS
+    usual = usual_swing(series.swing[rows, past], prior, today.floor[wanted], tail=log)
+    today.score[wanted] = today.swing[wanted] / (usual * np.sqrt(np.minimum(1 + (gap - 1) / 3, 4)))
+    if not settings.step_rule:
+        return
+    near = np.flatnonzero(large & enough)
+    usual_change = usual_swing(series.change[today.rows[near], past], prior, today.floor[near], tail=True)
+    last_step = today.last_change[near] / (usual_change * np.sqrt(np.minimum(today.gap[near], 9)))
+    swings = (limits.lost_swings if log else limits.spam_swings)[today.rows[near]]
+    sharp = (
+        (np.abs(today.score[near]) > swings * today.caution[near])
+        & same_sign(today.last_change[near], today.swing[near])
+        & (np.abs(last_step) > settings.last_step_swings * np.sqrt(today.caution[near]))
+    )
+    today.kind[near[sharp]], today.over_days[near[sharp]] = STEP, 1
+
+
+def judge_slides(today: Day, limits: Limits, settings: DetectionSettings) -> None:
+    """SLIDE: no one day is sharp, but most of the last 3 to 7 went one way, further than they usually go together."""
+    log, series, day = today.series.log, today.series, today.day
+    smallest = settings.slide_log if log else settings.slide_points
+    start = max(0, day - settings.usual_days - max(SLIDE_DAYS))
+    recent = series.carried(today.rows, max(0, day - max(SLIDE_DAYS)), day)
+    for days in SLIDE_DAYS:
+        if recent.shape[1] <= days:
+            break
+        move = recent[:, -1] - recent[:, -1 - days] - days * today.drift
+        large = (np.abs(move) >= smallest) & (today.readings >= settings.slide_readings_min) & (today.kind == NONE)
+        near = np.flatnonzero(large)
+        if not len(near):
+            continue
+        rows, move, drift = today.rows[near], move[near], today.drift[near]
+        levels = series.carried(rows, start, day)
+        read = np.isfinite(series.level[rows, start + days : day])
+        past = np.where(read, levels[:, days:-1] - levels[:, : -1 - days], np.nan) - (days * drift)[:, None]
+        prior = (PRIOR_LOG if log else PRIOR_POINTS) * np.sqrt(days)
+        usual = usual_swing(past[:, -settings.usual_days :], prior, today.floor[near], tail=True)
+        steps = np.diff(levels[:, -1 - days :], axis=1) * np.sign(move)[:, None]
+        before = series.in_todays_units(levels[:, -1 - days], rows, day)
+        raw = np.abs(today.value[near] - before)
+        swings = (limits.lost_swings if log else limits.spam_swings)[rows]
+        sharp = (
+            (np.abs(move) > swings * today.caution[near] * usual)
+            & ((steps > 0).mean(axis=1) >= STEADY_SHARE)
+            & (steps.max(axis=1) <= LARGEST_STEP_SHARE * np.abs(move))
+            & (raw >= need(today, limits)[near])
+        )
+        hit = near[sharp]
+        today.kind[hit], today.over_days[hit] = SLIDE, days
+        today.score[hit], today.baseline[hit] = (move / usual)[sharp], before[sharp]
+
+
+def judge_losses(
+    today: Day, live: Series, limits: Limits, settings: DetectionSettings, *, live_moved: bool
+) -> None:
+    """CONFIRMED LOSS: lost backlinks rose and live backlinks fell by the same links, more than they usually do.
+
+    When a linking page or domain goes, its links leave the live ones and join the lost ones. A batch the vendor prunes
+    from the lost ones, links that expire there, and a refresh of the lost ones alone leave the live ones as they were.
+    """
+    if live_moved:
+        return  # on the days of a refresh that moves live backlinks too, they confirm nothing
+    series, day = today.series, today.day
+    for days in LOSS_DAYS:
+        start = max(0, day - settings.loss_days - days)
+        if day - start <= days:
+            break
+        lost, alive = (s.carried(today.rows, day - days, day) for s in (series, live))
+        moved = _confirmed(series, live, today.rows, day, lost, alive, days)[:, -1]
+        here = live.in_todays_units(alive[:, 0], today.rows, day)
+        least = np.maximum(limits.links_min[today.rows], limits.live_percent[today.rows] / 100 * here)
+        own = limits.percent[today.rows] / 100
+        least = np.maximum(least, np.where(np.isnan(own), 0.0, own) * today.baseline)
+        near = np.flatnonzero((moved >= least) & (today.readings >= settings.readings_min) & (today.kind == NONE))
+        if not len(near):
+            continue
+        rows = today.rows[near]
+        lost, alive = (s.carried(rows, start, day) for s in (series, live))
+        past = _confirmed(series, live, rows, day, lost, alive, days)[:, :-1]
+        read = np.isfinite(series.level[rows, start + days : day])
+        (usual,), _ = quantiles(np.where(read, np.maximum(past, 0), np.nan), 0.95)
+        sharp = moved[near] >= settings.confirmed_loss_ratio * np.nan_to_num(usual)
+        hit = near[sharp]
+        today.kind[hit], today.over_days[hit] = LOSS, days
+        today.baseline[hit] = series.in_todays_units(lost[:, -1 - days], rows, day)[sharp]
+
+
+def _confirmed(
+    series: Series, live: Series, rows: Ints, day: int, lost: Floats, alive: Floats, days: int
+) -> Floats:
+    """Links that joined the lost ones and left the live ones over so many days: the smaller of the two."""
+    gone = series.in_todays_units(lost, rows, day)
+    there = live.in_todays_units(alive, rows, day)
+    return np.minimum(gone[:, days:] - gone[:, :-days], there[:, :-days] - there[:, days:])

@@ -1,0 +1,105 @@
+"""One metric of all targets as it is known on a day: its readings, the same with index moves taken off, and its past swings.
+
+The statistics of "usual" live here; what is unusual enough to be flagged is decided in `rules.py`.
+"""
+
+import numpy as np
+
+from backlinks_assets.detection.matrices import Bools, Floats, Ints
+
+WEEK = 7
+LINKS_OFFSET = 10.0  # log(links + 10): proportional for large targets, nearly linear below ten links
+
+
+class Series:
+    """A metric's matrices (targets, days) and what each target's last reading was.
+
+    `level` is the reading, in log links or points, less the index moves of its past; `change` is the change since the
+    last reading over the root of the days between; `swing` is the distance to the median of the last week.
+    """
+
+    def __init__(self, values: Floats, *, log: bool) -> None:
+        """Takes readings, NaN for none; `log` for link counts."""
+        self.log = log
+        self.raw = values
+        self.level = np.log(np.maximum(values, 0) + LINKS_OFFSET) if log else values.copy()
+        self.change = np.full(values.shape, np.nan)
+        self.swing = np.full(values.shape, np.nan)
+        self.last: Ints = np.full(len(values), -1, dtype=np.int64)
+        self.readings: Ints = np.zeros(len(values), dtype=np.int64)
+        self.pending = np.zeros(len(values))
+
+    def forget(self, rows: Ints, day: int) -> None:
+        """Their request changed: what was read before is another series."""
+        for matrix in (self.level, self.change, self.swing):
+            matrix[rows, :day] = np.nan
+        self.last[rows], self.readings[rows], self.pending[rows] = -1, 0, 0.0
+
+    def compared(self, day: int) -> Ints:
+        """The targets with a reading on this day and one before."""
+        return np.flatnonzero(np.isfinite(self.raw[:, day]) & (self.last >= 0))
+
+    def learn(self, day: int) -> None:
+        """The day's readings become the last ones."""
+        read = np.isfinite(self.raw[:, day])
+        self.last[read] = day
+        self.readings[read] += 1
+
+    def last_week(self, rows: Ints) -> Floats:
+        """Levels of the seven days up to each target's last reading, (rows, 7)."""
+        days = self.last[rows][:, None] - np.arange(WEEK)
+        return np.where(days >= 0, self.level[rows[:, None], np.maximum(days, 0)], np.nan)
+
+    def carried(self, rows: Ints, start: int, day: int) -> Floats:
+        """Levels from `start` to `day`, a day without a reading carrying the one before."""
+        window = self.level[rows, start : day + 1]
+        known = np.where(np.isfinite(window), np.arange(window.shape[1]), 0)
+        return np.take_along_axis(window, np.maximum.accumulate(known, axis=1), axis=1)
+
+    def in_todays_units(self, level: Floats, rows: Ints, day: int) -> Floats:
+        """Levels as links or points, with the index moves put back on: what they would read today."""
+        shift = (np.log(self.raw[rows, day] + LINKS_OFFSET) if self.log else self.raw[rows, day]) - self.level[rows, day]
+        shift = shift if level.ndim == 1 else shift[:, None]
+        return np.exp(level + shift) - LINKS_OFFSET if self.log else level + shift
+
+
+def quantiles(values: Floats, *shares: float) -> tuple[list[Floats], Ints]:
+    """Quantiles of each row without its NaNs (NaN where nothing is left), and how many values each row has."""
+    ordered = np.sort(values, axis=1)  # NaNs go last
+    count = np.isfinite(ordered).sum(axis=1)
+    if not ordered.shape[1]:
+        return [np.full(len(values), np.nan) for _ in shares], count
+    rows, found = np.arange(len(values)), []
+    for share in shares:
+        place = share * np.maximum(count - 1, 0)
+        low = np.floor(place).astype(np.int64)
+        high = np.minimum(low + 1, np.maximum(count - 1, 0))
+        found.append(ordered[rows, low] + (ordered[rows, high] - ordered[rows, low]) * (place - low))
+    return found, count
+
+
+def median(values: Floats) -> Floats:
+    """The median of each row without its NaNs, NaN where nothing is left."""
+    return quantiles(values, 0.5)[0][0]
+
+
+def usual_swing(past: Floats, prior: Floats | float, floor: Floats | float, *, tail: bool) -> Floats:
+    """The usual size of a target's past values around their median, (rows,), in their own unit.
+
+    1.4826 times the median absolute deviation estimates a standard deviation that outliers don't widen (Hampel 1974). It
+    is zero for a target that moves on few days only; with `tail` the 90th percentile of the deviations (over 1.645, what it
+    is for a normal) counts beside it. Five values' worth of `prior` steadies short histories.
+    """
+    deviation = np.abs(past - median(past)[:, None])
+    (middle, high), count = quantiles(deviation, 0.5, 0.9)
+    own = 1.4826 * middle
+    if tail:
+        own = np.maximum(own, high / 1.645)
+    own = np.nan_to_num(own)
+    blended = np.sqrt((count * own**2 + 5 * np.asarray(prior) ** 2) / (count + 5))
+    return np.maximum(np.where(count < 3, 1.5 * np.asarray(prior), blended), floor)
+
+
+def same_sign(a: Floats, b: Floats) -> Bools:
+    """Where both go the same way."""
+    return np.sign(a) == np.sign(b)

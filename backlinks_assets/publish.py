@@ -1,0 +1,122 @@
+"""From kept answers to published tables, and from tables to changes and flags, a day or a span of days at a time.
+
+Here belongs the order of the steps; rows and files are `tables/`, the judgement is `detection/`. No Dagster: the
+assets call this and say what came out.
+"""
+
+import datetime as dt
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import pandas as pd
+import pyarrow as pa
+
+from backlinks_assets.detection.detect import detect
+from backlinks_assets.detection.settings import DetectionSettings, target_thresholds
+from backlinks_assets.settings import Settings
+from backlinks_assets.store.responses import ResponseStore
+from backlinks_assets.tables import warehouse
+from backlinks_assets.tables.history import detection_history
+from backlinks_assets.tables.parquet import days, write_day
+from backlinks_assets.tables.rows import answer_tables, costs_table
+from backlinks_assets.tables.schemas import TABLES
+from backlinks_assets.targets import Target
+
+HISTORY_DAYS: Final = 120
+"""Days before the first judged one that detection is given: more than it looks back, so that the first is whole."""
+
+
+class NothingKeptError(Exception):
+    """The store holds no answer for a day, so that no table of it can be built; the message says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class AnswersDay:
+    """What was published of one day's answers: rows a table, and what could not be read in them."""
+
+    date: dt.date
+    targets: int
+    empty: int
+    unreadable: Mapping[str, int]
+    damaged: Sequence[tuple[str, str]]
+    costs: Mapping[str, float]
+    rows: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class ChangesDay:
+    """What was published of one day's judgement; `flags` has the columns of `backlinks_flags`."""
+
+    date: dt.date
+    flags: pd.DataFrame
+    rows: Mapping[str, int]
+
+
+def publish_answers(settings: Settings, store: ResponseStore, date: dt.date) -> AnswersDay:
+    """Write `backlinks_summary`, `referring_links` and `api_costs` of one day as parquet.
+
+    Raises:
+        NothingKeptError: the store holds no answer for the day; no file is touched.
+    """
+    tables = answer_tables(date, store.answers(date))
+    if not tables.summary.num_rows:
+        raise NothingKeptError(
+            f"No answer is kept for {date}: there is nothing to build its tables from. Answers come by a run of "
+            "summary_responses on the day itself; the API answers for the present only."
+        )
+    costs = store.day_costs(date)
+    cost_row = costs_table(
+        date, costs.calls, costs.answers, costs.cost_usd, costs.charged_without_answer, settings.simulated
+    )
+    made = {"backlinks_summary": tables.summary, "referring_links": tables.links, "api_costs": cost_row}
+    for name, table in made.items():
+        write_day(settings.root, name, date, table)
+    known = tables.summary.filter(tables.summary["has_data"])
+    targets = len(set(tables.summary["target"].to_pylist()))
+    return AnswersDay(
+        date=date,
+        targets=targets,
+        empty=targets - len(set(known["target"].to_pylist())),
+        unreadable=tables.unreadable_fields,
+        damaged=tables.damaged,
+        costs={"calls": costs.calls, "cost_usd": costs.cost_usd, "charged_without_answer": costs.charged_without_answer},
+        rows={name: table.num_rows for name, table in made.items()},
+    )
+
+
+def publish_changes(
+    settings: Settings, dates: Sequence[dt.date], targets: Sequence[Target], detection: DetectionSettings
+) -> Iterator[ChangesDay]:
+    """Judge the days of one span together and write `backlinks_changes` and `backlinks_flags` of each as parquet.
+
+    Days without a summary table are passed over.
+
+    `targets` give the thresholds of their own; what is judged is what the tables hold.
+    """
+    judged = sorted(set(dates) & set(days(settings.root, "backlinks_summary")))
+    if not judged:
+        return
+    first, last = judged[0], judged[-1]
+    history = detection_history(settings.root, last, (last - first).days + 1 + HISTORY_DAYS)
+    thresholds = {target.target: target_thresholds(target.thresholds) for target in targets if target.thresholds}
+    changes = detect(history, detection, thresholds, since=first)
+    by_day = dict(tuple(changes.groupby("date"))) if len(changes) else {}
+    for date in judged:
+        day = by_day.get(date, changes.iloc[:0]).assign(simulated=settings.simulated)
+        flags = day[day["severity"].notna()]
+        rows = {}
+        for name, frame in (("backlinks_changes", day), ("backlinks_flags", flags)):
+            write_day(settings.root, name, date, _typed(name, frame))
+            rows[name] = len(frame)
+        yield ChangesDay(date, flags, rows)
+
+
+def publish_warehouse(settings: Settings) -> warehouse.SyncResult:
+    """Bring the DuckDB file level with the parquet files; readers that hold the old one go on reading it."""
+    return warehouse.sync(settings.root)
+
+
+def _typed(name: str, frame: pd.DataFrame) -> pa.Table:
+    schema = TABLES[name].arrow
+    return pa.Table.from_pandas(frame[schema.names], schema=schema, preserve_index=False)

@@ -1,0 +1,107 @@
+"""Puts the parts together for one process: simulator or API, client, account, store.
+
+Here belongs what is opened and closed around a piece of work, by Dagster's resources and the command alike. What the
+parts do is in their own packages; the environment is `settings.py`.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import datetime
+
+from backlinks_assets.account.ledger import Budget
+from backlinks_assets.account.limiter import AccountLimiter
+from backlinks_assets.api.client import TOTAL_TIMEOUT_S, SummaryClient
+from backlinks_assets.detection.settings import THRESHOLD_COLUMNS, target_thresholds
+from backlinks_assets.settings import Settings
+from backlinks_assets.store.collect import Collector, utc_now
+from backlinks_assets.store.database import Database, StoreError
+from backlinks_assets.store.owners import Owner
+from backlinks_assets.store.responses import ResponseStore
+from backlinks_assets.targets import Problem, Target, TargetsError, is_reserved_example, load_targets
+
+SLOT_KEPT_S = TOTAL_TIMEOUT_S + 5.0
+"""How long the slot of a call that was abandoned, by a kill or a time-out, is left alone: the server may go on."""
+
+
+@contextmanager
+def open_store(settings: Settings) -> Iterator[ResponseStore]:
+    """Yield the response store of these settings' kind of answers, made if it is not there.
+
+    Raises:
+        StoreError: the folder can't be written, or the store is damaged or holds other answers.
+    """
+    with _opened(settings) as (store, _):
+        yield store
+
+
+@contextmanager
+def open_collector(settings: Settings, *, now: Callable[[], datetime] = utc_now) -> Iterator[Collector]:
+    """Yield a collector over the API, or over a simulator of this process where the settings ask for it."""
+    with ExitStack() as stack:
+        store, owner = stack.enter_context(_opened(settings))
+        if settings.base_url is None:
+            from backlinks_assets.simulator.server import Simulator  # noqa: PLC0415 - not needed for the real API
+
+            settings = settings.at(stack.enter_context(Simulator()).url)
+        assert settings.base_url is not None
+        client = stack.enter_context(
+            SummaryClient(
+                settings.base_url, settings.login, settings.password, connections=settings.calls_at_once
+            )
+        )
+        limiter = AccountLimiter(
+            settings.limits_dir,
+            calls_per_minute=settings.calls_per_minute,
+            calls_at_once=settings.calls_at_once,
+            call_timeout_s=SLOT_KEPT_S,
+        )
+        yield Collector(
+            client,
+            limiter,
+            store,
+            owner=owner.name,
+            budget=Budget(settings.budget_usd_per_day, settings.expected_price_usd),
+            at_once=settings.calls_at_once,
+            any_day=settings.simulated,
+            space_in=settings.root,
+            now=now,
+        )
+
+
+@contextmanager
+def _opened(settings: Settings) -> Iterator[tuple[ResponseStore, Owner]]:
+    database = Database(settings.store_file)
+    try:
+        try:
+            owner = Owner(settings.limits_dir / "owners")
+        except OSError as error:
+            raise StoreError(
+                f"{settings.limits_dir} can't be written ({error.strerror}). Choose another folder with "
+                "BACKLINKS_DATA_DIR."
+            ) from None
+        try:
+            yield ResponseStore(database, owner, settings.origin), owner
+        finally:
+            owner.close()
+    finally:
+        database.close()
+
+
+def watched_targets(settings: Settings) -> list[Target]:
+    """Return the targets of the file, retired ones too, with every column checked.
+
+    Raises:
+        TargetsError: naming each bad line; also for names that only the simulator knows, where the API is real.
+    """
+    targets = load_targets(
+        settings.targets_file, threshold_columns=THRESHOLD_COLUMNS, check_thresholds=target_thresholds
+    )
+    if not settings.accepts_example_targets:
+        problems = [
+            Problem(target.line, target.target, "is an example that exists only in the simulator; replace it by your own")
+            for target in targets
+            if is_reserved_example(target.target)
+        ]
+        if problems:
+            raise TargetsError(str(settings.targets_file), problems)
+    return targets

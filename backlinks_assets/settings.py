@@ -1,0 +1,194 @@
+"""What the environment says: credentials, folders, limits, and whether answers are real or simulated.
+
+Here belong the project's environment variables and where each thing is kept. Nothing is read at import and
+nothing is created on disk; request parameters are fields of the API resource (`defs/resources.py`), and the
+thresholds of flags are `detection/settings.py`.
+"""
+
+import ipaddress
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from urllib.parse import urlsplit
+
+VENDOR_URL = "https://api.dataforseo.com"
+SIMULATOR_PATH = "/simulator"
+"""Path that the bundled simulator serves under: how a base URL tells that its answers are simulated."""
+
+SIMULATED_CALLS_PER_MINUTE = 60_000
+"""The simulator is an account of its own; its limits only have to keep the paced path in use."""
+
+
+class SettingsError(ValueError):
+    """An environment variable, or two together, can't be used; the message names them and the next step."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The environment, read once and checked. `root` is the folder that everything is kept under."""
+
+    data_dir: Path
+    targets_file: Path
+    base_url: str | None
+    login: str | None = None
+    password: str | None = field(default=None, repr=False)
+    simulated: bool = False
+    calls_per_minute: int = 2000
+    calls_at_once: int = 30
+    budget_usd_per_day: float | None = None
+    expected_price_usd: float = 0.0
+    notices: tuple[str, ...] = ()
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str] | None = None, *, demo: bool = False) -> "Settings":
+        """Read the contract's variables; `demo` asks for the embedded simulator whatever the credentials.
+
+        Raises:
+            SettingsError: naming the variable, what is wrong with it and what to do.
+        """
+        env = os.environ if env is None else env
+        login, password = _text(env, "DATAFORSEO_LOGIN"), _text(env, "DATAFORSEO_PASSWORD")
+        base_url = _base_url(_text(env, "DATAFORSEO_BASE_URL"))
+        if demo:
+            login = password = base_url = None
+        if (login is None) != (password is None):
+            missing = "DATAFORSEO_PASSWORD" if password is None else "DATAFORSEO_LOGIN"
+            raise SettingsError(
+                f"{missing} is not set, though its counterpart is. Set both (the API password is on the vendor's "
+                "API access page and is not the dashboard's), or neither to use the bundled simulator."
+            )
+        simulated = (login is None and base_url is None) or (base_url is not None and is_simulator_url(base_url))
+        if base_url is not None and login is None and not _is_loopback(base_url):
+            raise SettingsError(
+                f"DATAFORSEO_BASE_URL is {base_url}, which needs credentials. Set DATAFORSEO_LOGIN and "
+                "DATAFORSEO_PASSWORD, or unset all three to use the bundled simulator."
+            )
+        if _text(env, "BACKLINKS_DATABASE_URL"):
+            raise SettingsError(
+                "BACKLINKS_DATABASE_URL is set, but a shared database is not supported yet: the response store and "
+                "the account's limits are kept under BACKLINKS_DATA_DIR, for one machine. Unset it to go on."
+            )
+        notices = []
+        if _text(env, "BACKLINKS_NOTIFY_URLS"):
+            notices.append("BACKLINKS_NOTIFY_URLS is set, but announcements are not built yet: nothing will be sent.")
+        data_dir = Path(_text(env, "BACKLINKS_DATA_DIR") or "data").expanduser().absolute()
+        targets_file = _text(env, "BACKLINKS_TARGETS_FILE")
+        return cls(
+            data_dir=data_dir,
+            targets_file=Path(targets_file).expanduser().absolute() if targets_file else data_dir / "targets.csv",
+            base_url=None if simulated and base_url is None else (base_url or VENDOR_URL),
+            login=login,
+            password=password,
+            simulated=simulated,
+            calls_per_minute=_whole(
+                env, "BACKLINKS_CALLS_PER_MINUTE", SIMULATED_CALLS_PER_MINUTE if simulated else 2000, 1_000_000
+            ),
+            calls_at_once=_whole(env, "BACKLINKS_CALLS_AT_ONCE", 30, 1000),
+            budget_usd_per_day=_dollars(env, "BACKLINKS_BUDGET_USD_PER_DAY"),
+            # What a call is expected to cost until answers have said what calls do cost: the vendor's price for a
+            # request of one row since July 2026. Only the budget's check before a call reads it.
+            expected_price_usd=_dollars(env, "BACKLINKS_EXPECTED_PRICE_USD") or 0.024036,
+            notices=tuple(notices),
+        )
+
+    @property
+    def root(self) -> Path:
+        """The folder of this kind of answers: simulated ones keep to `demo`, apart from real ones."""
+        return self.data_dir / "demo" if self.simulated else self.data_dir
+
+    @property
+    def store_file(self) -> Path:
+        return self.root / "responses.sqlite"
+
+    @property
+    def duckdb_file(self) -> Path:
+        return self.root / "backlinks.duckdb"
+
+    @property
+    def limits_dir(self) -> Path:
+        """Where the account's pace and slots are kept, shared by every process that uses this root."""
+        return self.root / "account"
+
+    @property
+    def dagster_dir(self) -> Path:
+        return self.root / "dagster"
+
+    @property
+    def origin(self) -> str:
+        """Whose answers these are: `simulator`, `loopback`, or the API's host. A store holds those of one origin."""
+        if self.simulated or self.base_url is None:
+            return "simulator"
+        return "loopback" if _is_loopback(self.base_url) else urlsplit(self.base_url).netloc.lower()
+
+    @property
+    def accepts_example_targets(self) -> bool:
+        """Whether names under the reserved `.example` and `.test` may be asked for: never of the real API."""
+        return self.base_url is None or _is_loopback(self.base_url)
+
+    def at(self, base_url: str) -> "Settings":
+        """Return the same settings with the address of a running simulator."""
+        return replace(self, base_url=base_url)
+
+
+def is_simulator_url(base_url: str) -> bool:
+    """Whether a base URL is the bundled simulator's: on loopback, under its path."""
+    return _is_loopback(base_url) and urlsplit(base_url).path.rstrip("/") == SIMULATOR_PATH
+
+
+def _text(env: Mapping[str, str], name: str) -> str | None:
+    return env.get(name, "").strip() or None
+
+
+def _is_loopback(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _base_url(text: str | None) -> str | None:
+    if text is None:
+        return None
+    try:
+        parts = urlsplit(text)
+        _ = parts.port
+    except ValueError as error:
+        raise SettingsError(f"DATAFORSEO_BASE_URL is no usable URL: {error}. Write it as {VENDOR_URL}.") from None
+    if "@" in parts.netloc:
+        raise SettingsError(
+            "DATAFORSEO_BASE_URL holds credentials. Take them out and set DATAFORSEO_LOGIN and DATAFORSEO_PASSWORD."
+        )
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+        raise SettingsError(f"DATAFORSEO_BASE_URL is {text!r}, which is no base URL. Write it as {VENDOR_URL}.")
+    if parts.scheme == "http" and not _is_loopback(text):
+        raise SettingsError(
+            f"DATAFORSEO_BASE_URL is {text!r}: plain http would send the credentials readable over the network. "
+            "Use https; http is for loopback only."
+        )
+    return text.rstrip("/").removesuffix("/v3")
+
+
+def _whole(env: Mapping[str, str], name: str, default: int, most: int) -> int:
+    text = _text(env, name)
+    if text is None:
+        return default
+    if not text.isdecimal() or not 1 <= int(text) <= most:
+        raise SettingsError(f"{name} is {text!r}; it must be a whole number from 1 to {most:,}.")
+    return int(text)
+
+
+def _dollars(env: Mapping[str, str], name: str) -> float | None:
+    text = _text(env, name)
+    if text is None:
+        return None
+    try:
+        value = float(text.removeprefix("$"))
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < 1e9:
+        raise SettingsError(f"{name} is {text!r}; it must be an amount in US dollars, such as 25 or 0.5.")
+    return value

@@ -1,0 +1,101 @@
+"""The engine under the response store and the account's ledger: SQLite in WAL mode, through SQLAlchemy.
+
+Here belong the connection's settings and the write transaction. The tables are `responses.py`, `owners.py` and
+`account/ledger.py`; another database would be opened here and nowhere else.
+"""
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+BUSY_TIMEOUT_S: Final = 60
+"""How long a writer waits for another process's transaction; each lasts some milliseconds."""
+
+
+class StoreError(Exception):
+    """The response store can't be used or written; the message says what to do. Nothing was half-written."""
+
+
+class Database:
+    """One SQLite file. `write()` opens a transaction that holds the write lock from its start."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreError(
+                f"{file.parent} can't be made ({error.strerror}). Choose a folder that can be written with "
+                "BACKLINKS_DATA_DIR."
+            ) from None
+        self.engine = sa.create_engine(
+            f"sqlite:///{file}", connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False}
+        )
+        # One writer at a time in this process, so that its threads queue here and not in SQLite's polling.
+        self._writer = threading.Lock()
+        sa.event.listen(self.engine, "connect", _configure)
+
+    def create(self, *metadata: sa.MetaData) -> None:
+        """Make the tables that are missing.
+
+        Raises:
+            StoreError: the file is damaged, locked or can't be written.
+        """
+        with self.write() as tx:
+            for one in metadata:
+                one.create_all(tx, checkfirst=True)
+
+    @contextmanager
+    def write(self) -> Iterator[sa.Connection]:
+        """Yield a connection in a write transaction: committed durably at the end, undone on an error."""
+        with self._writer, self._sentences(), self.engine.connect() as connection:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            try:
+                yield connection
+            except BaseException:
+                connection.exec_driver_sql("ROLLBACK")
+                raise
+            connection.exec_driver_sql("COMMIT")
+
+    @contextmanager
+    def read(self) -> Iterator[sa.Connection]:
+        with self._sentences(), self.engine.connect() as connection:
+            yield connection
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+    @contextmanager
+    def _sentences(self) -> Iterator[None]:
+        try:
+            yield
+        except sa.exc.DatabaseError as error:
+            raise StoreError(self._sentence(error.orig or error)) from None
+        except sqlite3.Error as error:
+            raise StoreError(self._sentence(error)) from None
+
+    def _sentence(self, error: BaseException) -> str:
+        text = str(error)
+        if "full" in text:
+            return f"No space is left for {self.file}: free some and run again; what was paid for is kept."
+        if "locked" in text:
+            return f"{self.file} has been locked by another program for {BUSY_TIMEOUT_S} s. End it and run again."
+        if "malformed" in text or "not a database" in text:
+            return (
+                f"{self.file} is damaged ({text}). Put back a backup, or move the file aside to start a new store; "
+                "the parquet tables are not concerned."
+            )
+        return f"{self.file} can't be used ({text}). Check that the folder can be written and run again."
+
+
+def _configure(connection: Any, _record: object) -> None:
+    connection.isolation_level = None  # transactions are begun by `write`, not by the driver
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=FULL")  # a commit is on disk before anything else happens to the answer
+    cursor.close()

@@ -1,0 +1,28 @@
+"""What the response store hands out: one kept answer with all that is known of it.
+
+Plain records only. How they are kept is `responses.py`; how they become rows is `tables/`.
+"""
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class StoredAnswer:
+    """One paid answer. `body` is the vendor's JSON as it came; `captured_at` is when it had been read, in UTC.
+
+    `parameters` are the request's (`api.models.RequestParameters`), `request_key` their short hash.
+    """
+
+    date: dt.date
+    target: str
+    status_type: str
+    request_key: str
+    parameters: dict[str, Any]
+    body: bytes
+    task_id: str | None
+    cost_usd: float | None
+    captured_at: dt.datetime
+    attempts: int
+    simulated: bool

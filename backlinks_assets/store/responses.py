@@ -1,0 +1,253 @@
+"""The response store: what was paid for, and who is paying for what just now.
+
+Here belong claims, landed answers and the origin they are from. An answer is kept compressed, as it came, under
+(date, target, status type, request key); a call is claimed before it is made, so that two runs never pay for the
+same answer, and an answer and its cost are committed together. How answers are asked for is `collect.py`.
+"""
+
+import datetime as dt
+import enum
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
+
+import orjson
+import sqlalchemy as sa
+import zstandard
+from sqlalchemy.dialects.sqlite import insert
+
+from backlinks_assets.account import ledger
+from backlinks_assets.api.models import RequestParameters, SummaryAnswer
+from backlinks_assets.store.database import Database, StoreError
+from backlinks_assets.store.models import StoredAnswer
+from backlinks_assets.store.owners import Owner
+
+metadata = sa.MetaData()
+
+responses = sa.Table(
+    "responses",
+    metadata,
+    sa.Column("date", sa.String, primary_key=True),
+    sa.Column("target", sa.String, primary_key=True),
+    sa.Column("status_type", sa.String, primary_key=True),
+    sa.Column("request_key", sa.String, primary_key=True),
+    sa.Column("parameters", sa.String, nullable=False, comment="the request's parameters, JSON"),
+    sa.Column("task_id", sa.String),
+    sa.Column("cost_usd", sa.Float, comment="as the answer says"),
+    sa.Column("captured_at", sa.String, nullable=False, comment="when the answer had been read, UTC"),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("simulated", sa.Boolean, nullable=False),
+    sa.Column("body", sa.LargeBinary, nullable=False, comment="the vendor's JSON as it came, zstd"),
+)
+
+claims = sa.Table(
+    "claims",
+    metadata,
+    sa.Column("date", sa.String, primary_key=True),
+    sa.Column("target", sa.String, primary_key=True),
+    sa.Column("status_type", sa.String, primary_key=True),
+    sa.Column("request_key", sa.String, primary_key=True),
+    sa.Column("owner", sa.String, nullable=False),
+    sa.Column("claimed_at", sa.String, nullable=False),
+)
+
+facts = sa.Table(
+    "facts", metadata, sa.Column("name", sa.String, primary_key=True), sa.Column("value", sa.String, nullable=False)
+)
+
+
+class Key(NamedTuple):
+    """What makes two answers the same one."""
+
+    date: dt.date
+    target: str
+    status_type: str
+    request_key: str
+
+    def columns(self) -> dict[str, str]:
+        return {**self._asdict(), "date": self.date.isoformat()}
+
+
+class ClaimState(enum.Enum):
+    OURS = "ours"
+    STORED = "stored"
+    TAKEN = "taken"
+
+
+class ResponseStore:
+    """The store of one data folder, opened by one owner. Thread-safe.
+
+    Raises:
+        StoreError: the file can't be used, or holds answers of another origin.
+    """
+
+    def __init__(self, database: Database, owner: Owner, origin: str) -> None:
+        self._database = database
+        self._owner = owner
+        database.create(metadata, ledger.metadata)
+        self._check_origin(origin)
+
+    def _check_origin(self, origin: str) -> None:
+        with self._database.write() as tx:
+            tx.execute(insert(facts).values(name="origin", value=origin).on_conflict_do_nothing())
+            held = tx.execute(sa.select(facts.c.value).where(facts.c.name == "origin")).scalar_one()
+        if held != origin:
+            raise StoreError(
+                f"{self._database.file} holds answers from {held}; answers from {origin} would mix with them. Set "
+                "BACKLINKS_DATA_DIR to another folder, or DATAFORSEO_BASE_URL back."
+            )
+
+    # --- claims -------------------------------------------------------------------------------------------------
+
+    def claim(self, key: Key, now: dt.datetime) -> ClaimState:
+        """Claim the call for this owner, unless its answer is here or a living owner is at it.
+
+        A dead owner's claim is taken over; its call may be charged a second time, which nothing can prevent: the
+        vendor knows no idempotency key.
+        """
+        with self._database.write() as tx:
+            if tx.execute(sa.select(1).where(_is(responses, key))).first():
+                return ClaimState.STORED
+            holder = tx.execute(sa.select(claims.c.owner).where(_is(claims, key))).scalar()
+            if holder is not None and holder != self._owner.name and self._owner.is_alive(holder):
+                return ClaimState.TAKEN
+            row = {**key.columns(), "owner": self._owner.name, "claimed_at": now.isoformat()}
+            tx.execute(
+                insert(claims)
+                .values(row)
+                .on_conflict_do_update(
+                    index_elements=list(claims.primary_key.columns),
+                    set_={"owner": row["owner"], "claimed_at": row["claimed_at"]},
+                )
+            )
+            return ClaimState.OURS
+
+    def release(self, key: Key) -> None:
+        """Give up a claim whose call will not be made, or gave nothing to keep."""
+        with self._database.write() as tx:
+            tx.execute(claims.delete().where(_is(claims, key), claims.c.owner == self._owner.name))
+
+    # --- calls --------------------------------------------------------------------------------------------------
+
+    def start_call(self, call: ledger.Call, budget: ledger.Budget) -> None:
+        """Enter a call in the ledger before it is sent; raises as `ledger.start`."""
+        with self._database.write() as tx:
+            ledger.start(tx, call, budget)
+
+    def end_call(self, call_id: str, answer: SummaryAnswer | None, message: str, now: dt.datetime) -> None:
+        """Book a call that gave nothing to keep, with what its answer cost, if one came."""
+        with self._database.write() as tx:
+            ledger.end(
+                tx,
+                call_id,
+                ledger.NO_ANSWER if answer is None else ledger.REFUSED,
+                ended_at=now,
+                cost_usd=None if answer is None else (answer.cost_usd or 0.0),
+                status_code=answer.status_code if answer else None,
+                task_id=answer.task_id if answer else None,
+                message=message,
+            )
+
+    def land(
+        self, key: Key, call_id: str, answer: SummaryAnswer, parameters: RequestParameters, attempts: int, now: dt.datetime
+    ) -> None:
+        """Keep an answer durably, book its cost and end its claim, in one transaction."""
+        row = {
+            **key.columns(),
+            "parameters": orjson.dumps(parameters.model_dump(), option=orjson.OPT_SORT_KEYS).decode(),
+            "task_id": answer.task_id,
+            "cost_usd": answer.cost_usd,
+            "captured_at": now.isoformat(),
+            "attempts": attempts,
+            "simulated": answer.simulated,
+            "body": zstandard.compress(answer.body, 3),
+        }
+        with self._database.write() as tx:
+            tx.execute(insert(responses).values(row).on_conflict_do_nothing())
+            ledger.end(
+                tx,
+                call_id,
+                ledger.EMPTY if answer.result is None else ledger.DATA,
+                ended_at=now,
+                cost_usd=answer.cost_usd,
+                status_code=answer.status_code,
+                task_id=answer.task_id,
+            )
+            tx.execute(claims.delete().where(_is(claims, key)))
+
+    def close_dead_calls(self, now: dt.datetime) -> int:
+        """Close the ledger entries of owners that died in mid-call; return how many. Their cost stays unknown."""
+        with self._database.read() as tx:
+            dead = [call for call, owner in ledger.open_calls(tx) if not self._owner.is_alive(owner)]
+        if dead:
+            with self._database.write() as tx:
+                for call in dead:
+                    ledger.end(tx, call, ledger.NO_ANSWER, ended_at=now, message="the process ended in mid-call")
+        return len(dead)
+
+    # --- reading ------------------------------------------------------------------------------------------------
+
+    def landed(self, dates: Iterable[dt.date]) -> set[Key]:
+        """Return the keys of all answers kept for these days."""
+        with self._database.read() as tx:
+            rows = tx.execute(
+                sa.select(*[responses.c[name] for name in Key._fields]).where(
+                    responses.c.date.in_([date.isoformat() for date in dates])
+                )
+            )
+            return {Key(dt.date.fromisoformat(row[0]), row[1], row[2], row[3]) for row in rows}
+
+    def answer(self, key: Key) -> StoredAnswer | None:
+        """Return one kept answer, or None."""
+        with self._database.read() as tx:
+            row = tx.execute(sa.select(responses).where(_is(responses, key))).first()
+        return _stored(row) if row else None
+
+    def latest(self, date: dt.date, target: str, status_type: str) -> StoredAnswer | None:
+        """Return the newest answer kept for a day and target, whatever parameters it was asked with."""
+        query = sa.select(responses).where(
+            responses.c.date == date.isoformat(),
+            responses.c.target == target,
+            responses.c.status_type == status_type,
+        )
+        with self._database.read() as tx:
+            row = tx.execute(query.order_by(responses.c.captured_at.desc()).limit(1)).first()
+        return _stored(row) if row else None
+
+    def answers(self, date: dt.date) -> Iterator[StoredAnswer]:
+        """Yield the answers kept for a day, in the order of the key, a few at a time."""
+        query = sa.select(responses).where(responses.c.date == date.isoformat())
+        ordered = query.order_by(*responses.primary_key.columns).execution_options(yield_per=200)
+        with self._database.read() as tx:
+            for row in tx.execute(ordered):
+                yield _stored(row)
+
+    def dates(self) -> list[dt.date]:
+        """Return the days for which anything is kept, oldest first."""
+        with self._database.read() as tx:
+            rows = tx.execute(sa.select(responses.c.date).distinct().order_by(responses.c.date))
+            return [dt.date.fromisoformat(row.date) for row in rows]
+
+    def day_costs(self, day: dt.date) -> ledger.DayCosts:
+        """Return what the ledger holds of a UTC day."""
+        with self._database.read() as tx:
+            return ledger.day_costs(tx, day)
+
+
+def _is(table: sa.Table, key: Key) -> sa.ColumnElement[bool]:
+    return sa.and_(*[table.c[name] == value for name, value in key.columns().items()])
+
+
+def _stored(row: Any) -> StoredAnswer:
+    return StoredAnswer(
+        date=dt.date.fromisoformat(row.date),
+        target=row.target,
+        status_type=row.status_type,
+        request_key=row.request_key,
+        parameters=orjson.loads(row.parameters),
+        body=zstandard.decompress(row.body),
+        task_id=row.task_id,
+        cost_usd=row.cost_usd,
+        captured_at=dt.datetime.fromisoformat(row.captured_at),
+        attempts=row.attempts,
+        simulated=row.simulated,
+    )

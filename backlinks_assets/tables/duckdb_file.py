@@ -1,0 +1,121 @@
+"""What is inside the DuckDB file: its tables, views and bookkeeping, and the statements that fill them.
+
+Works on a file of its own that no one else has open. When to do it, and how the file gets to its place, is
+`warehouse.py`. Names of columns and tables come from the declarations; paths and days are bound parameters.
+"""
+
+import datetime as dt
+from contextlib import closing
+from pathlib import Path
+
+import duckdb
+
+from backlinks_assets.tables.parquet import parquet_path
+from backlinks_assets.tables.schemas import SCHEMA_VERSION, TABLES
+
+STORAGE_VERSION = "v1.4.0"
+"""Clients from this version on can read the file; one of DuckDB 2's own format can't be read by 1.x."""
+
+_CONFIG: dict[str, str | bool | int | float | list[str]] = {
+    "autoinstall_known_extensions": False,  # nothing is fetched from the network
+    "autoload_known_extensions": False,
+    "storage_compatibility_version": STORAGE_VERSION,
+}
+
+_BOOKKEEPING = [
+    "CREATE TABLE _published (table_name VARCHAR, date DATE, bytes BIGINT, mtime_ns BIGINT)",
+    "COMMENT ON TABLE _published IS 'The parquet files that the tables hold, as they were when read.'",
+    "CREATE TABLE _publication (schema_version BIGINT, stamp_ns BIGINT)",
+    "COMMENT ON TABLE _publication IS 'Version of the tables; the modification time this file was given.'",
+]
+
+_VIEWS = [
+    """CREATE VIEW latest_summary AS
+    SELECT * FROM backlinks_summary WHERE date = (SELECT max(date) FROM backlinks_summary)""",
+    "COMMENT ON VIEW latest_summary IS 'The rows of backlinks_summary of its latest day.'",
+    """CREATE VIEW latest_flags AS
+    SELECT * FROM backlinks_flags WHERE date = (SELECT max(date) FROM backlinks_changes)""",
+    "COMMENT ON VIEW latest_flags IS 'The flags of the latest day looked at; none if nothing moved sharply.'",
+]
+
+DAY_OF_FILE = r"CAST(regexp_extract(filename, 'date=([0-9-]{10})[/\\][^/\\]+$', 1) AS DATE)"
+"""The day of a parquet file, by its own folder. DuckDB's hive partitioning would take it from the first
+folder of the path that is named `date=…`, and read any `x=1` above as a column."""
+
+_DELETE = 'DELETE FROM "{table}" WHERE date IN (SELECT unnest(?::DATE[]))'
+_INSERT = """
+INSERT INTO "{table}" BY NAME
+SELECT {day} AS date, * EXCLUDE (filename)
+FROM read_parquet(?, filename = true, union_by_name = true, hive_partitioning = false)
+"""
+# By name, since an older file may lack a column.
+
+Day = tuple[str, dt.date]
+"""A table's name and a day."""
+Files = dict[Day, tuple[int, int]]
+"""The parquet file of each: its size in bytes and its modification time in ns."""
+
+
+def holdings(path: Path) -> Files | None:
+    """Return which parquet files a DuckDB file holds, None if it can't be relied on.
+
+    It can't when it is no DuckDB file, is of another `SCHEMA_VERSION`, or was modified since it was
+    published, which its modification time tells.
+    """
+    try:
+        with closing(duckdb.connect(str(path), read_only=True)) as connection:
+            publication = connection.execute("SELECT schema_version, stamp_ns FROM _publication").fetchall()
+            if publication != [(SCHEMA_VERSION, path.stat().st_mtime_ns)]:
+                return None
+            rows = connection.execute("SELECT table_name, date, bytes, mtime_ns FROM _published").fetchall()
+    except (duckdb.Error, OSError):
+        return None
+    return {(table, date): (size, mtime_ns) for table, date, size, mtime_ns in rows}
+
+
+def open_copy(path: Path) -> duckdb.DuckDBPyConnection:
+    """Open a DuckDB file for writing, or begin one with all tables and views, empty."""
+    is_new = not path.exists()
+    connection = duckdb.connect(str(path), config=_CONFIG)
+    if is_new:
+        for table in TABLES.values():
+            connection.execute(table.duckdb_ddl())
+            for comment in table.duckdb_comments():
+                connection.execute(comment)
+        for statement in _BOOKKEEPING + _VIEWS:
+            connection.execute(statement)
+    return connection
+
+
+def remove_days(connection: duckdb.DuckDBPyConnection, table: str, days: list[dt.date]) -> None:
+    """Take a table's rows of some days out, and the record of their files."""
+    connection.execute(_DELETE.format(table=TABLES[table].name), [days])
+    connection.execute(
+        "DELETE FROM _published WHERE table_name = ? AND date IN (SELECT unnest(?::DATE[]))", [table, days]
+    )
+
+
+def insert_days(
+    connection: duckdb.DuckDBPyConnection, root: Path, table: str, days: list[dt.date], files: Files
+) -> int:
+    """Put a table's rows of some days in, all their files in one statement; return how many rows."""
+    paths = [unglobbed(parquet_path(root.absolute(), table, day)) for day in days]
+    statement = _INSERT.format(table=TABLES[table].name, day=DAY_OF_FILE)
+    inserted = connection.execute(statement, [paths]).fetchone()
+    sizes, mtimes = zip(*(files[table, day] for day in days), strict=True)
+    connection.execute(
+        "INSERT INTO _published SELECT ?, unnest(?::DATE[]), unnest(?::BIGINT[]), unnest(?::BIGINT[])",
+        [table, days, list(sizes), list(mtimes)],
+    )
+    return int(inserted[0]) if inserted else 0
+
+
+def stamp(connection: duckdb.DuckDBPyConnection, stamp_ns: int) -> None:
+    """Record the version, and the modification time that the file is about to be given."""
+    connection.execute("DELETE FROM _publication")
+    connection.execute("INSERT INTO _publication VALUES (?, ?)", [SCHEMA_VERSION, stamp_ns])
+
+
+def unglobbed(path: Path) -> str:
+    """Return a path in which `*`, `?` and `[` stand for themselves, as DuckDB reads paths."""
+    return "".join(f"[{character}]" if character in "*?[" else character for character in str(path))

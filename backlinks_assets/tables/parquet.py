@@ -1,0 +1,167 @@
+"""The parquet files: one a table and day, the truth that everything else is built from.
+
+Where they lie, writing one, reading a span of days. What the columns are is `schemas.py`; the one DuckDB file
+made of them is `warehouse.py`.
+"""
+
+import datetime as dt
+import os
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+
+from backlinks_assets.tables.files import TablesError, replacing, sweep, tables_error
+from backlinks_assets.tables.schemas import TABLES, TableSchema
+
+
+def parquet_path(root: Path, table: str, date: dt.date) -> Path:
+    """Return where a table's day lies: `<root>/parquet/<table>/date=YYYY-MM-DD/<table>.parquet`."""
+    name = TABLES[table].name
+    return root / "parquet" / name / f"date={date.isoformat()}" / f"{name}.parquet"
+
+
+def write_day(root: Path, table: str, date: dt.date, data: pa.Table) -> Path:
+    """Write a table's day in the place of what was there, and return its path.
+
+    The same rows give the same bytes. Readers see the old file or the new one, whole; a killed process leaves
+    the old one.
+
+    Raises:
+        ValueError: the columns are not the declared ones, a value does not fit its type, a part of the key is
+            NULL or not unique, or `date` holds another day.
+        TablesError: the disk would not take it; the file that was there is untouched.
+    """
+    path = parquet_path(root, table, date)
+    rows = _conform(TABLES[table], date, data)
+    temporary_folder = root / "parquet" / ".tmp"
+    sweep(temporary_folder)
+    with replacing(path, temporary_folder) as temporary, temporary.open("xb") as file:
+        pq.write_table(rows, file, compression="zstd")
+    return path
+
+
+def read_days(
+    root: Path, table: str, start: dt.date, end: dt.date, columns: Sequence[str] | None = None
+) -> pa.Table:
+    """Return a table's rows from `start` to `end`, both included, with `date`; by day, then as written.
+
+    All declared columns, or those named. Days without a file give no rows.
+
+    Raises:
+        TablesError: a file can't be read; the message names it.
+    """
+    schema = TABLES[table]
+    paths = [parquet_path(root, table, day) for day in days(root, table) if start <= day <= end]
+    folder = root / "parquet" / table
+    partitioning = ds.partitioning(pa.schema([schema.arrow.field("date")]), flavor="hive")
+    wanted = schema.arrow.names if columns is None else list(columns)
+    if not paths:
+        return schema.arrow.empty_table().select(wanted)
+    try:
+        dataset = ds.dataset(
+            [str(path) for path in paths],
+            schema=schema.arrow,
+            format="parquet",
+            partitioning=partitioning,
+            partition_base_dir=str(folder),
+        )
+        return dataset.to_table(columns=wanted)
+    except (OSError, pa.ArrowException) as error:
+        raise (find_damaged(paths) or tables_error("read", folder, error)) from error
+
+
+def days(root: Path, table: str) -> list[dt.date]:
+    """Return the days for which a table has a file, in order."""
+    return sorted(day for day, _ in day_files(root, table))
+
+
+def day_files(root: Path, table: str) -> list[tuple[dt.date, os.stat_result]]:
+    """Return the days for which a table has a file, each with the file's size and times, in no order.
+
+    Raises:
+        TablesError: the folder is there and can't be read.
+    """
+    found = []
+    try:
+        with os.scandir(root / "parquet" / TABLES[table].name) as entries:
+            for entry in entries:
+                if (day := _day_of(entry.name)) is not None:
+                    with suppress(FileNotFoundError, NotADirectoryError):
+                        found.append((day, parquet_path(root, table, day).stat()))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise tables_error("read the folder", root / "parquet" / table, error) from error
+    return found
+
+
+def find_damaged(paths: Sequence[Path]) -> TablesError | None:
+    """Return an error that names the first of some parquet files that can't be read, or None."""
+    for path in paths:
+        try:
+            pq.read_table(path, partitioning=None)
+        except (OSError, pa.ArrowException) as error:
+            reason = str(error).split("\n")[0].rstrip(".")
+            day = path.parent.name.removeprefix("date=")
+            return TablesError(
+                f"{path} can't be read ({reason}). Build {path.stem} of {day} again: its answers are kept, "
+                "so that costs nothing."
+            )
+    return None
+
+
+def _day_of(folder: str) -> dt.date | None:
+    """Return the day that `date=YYYY-MM-DD` names, None for any other name."""
+    text = folder.removeprefix("date=")
+    try:
+        day = dt.date.fromisoformat(text)
+    except ValueError:
+        return None
+    return day if folder == f"date={day.isoformat()}" else None
+
+
+def _conform(schema: TableSchema, date: dt.date, data: pa.Table) -> pa.Table:
+    """Return the rows as the file's declared columns, or say which column is wrong."""
+    if "date" in data.column_names:
+        if data.num_rows and pc.unique(data["date"]).to_pylist() != [date]:
+            raise ValueError(f"{schema.name} of {date} holds rows of another day")
+        data = data.drop_columns("date")
+    declared = schema.parquet_schema
+    missing = [name for name in declared.names if name not in data.column_names]
+    extra = [name for name in data.column_names if name not in declared.names]
+    if missing or extra or len(set(data.column_names)) != len(data.column_names):
+        raise ValueError(
+            f"{schema.name} is not as declared: missing columns {missing}, extra columns {extra}"
+        )
+    columns = []
+    for field in declared:
+        try:
+            column = data[field.name].cast(field.type).combine_chunks()
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+            raise ValueError(f"{schema.name}.{field.name} does not fit {field.type}: {error}") from error
+        if column.null_count and not field.nullable:
+            raise ValueError(
+                f"{schema.name}.{field.name} is part of the key or always known: no NULL may stand there"
+            )
+        columns.append(column)
+    rows = pa.table(columns, schema=declared)
+    key = [name for name in schema.primary_key if name != "date"]
+    if _has_duplicates(rows.select(key)):
+        raise ValueError(f"{schema.name} of {date}: two rows of one {', '.join(key) or 'day'}")
+    return rows
+
+
+def _has_duplicates(keys: pa.Table) -> bool:
+    """Tell whether two rows are equal. Each is made one integer and sorted: a tenth of `group_by`'s time."""
+    codes = np.zeros(keys.num_rows, dtype=np.int64)
+    for column in keys.columns:
+        encoded = column.combine_chunks().dictionary_encode()
+        codes = codes * len(encoded.dictionary) + encoded.indices.to_numpy()
+    codes.sort()
+    return bool((codes[1:] == codes[:-1]).any())

@@ -1,0 +1,198 @@
+"""The one DuckDB file for SQL clients: when it is brought level with the parquet files, how it gets in place.
+
+It is a product of those files and may be deleted at any time; what anyone else writes into it is lost. It is
+never changed in place: a copy is, and replaces it whole, so that a reader may hold it open for hours. What is
+inside is `duckdb_file.py`.
+"""
+
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+import filelock
+
+from backlinks_assets.tables import duckdb_file
+from backlinks_assets.tables.files import TablesError, replacing, sweep, tables_error
+from backlinks_assets.tables.parquet import day_files, find_damaged, parquet_path
+from backlinks_assets.tables.schemas import TABLES
+
+LOCK_TIMEOUT_S = 600.0
+"""How long a publisher waits for another: more than ten times a rebuild of a year of 2,000 targets."""
+
+_ATTEMPTS = 3
+"""Tries at publishing while others go on writing parquet files."""
+
+
+@dataclass(frozen=True, slots=True)
+class SyncResult:
+    """What a `sync` did: (table, day) written and removed, rows written, whether it began from nothing."""
+
+    path: Path
+    written: tuple[duckdb_file.Day, ...] = ()
+    removed: tuple[duckdb_file.Day, ...] = ()
+    rows: int = 0
+    rebuilt: bool = False
+    seconds: float = 0.0
+
+    @property
+    def changed(self) -> bool:
+        """False if the file was level already."""
+        return self.rebuilt or bool(self.written or self.removed)
+
+
+def warehouse_path(root: Path) -> Path:
+    """Return where the DuckDB file lies."""
+    return root / "backlinks.duckdb"
+
+
+def sync(root: Path, *, lock_timeout_s: float = LOCK_TIMEOUT_S) -> SyncResult:
+    """Bring `<root>/backlinks.duckdb` level with the parquet files; do nothing if it is.
+
+    Days that are new or changed are put in, those whose file is gone are taken out. A file that is missing,
+    damaged, written to by someone else or of another `SCHEMA_VERSION` is built anew. One process publishes
+    at a time, the others wait. Readers that hold the old file open go on reading it.
+
+    Raises:
+        TablesError: a parquet file can't be read, the disk is full or can't be written, or another process
+            publishes for longer than `lock_timeout_s`. The DuckDB file stays as it was.
+    """
+    began = time.perf_counter()
+    path = warehouse_path(root)
+    with _only_publisher(root, lock_timeout_s):
+        for attempt in range(1, _ATTEMPTS + 1):
+            files = _parquet_files(root)
+            if duckdb_file.holdings(path) == files and not _foreign_log(path).exists():
+                return SyncResult(path, seconds=time.perf_counter() - began)
+            try:
+                return _publish(root, path, files, began)
+            except TablesError:
+                # A day that was replaced or removed while it was read is no damage: look again.
+                if attempt == _ATTEMPTS or _parquet_files(root) == files:
+                    raise
+    raise AssertionError("the last attempt returns or raises")
+
+
+@contextmanager
+def reading(root: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open the DuckDB file for reading, beside any number of readers and a publisher; always closed.
+
+    Raises:
+        TablesError: there is no such file yet, or it can't be opened.
+    """
+    path = warehouse_path(root)
+    if not path.exists():
+        raise TablesError(
+            f"There is no {path} yet: materialize backlinks_summary, or run a day, to build it."
+        )
+    try:
+        connection = duckdb.connect(str(path), read_only=True)
+    except duckdb.Error as error:
+        raise tables_error("open", path, error) from error
+    with closing(connection):
+        yield connection
+
+
+@contextmanager
+def _only_publisher(root: Path, timeout_s: float) -> Iterator[None]:
+    path = root / ".publish.lock"
+    lock = filelock.FileLock(path, timeout=timeout_s)
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except filelock.Timeout as error:
+        raise TablesError(
+            f"Another process has been publishing into {root} for {timeout_s:g} s. Nothing is lost: run "
+            "again when it is done (`fuser` on the file .publish.lock there names it)."
+        ) from error
+    except OSError as error:
+        raise tables_error("lock", path, error) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _parquet_files(root: Path) -> duckdb_file.Files:
+    return {
+        (table, day): (stat.st_size, stat.st_mtime_ns)
+        for table in TABLES
+        for day, stat in day_files(root, table)
+    }
+
+
+def _publish(root: Path, path: Path, files: duckdb_file.Files, began: float) -> SyncResult:
+    """Update a copy of the file, or build one from nothing if that can't be, and put it in place."""
+    folder = root / ".publish.tmp"
+    sweep(folder)
+    with replacing(path, folder) as temporary:
+        held: duckdb_file.Files | None = None
+        if path.exists():
+            shutil.copy2(path, temporary)  # with its modification time, by which it is recognised
+            held = duckdb_file.holdings(temporary)
+        try:
+            result = None if held is None else _update(root, temporary, held, files)
+        except (
+            duckdb.Error
+        ):  # no parquet file is at fault: the DuckDB file is damaged where no one had looked
+            result = None
+        rebuilt = result is None
+        try:
+            if result is None:
+                _discard(temporary)
+                result = _update(root, temporary, {}, files)
+        except duckdb.Error as error:
+            raise tables_error("build", path, error) from error
+        finally:
+            _discard_beside(temporary)
+        # Left beside the new file, the log of someone's changes to the old one would make it unreadable.
+        _foreign_log(path).unlink(missing_ok=True)
+    written, removed, rows = result
+    return SyncResult(path, written, removed, rows, rebuilt, time.perf_counter() - began)
+
+
+def _update(
+    root: Path, copy: Path, held: duckdb_file.Files, files: duckdb_file.Files
+) -> tuple[tuple[duckdb_file.Day, ...], tuple[duckdb_file.Day, ...], int]:
+    """Bring a copy from what it holds to what the files are; return days written and removed, and rows."""
+    written = tuple(sorted(key for key, state in files.items() if held.get(key) != state))
+    removed = tuple(sorted(held.keys() - files.keys()))
+    rows = 0
+    # Whole seconds are kept by every file system, and a later change in place is never exactly at one.
+    stamp_ns = time.time_ns() // 1_000_000_000 * 1_000_000_000
+    with closing(duckdb_file.open_copy(copy)) as connection:
+        for table in TABLES:
+            outdated = [day for name, day in (*removed, *written) if name == table and (name, day) in held]
+            fresh = [day for name, day in written if name == table]
+            if outdated:
+                duckdb_file.remove_days(connection, table, outdated)
+            if fresh:
+                try:
+                    rows += duckdb_file.insert_days(connection, root, table, fresh, files)
+                except duckdb.Error as error:
+                    damage = find_damaged([parquet_path(root, table, day) for day in fresh])
+                    raise (damage or error) from error
+        duckdb_file.stamp(connection, stamp_ns)
+        connection.execute("CHECKPOINT")
+    os.utime(copy, ns=(stamp_ns, stamp_ns))
+    return written, removed, rows
+
+
+def _foreign_log(path: Path) -> Path:
+    """Return where DuckDB logs changes made to the published file: none of ours, we change copies."""
+    return path.with_name(path.name + ".wal")
+
+
+def _discard(temporary: Path) -> None:
+    temporary.unlink(missing_ok=True)
+    _discard_beside(temporary)
+
+
+def _discard_beside(temporary: Path) -> None:
+    """Remove what DuckDB may leave beside a file when it fails: its log and its spill folder."""
+    _foreign_log(temporary).unlink(missing_ok=True)
+    shutil.rmtree(temporary.with_name(temporary.name + ".tmp"), ignore_errors=True)
