@@ -24,7 +24,9 @@ class ProjectStorage(DagsterSqliteStorage):
         return {}
 
     @classmethod
-    def from_config_value(cls, inst_data: ConfigurableClassData, config_value: Any) -> DagsterSqliteStorage:
+    def from_config_value(  # type: ignore[override]  # as in Dagster: the standing class, placed by ours
+        cls, inst_data: ConfigurableClassData, _config: Any
+    ) -> DagsterSqliteStorage:
         return DagsterSqliteStorage.from_local(_folder(), inst_data=inst_data)
 
 
@@ -36,7 +38,9 @@ class ProjectArtifacts(LocalArtifactStorage):
         return {}
 
     @classmethod
-    def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Any) -> LocalArtifactStorage:
+    def from_config_value(  # type: ignore[override]
+        cls, inst_data: ConfigurableClassData | None, _config: Any
+    ) -> LocalArtifactStorage:
         return LocalArtifactStorage(_folder(), inst_data=inst_data)
 
 
@@ -48,8 +52,8 @@ class ProjectComputeLogs(LocalComputeLogManager):
         return {}
 
     @classmethod
-    def from_config_value(
-        cls, inst_data: ConfigurableClassData | None, config_value: Any
+    def from_config_value(  # type: ignore[override]
+        cls, inst_data: ConfigurableClassData | None, _config: Any
     ) -> LocalComputeLogManager:
         return LocalComputeLogManager(_folder() + "/logs", inst_data=inst_data)
 

@@ -92,9 +92,9 @@ def is_reserved_example(target: str) -> bool:
 def partition_key(target: str) -> str:
     """Return a target's name as a Dagster partition: itself for a domain and for most pages.
 
-    Dagster silently drops a key with `|` from a two-dimensional partitioning, refuses `...` and control
-    characters, and its UI reads `,` and spaces as its own. Those, `%` and all that is not ASCII are
-    percent-encoded (UTF-8, upper-case digits), so that different targets always have different keys.
+    Dagster silently drops a key with `|` from a two-dimensional partitioning, and its UI reads `...`, `,` and
+    spaces as its own. Those, `%`, and all that is no visible ASCII are percent-encoded (UTF-8, upper-case
+    digits), so that different targets always have different keys.
     """
     return re.sub(r"\.{3,}|[%|,]|[^\x21-\x7e]", _percent, target)
 
@@ -273,7 +273,7 @@ def _public_suffixes() -> "TLDExtract":
 
     Imported when first needed: it brings `requests` along, a tenth of a second.
     """
-    from tldextract import TLDExtract  # noqa: PLC0415 - see the docstring
+    from tldextract import TLDExtract
 
     return TLDExtract(suffix_list_urls=(), cache_dir=None, include_psl_private_domains=False)
 

@@ -258,7 +258,7 @@ def retire_target(
         known = _parsed(sheet, rules, allow_none=True)
         found = next((one for one in known if one.target == target), None)
         if found is None:
-            near = difflib.get_close_matches(target, [one.target for one in known], 1)
+            near = difflib.get_close_matches(target, [one.target for one in known], 1, cutoff=0.5)
             hint = f"did you mean {near[0]}?" if near else "`backlinks targets list --all` shows what is."
             raise TargetsError(str(path), [Problem(0, text, f"is not in {path}: {hint}")])
         if found.retired == day:

@@ -5,8 +5,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from backlinks_assets.account import boot, pacer, slots
 from backlinks_assets.account.limiter import AccountLimiter, Cancelled
@@ -236,6 +235,9 @@ def test_a_process_with_fewer_slots_and_one_with_more_share_the_first_ones(tmp_p
         assert slot is not None
         slot.release()
     assert many.census() == (0, 0)
+    assert many.lower() == 3
+    assert few.lowered()[0] == 2
+    assert few.acquire(lambda: False) is not None
 
 
 @pytest.mark.parametrize("waits_for", ["slot", "pace"])

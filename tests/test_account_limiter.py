@@ -25,9 +25,7 @@ from backlinks_assets.account.limiter import AccountLimiter, LimiterError
     ],
     ids=str,
 )
-def test_limits_that_cannot_be_are_refused_by_name(
-    tmp_path: Path, wrong: dict[str, float], named: str
-) -> None:
+def test_limits_that_cannot_be_are_refused_by_name(tmp_path: Path, wrong: dict[str, float], named: str) -> None:
     with pytest.raises(ValueError, match=named):
         AccountLimiter(tmp_path, **wrong)  # type: ignore[arg-type]
 

@@ -72,7 +72,7 @@ def process(role: str, *arguments: object) -> Iterator["subprocess.Popen[str]"]:
     """This file as a process of its own; killed at the end, should it still be there."""
     command = [sys.executable, __file__, role, *map(str, arguments)]
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
-    running = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)  # noqa: S603 - ours
+    running = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
     try:
         yield running
     finally:
@@ -80,9 +80,7 @@ def process(role: str, *arguments: object) -> Iterator["subprocess.Popen[str]"]:
         running.communicate()
 
 
-def call_from_three_processes(
-    folder: Path, port: int, limits: tuple[int, int], threads: int, calls: int
-) -> None:
+def call_from_three_processes(folder: Path, port: int, limits: tuple[int, int], threads: int, calls: int) -> None:
     with (
         process("call", folder, port, *limits, threads, calls) as one,
         process("call", folder, port, *limits, threads, calls) as two,
@@ -232,9 +230,7 @@ def hold(folder: Path, child: str) -> None:
                 os._exit(0)
             print(pid, flush=True)
         elif child == "executed":
-            sleeper = subprocess.Popen(
-                [sys.executable, "-c", "import time; time.sleep(600)"], close_fds=False
-            )
+            sleeper = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], close_fds=False)
             print(sleeper.pid, flush=True)
         else:
             print("held", flush=True)

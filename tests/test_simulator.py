@@ -72,7 +72,11 @@ def test_the_vendors_sample_is_answered_to_the_last_value(sim: Simulator, ask: A
 
 
 def test_an_answer_looks_like_the_vendors_and_repeats_what_was_sent(ask: Ask) -> None:
-    sent = {"backlinks_status_type": "lost", "internal_list_limit": 100, "tag": "2026-11-20|shop.example|lost"}
+    sent = {
+        "backlinks_status_type": "lost",
+        "internal_list_limit": 100,
+        "tag": "2026-11-20|shop.example|lost",
+    }
     answer = ask("shop.example", **sent)
     task = answer["tasks"][0]
     sample = vendor_sample()
@@ -80,7 +84,8 @@ def test_an_answer_looks_like_the_vendors_and_repeats_what_was_sent(ask: Ask) ->
     assert result(answer).keys() == result(sample).keys()
     assert task["data"] == {"api": "backlinks", "function": "summary", "target": "shop.example", **sent}
     assert (answer["cost"], task["cost"], task["result_count"]) == (PRICE_USD, PRICE_USD, 1)
-    assert answer["version"].startswith("0.1.2026") and answer["version"].endswith(".simulated")
+    assert answer["version"].startswith("0.1.2026")
+    assert answer["version"].endswith(".simulated")
     assert answer["time"].endswith(" sec.")
     assert [len(part) for part in task["id"].split("-")] == [8, 4, 4, 4, 12]
     assert task["id"] != ask("shop.example", **sent)["tasks"][0]["id"]
@@ -101,7 +106,12 @@ print(digest.hexdigest())
 def test_numbers_are_the_same_in_another_process_and_in_another_order() -> None:
     asked = [
         (target, status, (TODAY - timedelta(days=back)).isoformat())
-        for target in (*list(scheduled_targets())[:4], "shop.example", "example.com", "https://shop.example/a")
+        for target in (
+            *list(scheduled_targets())[:4],
+            "shop.example",
+            "example.com",
+            "https://shop.example/a",
+        )
         for back in (0, 1, 40, 400)
         for status in ("live", "lost", "all")
     ]
@@ -112,7 +122,7 @@ def test_numbers_are_the_same_in_another_process_and_in_another_order() -> None:
 
     backwards = {each: found(*each) for each in reversed(asked)}
     digest = hashlib.sha256("".join(backwards[each] for each in asked).encode()).hexdigest()
-    other = subprocess.run(
+    other = subprocess.run(  # noqa: S603 - our own interpreter, our own code
         [sys.executable, "-c", PRINT_DIGEST, json.dumps(asked)], capture_output=True, text=True, check=True
     )
     assert other.stdout.strip() == digest
@@ -131,7 +141,20 @@ def test_the_history_does_not_change_from_release_to_release() -> None:
     assert lines == FIXED_LINES
 
 
-FIXED_LINES: list[str] = []
+FIXED_LINES: list[str] = [
+    "velotrail.example 50913 20 9977",
+    "velotrail.example 63196 26 16318",
+    "velotrail.example 15178 13 1898",
+    "velotrail.example 12839 24 3655",
+    "shop.example 22 33 10",
+    "shop.example 23 32 11",
+    "shop.example 13 23 4",
+    "shop.example 16 17 6",
+    "example.org 174 8 37",
+    "example.org 170 8 35",
+    "example.org 168 6 47",
+    "example.org 175 6 49",
+]
 
 
 def test_counts_fit_together_for_many_targets_and_days() -> None:
@@ -146,14 +169,17 @@ def test_counts_fit_together_for_many_targets_and_days() -> None:
                 case = (target, day, status)
                 pages = found["referring_pages"]
                 assert sum(found["referring_links_types"].values()) == pages <= found["backlinks"], case
-                assert found["referring_links_attributes"].get("nofollow", 0) == found[
-                    "referring_pages_nofollow"
-                ], case
+                assert (
+                    found["referring_links_attributes"].get("nofollow", 0)
+                    == found["referring_pages_nofollow"]
+                ), case
                 assert found["referring_pages_nofollow"] <= pages, case
                 assert found["referring_main_domains"] <= found["referring_domains"], case
                 assert found["referring_domains_nofollow"] <= found["referring_domains"], case
                 assert found["referring_domains"] <= max(1, found["backlinks"]), case
-                assert found["referring_subnets"] <= found["referring_ips"] <= found["referring_domains"], case
+                assert found["referring_subnets"] <= found["referring_ips"] <= found["referring_domains"], (
+                    case
+                )
                 assert 0 <= found["backlinks_spam_score"] <= 100, case
                 assert 0 <= found["rank"] <= 1000, case
                 for name in MAPS:
@@ -165,9 +191,7 @@ def test_counts_fit_together_for_many_targets_and_days() -> None:
 
 
 def test_sizes_run_from_a_few_dozen_links_to_millions() -> None:
-    sizes = sorted(
-        (result_of(f"site{n}.example", {}, TODAY) or [])[0]["backlinks"] for n in range(1000)
-    )
+    sizes = sorted((result_of(f"site{n}.example", {}, TODAY) or [])[0]["backlinks"] for n in range(1000))
     assert sizes[0] < 30
     assert 100 < sizes[500] < 1000
     assert sizes[-1] > 1_000_000
@@ -191,7 +215,7 @@ def test_sizes_run_from_a_few_dozen_links_to_millions() -> None:
         ),
         ({"backlinks_status_type": "live"}, {"backlinks_status_type": "all"}),
     ],
-    ids=lambda value: json.dumps(value),
+    ids=json.dumps,
 )
 def test_an_option_that_leaves_links_out_never_adds_any(
     ask: Ask, narrower: dict[str, Any], wider: dict[str, Any]
@@ -225,7 +249,9 @@ def test_rank_is_told_on_either_scale(ask: Ask) -> None:
 
 
 def test_a_null_option_is_an_option_not_set(ask: Ask) -> None:
-    nulls = dict.fromkeys(("include_subdomains", "internal_list_limit", "backlinks_filters", "rank_scale", "tag"))
+    nulls = dict.fromkeys(
+        ("include_subdomains", "internal_list_limit", "backlinks_filters", "rank_scale", "tag")
+    )
     assert result(ask("shop.example", **nulls)) == result(ask("shop.example"))
 
 
@@ -233,7 +259,9 @@ def test_a_day_in_the_tag_is_answered_as_of_that_day(ask: Ask) -> None:
     def of(tag: str | None) -> dict[str, Any]:
         return result(ask("velotrail.example", tag=tag))
 
-    assert of("2026-11-24|velotrail.example|live") == of(None) == of("any other tag") == of("2026-13-45|x|live")
+    assert (
+        of("2026-11-24|velotrail.example|live") == of(None) == of("any other tag") == of("2026-13-45|x|live")
+    )
     assert of("2026-10-01|velotrail.example|live") != of(None)
 
 
@@ -255,7 +283,9 @@ def test_thin_and_dead_targets_answer_with_what_little_there_is(ask: Ask) -> Non
     assert result(ask("dead.example", backlinks_status_type="lost"))["backlinks"] > 0
 
 
-@pytest.mark.parametrize("target", ["192.0.2.7", "https://shop.example/a?b=c#d", "www.shop.example", "xn--bcher-kva.de"])
+@pytest.mark.parametrize(
+    "target", ["192.0.2.7", "https://shop.example/a?b=c#d", "www.shop.example", "xn--bcher-kva.de"]
+)
 def test_addresses_pages_and_punycode_names_are_targets(ask: Ask, target: str) -> None:
     found = result(ask(target))
     assert found["target"] == target
@@ -266,8 +296,10 @@ def test_the_sample_targets_say_that_they_are_made_up() -> None:
     text = sample_targets_csv()
     lines = text.splitlines()
     assert lines[0] == "target,note"
-    assert "only in the simulator" in lines[1] and lines[1].startswith("#")
+    assert "only in the simulator" in lines[1]
+    assert lines[1].startswith("#")
     assert len(scheduled_targets()) >= 26
     assert all(".example" in name for name in scheduled_targets())
-    assert "empty.example" in text and "empty.example" not in scheduled_targets()
+    assert "empty.example" in text
+    assert "empty.example" not in scheduled_targets()
     assert "xn--bckerei-morgenrot-qqb.example" in scheduled_targets()

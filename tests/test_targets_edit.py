@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import example, given, strategies as st
 
 from backlinks_assets.targets import TargetsError, add_target, load_targets, retire_target
 
@@ -62,6 +62,7 @@ def test_adding_a_note_makes_its_column(path: Path) -> None:
 
 
 @given(note=st.text(max_size=30), first=st.booleans())
+@example(note="# no comment", first=True)
 def test_any_note_comes_back_as_it_was_given(note: str, first: bool) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "targets.csv")
@@ -161,6 +162,15 @@ def test_retiring_from_no_file_tells_how_to_make_it_and_makes_no_folder(tmp_path
     with pytest.raises(TargetsError, match="is not there"):
         retire_target(tmp_path / "data" / "targets.csv", "a.com", DAY)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_change_is_a_new_file_in_the_old_ones_place(path: Path) -> None:
+    """Whoever has the old file open, here by a second name, goes on reading the whole of it."""
+    path.write_text("target\na.com\n")
+    old = path.with_name("old")
+    old.hardlink_to(path)
+    add_target(path, "b.com")
+    assert (old.read_text(), path.read_text()) == ("target\na.com\n", "target\na.com\nb.com\n")
 
 
 def test_the_mode_and_the_link_to_the_file_stay(tmp_path: Path) -> None:

@@ -82,9 +82,7 @@ class AccountLimiter:
         if not 1 <= calls_at_once <= MOST_AT_ONCE:
             raise ValueError(f"Calls at once must be 1 to {MOST_AT_ONCE:,}, not {calls_at_once}.")
         if not 0 < call_timeout_s <= LONGEST_CALL_S:
-            raise ValueError(
-                f"A call's timeout must be above 0, at most {LONGEST_CALL_S:g} s, not {call_timeout_s}."
-            )
+            raise ValueError(f"A call's timeout must be above 0, at most {LONGEST_CALL_S:g} s, not {call_timeout_s}.")
         self.directory = directory
         self.calls_per_minute = calls_per_minute
         self.calls_at_once = calls_at_once

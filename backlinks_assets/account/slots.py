@@ -107,7 +107,7 @@ class SlotPool:
                 slot = self._take_any()
                 if slot is not None:
                     return slot
-                self.clock.sleep(random.uniform(*POLL_S))  # noqa: S311 - keeps processes out of step, hides nothing
+                self.clock.sleep(random.uniform(*POLL_S))
             return None
         finally:
             with self._queue_lock:
@@ -118,7 +118,7 @@ class SlotPool:
 
     def _take_any(self) -> Slot | None:
         usable = self.lowered()[0]
-        start = random.randrange(usable)  # noqa: S311 - any place to start from will do
+        start = random.randrange(usable)
         for index in (*range(start, usable), *range(start)):
             if index not in self.held and (slot := self._take(index)) is not None:
                 return slot

@@ -18,6 +18,9 @@ INVALID_FIELD: Final = 40501
 RATE_PAUSE_S: Final = 60.0
 """40202 counts the calls of a minute, so a minute must pass."""
 
+CROWDED_WAIT_S: Final = 5.0
+"""40209 counts calls at once: those in flight must end before fewer are."""
+
 ACCOUNT_HINTS: Final = {
     40100: "The login or the password is wrong. Set DATAFORSEO_LOGIN and DATAFORSEO_PASSWORD to those of the "
     "vendor's API access page (the API password is not the dashboard's).",
@@ -74,7 +77,7 @@ def _transient(answer: SummaryAnswer, code: int | None, said: str) -> TransientE
     if code == 40202:
         return TransientError(message, answer=answer, pause_account_s=RATE_PAUSE_S)
     if code == 40209:
-        return TransientError(message, answer=answer, lower_concurrency=True)
+        return TransientError(message, answer=answer, retry_after_s=CROWDED_WAIT_S, lower_concurrency=True)
     if code == 50303:  # "Update in progress": the vendor says to come back after a few minutes
         return TransientError(message, answer=answer, retry_after_s=60.0)
     if code == 50304:

@@ -3,7 +3,6 @@
 Here belong the command's words and how a list is shown; the file's rules are `targets.py`. Importing this is
 cheap, so that `backlinks --help` is: what reads the file is imported when a command runs.
 """
-# ruff: noqa: PLC0415 - imports inside functions: see above
 
 import datetime as dt
 import json

@@ -18,6 +18,8 @@ DRIFT_DAYS_MAX = 7
 PRIOR_LOG, PRIOR_POINTS = 0.012, 0.5  # the usual swing before a target has shown its own
 FLOOR_LOG, FLOOR_POINTS = 0.004, 0.5  # counts are whole: a swing smaller than this is a series that stood still
 STEADY_SHARE, LARGEST_STEP_SHARE = 0.7, 0.75  # a slide goes one way on most days, and no one step is most of it
+NEED_ROOTS, NEED_SHARE_MIN, NEED_SHARE_MAX = 15.0, 0.03, 0.15
+HELD_SHARE = 0.4
 NONE, STEP, SLIDE, LOSS = range(4)
 KINDS: tuple[str | None, ...] = (None, "step", "slide", "confirmed_loss")
 
@@ -97,17 +99,16 @@ def open_day(series: Series, day: int, settings: DetectionSettings) -> Day:
 def need(today: Day, limits: Limits) -> Floats:
     """The smallest change from the baseline that is worth a flag, links or points.
 
-    For links the largest of the least number, three times the root of the baseline (the noise of a count) and a share of it
-    that falls from 6 to 3 percent with size, or the target's own percentage.
+    For links the larger of the least number and a share of the baseline: what comes and goes is whole domains, so the noise
+    of a sum grows with its root, and the share falls from 15 % at 10,000 links to 3 % at 250,000. Or the target's own share.
     """
     if not today.series.log:
         least = limits.spam_points[today.rows]
     else:
         base = np.maximum(today.baseline, 1.0)
-        share = np.clip(0.08 - 0.01 * np.log10(base), 0.03, 0.06)
+        share = np.clip(NEED_ROOTS / np.sqrt(base), NEED_SHARE_MIN, NEED_SHARE_MAX)
         own = limits.percent[today.rows] / 100
-        least = np.maximum(limits.links_min[today.rows], 3 * np.sqrt(base))
-        least = np.maximum(least, np.where(np.isnan(own), share, own) * base)
+        least = np.maximum(limits.links_min[today.rows], np.where(np.isnan(own), share, own) * base)
     return np.where(today.readings < 7, least * today.caution, least)
 
 
@@ -193,7 +194,9 @@ def judge_losses(
         least = np.maximum(limits.links_min[today.rows], limits.live_percent[today.rows] / 100 * here)
         own = limits.percent[today.rows] / 100
         least = np.maximum(least, np.where(np.isnan(own), 0.0, own) * today.baseline)
-        near = np.flatnonzero((moved >= least) & (today.readings >= settings.readings_min) & (today.kind == NONE))
+        week_ago = live.in_todays_units(median(live.last_week(today.rows)), today.rows, day)
+        held = np.minimum(today.value - today.baseline, week_ago - live.raw[today.rows, day])
+        near = np.flatnonzero((moved >= least) & (held >= HELD_SHARE * moved) & (today.readings >= settings.readings_min) & (today.kind == NONE))
         if not len(near):
             continue
         rows = today.rows[near]

@@ -29,7 +29,7 @@ class DetectionSettings(BaseModel):
     )  # fmt: skip
 
     # How unusual a change must be for this target.
-    lost_swings: float = Field(5.0, ge=1, le=100, description="Usual swings that a change of lost backlinks must exceed.")
+    lost_swings: float = Field(6.0, ge=1, le=100, description="Usual swings that a change of lost backlinks must exceed.")
     spam_swings: float = Field(4.5, ge=1, le=100, description="Usual swings that a change of the spam score must exceed.")
     last_step_swings: float = Field(
         3.0, ge=0, le=100, description="Usual day-to-day swings that the last change must exceed, for a step."
@@ -40,7 +40,7 @@ class DetectionSettings(BaseModel):
     readings_min: int = Field(3, ge=2, le=60, description="Earlier readings without which nothing is judged.")
     slide_readings_min: int = Field(6, ge=3, le=60, description="Earlier readings without which no slide is judged.")
     caution: float = Field(
-        3.0, ge=0, le=20, description="A target with n earlier readings must exceed 1 + caution/n times the limits."
+        5.0, ge=0, le=20, description="A target with n earlier readings must exceed 1 + caution/n times the limits."
     )
     usual_days: int = Field(28, ge=7, le=LONGEST_MEMORY_DAYS, description="Days of history that say what is usual.")
     loss_days: int = Field(

@@ -41,7 +41,7 @@ def user_data(sim: Simulator, login: tuple[str, str] | None, _posted: list[Any])
                 },
                 "statistics": {
                     "day": {"total": ledger.calls_seen},
-                    "minute": {"total": ledger.worst_window()},
+                    "minute": {"total": ledger.calls_this_minute},
                 },
             },
             "money": {

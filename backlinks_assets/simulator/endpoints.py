@@ -44,8 +44,8 @@ class Request:
 
 def answer(sim: Simulator, request: Request, call: Call) -> Reply:
     """The reply to a request; `call` is told its status code, what it was about and what it cost."""
-    inside = request.path.startswith(BASE_PATH + "/")
-    door = (request.method, request.path.removeprefix(BASE_PATH))
+    inside = request.path.startswith(sim.base_path + "/")
+    door = (request.method, request.path.removeprefix(sim.base_path))
     if not inside or (door != _SUMMARY and door not in _FREE):
         text = None if inside else f"Not Found. This is the simulator: its base URL is {sim.url}."
         return _refused_at_the_door(call, 40402 if inside else 40400, http_status=404, text=text)

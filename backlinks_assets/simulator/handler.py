@@ -13,7 +13,7 @@ from http.client import responses
 from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING, ClassVar
 
-from backlinks_assets.simulator.endpoints import BASE_PATH, Request, answer
+from backlinks_assets.simulator.endpoints import Request, answer
 from backlinks_assets.simulator.reply import Reply
 
 if TYPE_CHECKING:
@@ -35,6 +35,12 @@ class Handler(BaseHTTPRequestHandler):
     def log_message(self, *_: object) -> None:
         """Say nothing: the calls are in the simulator's log."""
 
+    def end_headers(self) -> None:
+        """Mark the replies that http.server makes itself (to a method or a request that it can't read)."""
+        if not self.simulator.as_real:
+            self.send_header("X-Backlinks-Simulator", "simulated")
+        super().end_headers()
+
     def do_GET(self) -> None:
         """Answer a GET."""
         self._answer()
@@ -46,7 +52,7 @@ class Handler(BaseHTTPRequestHandler):
     def _answer(self) -> None:
         path = self.path.partition("?")[0]
         ledger = self.simulator.ledger
-        call = ledger.begin(path, counts_at_once=path.startswith(f"{BASE_PATH}/v3/backlinks/"))
+        call = ledger.begin(path, counts_at_once=path.startswith(f"{self.simulator.base_path}/v3/backlinks/"))
         try:
             request = Request(self.command, path, self._body(), self._login())
             reply = answer(self.simulator, request, call)
@@ -58,7 +64,8 @@ class Handler(BaseHTTPRequestHandler):
             ledger.end(call)
 
     def _body(self) -> bytes:
-        length = int(self.headers.get("Content-Length") or 0)
+        given = self.headers.get("Content-Length", "")
+        length = int(given) if given.isdigit() else 0
         if length > _LONGEST_BODY:
             raise ConnectionAbortedError("A request of that size is no summary request.")
         body = self.rfile.read(length)
@@ -103,7 +110,7 @@ class Handler(BaseHTTPRequestHandler):
             headers["Content-Encoding"] = "gzip"
         ledger = self.simulator.ledger
         if ledger.calls_per_minute is not None:
-            left = ledger.left_this_minute("all", ledger.calls_per_minute)
+            left = ledger.calls_per_minute - ledger.calls_this_minute
             headers["X-RateLimit-Limit"] = str(ledger.calls_per_minute)
             headers["X-RateLimit-Remaining"] = str(max(0, left))
         if reply.http_status == 401:  # noqa: PLR2004 - unauthorized
@@ -112,7 +119,7 @@ class Handler(BaseHTTPRequestHandler):
             f"HTTP/1.1 {reply.http_status} {responses.get(reply.http_status, '')}",
             "Server: simulator",
             f"Date: {self.date_time_string()}",
-            "X-Backlinks-Simulator: simulated",
+            *([] if self.simulator.as_real else ["X-Backlinks-Simulator: simulated"]),
             f"Content-Type: {reply.content_type}",
             f"Content-Length: {len(body)}",
             *(f"{name}: {value}" for name, value in headers.items()),

@@ -8,7 +8,9 @@ from __future__ import annotations
 import threading
 import time
 from array import array
+from bisect import bisect_right
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -46,7 +48,9 @@ class Ledger:
         calls_at_once: int | None,
         balance_usd: float | None,
         calls_kept: int,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._clock = clock
         self.calls_per_minute = calls_per_minute
         self.calls_at_once = calls_at_once
         self._lock = threading.Lock()
@@ -61,7 +65,7 @@ class Ledger:
     def begin(self, path: str, *, counts_at_once: bool) -> Call:
         """Write down that a call has come in. `counts_at_once`: it is one of the simultaneous calls."""
         with self._lock:
-            call = Call(path, time.monotonic(), datetime.now(UTC), counted=counts_at_once)
+            call = Call(path, self._clock(), datetime.now(UTC), counted=counts_at_once)
             self._calls.append(call)
             if len(self._starts) >= _MICRO:
                 del self._starts[: _MICRO // 2]
@@ -75,7 +79,7 @@ class Ledger:
         """Write down that the answer is about to be complete at the client; a second time does nothing."""
         with self._lock:
             if call.ended is None:
-                call.ended = time.monotonic()
+                call.ended = self._clock()
                 self._at_once -= call.counted
 
     def too_many_at_once(self) -> bool:
@@ -91,11 +95,11 @@ class Ledger:
             recent.append(call.started)
             return over
 
-    def left_this_minute(self, what: str, per_minute: int) -> int:
-        """Calls that may still come this minute, for the X-RateLimit-Remaining header."""
-        now = time.monotonic()
+    @property
+    def calls_this_minute(self) -> int:
+        """Calls that came within the last minute."""
         with self._lock:
-            return per_minute - sum(now - at < WINDOW_S for at in self._recent.get(what, ()))
+            return len(self._starts) - bisect_right(self._starts, self._clock() - WINDOW_S)
 
     def charge(self, call: Call, cost_usd: float) -> None:
         """Take the price of a call off the balance."""

@@ -70,7 +70,8 @@ class Simulator:
     Without `credentials` any login that is not empty passes. `calls_per_minute`, `calls_at_once` and
     `balance_usd` of None are no limit. `price_usd` is charged for each answered summary; `latency_s` is
     waited before it. A summary whose `tag` is `YYYY-MM-DD|…` is answered as of that day, any other as of
-    `today()`. The log keeps `calls_kept`.
+    `today()`. The log keeps `calls_kept`. `as_real` leaves out the path and the header by which its answers are
+    known as simulated, so that a test can have it stand for the vendor's own server.
     """
 
     def __init__(  # noqa: PLR0913 - every knob of the simulated account, by keyword
@@ -86,7 +87,10 @@ class Simulator:
         faults: Sequence[Fault] = (),
         today: Callable[[], date] = utc_today,
         calls_kept: int = 20_000,
+        as_real: bool = False,
     ) -> None:
+        self.as_real = as_real
+        self.base_path = "" if as_real else BASE_PATH
         self.latency_s = latency_s
         self.price_usd = price_usd
         self.today = today
@@ -141,7 +145,7 @@ class Simulator:
         """The base URL, for DATAFORSEO_BASE_URL. By its path a client knows that answers are simulated."""
         if self._port == 0:
             raise RuntimeError("The simulator has no URL before it is started.")
-        return f"http://127.0.0.1:{self._port}{BASE_PATH}"
+        return f"http://127.0.0.1:{self._port}{self.base_path}"
 
     @property
     def calls(self) -> list[Call]:

@@ -365,7 +365,7 @@ def _reading(result: dict[str, object] | None, captured_at: dt.datetime) -> Read
     return Reading(result is not None, whole("backlinks"), whole("backlinks_spam_score"), captured_at)
 
 
-_backoff = tenacity.wait_exponential_jitter(initial=1.0, max=60.0, jitter=2.0)
+_backoff = tenacity.wait_exponential_jitter(multiplier=1.0, max=60.0, jitter=2.0)
 
 
 def _wait_s(state: tenacity.RetryCallState) -> float:

@@ -104,7 +104,7 @@ def answer_tables(date: dt.date, answers: Iterable[StoredAnswer]) -> AnswerTable
     return AnswerTables(summary, _links(date, rows), dict(sorted(unreadable.items())), tuple(sorted(damaged)))
 
 
-def costs_table(  # noqa: PLR0913, PLR0917 - one argument a column
+def costs_table(
     date: dt.date, calls: int, answers: int, cost_usd: float, charged_without_answer: int, simulated: bool
 ) -> pa.Table:
     """Return the one row of `api_costs` for a day."""

@@ -136,10 +136,8 @@ def _publish(root: Path, path: Path, files: duckdb_file.Files, began: float) -> 
             held = duckdb_file.holdings(temporary)
         try:
             result = None if held is None else _update(root, temporary, held, files)
-        except (
-            duckdb.Error
-        ):  # no parquet file is at fault: the DuckDB file is damaged where no one had looked
-            result = None
+        except duckdb.Error:
+            result = None  # no parquet file is at fault: the DuckDB file is damaged, where no one had looked
         rebuilt = result is None
         try:
             if result is None:

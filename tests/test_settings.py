@@ -1,0 +1,90 @@
+"""What the environment may say, and what is refused with a sentence."""
+
+from pathlib import Path
+
+import pytest
+
+from backlinks_assets.settings import VENDOR_URL, Settings, SettingsError
+
+CREDENTIALS = {"DATAFORSEO_LOGIN": "someone@example.com", "DATAFORSEO_PASSWORD": "s3cret-passphrase"}
+
+
+def test_with_nothing_set_the_simulator_answers_and_keeps_apart(tmp_path: Path) -> None:
+    settings = Settings.from_env({"BACKLINKS_DATA_DIR": str(tmp_path)})
+    assert settings.simulated
+    assert settings.base_url is None
+    assert settings.root == tmp_path / "demo"
+    assert settings.origin == "simulator"
+
+
+def test_with_credentials_the_vendor_is_asked_and_answers_are_kept_in_the_data_folder(tmp_path: Path) -> None:
+    settings = Settings.from_env({"BACKLINKS_DATA_DIR": str(tmp_path), **CREDENTIALS})
+    assert not settings.simulated
+    assert settings.base_url == VENDOR_URL
+    assert settings.root == tmp_path
+    assert (settings.calls_per_minute, settings.calls_at_once, settings.budget_usd_per_day) == (2000, 30, None)
+
+
+def test_the_simulator_as_a_server_is_known_by_its_url(tmp_path: Path) -> None:
+    settings = Settings.from_env(
+        {"BACKLINKS_DATA_DIR": str(tmp_path), "DATAFORSEO_BASE_URL": "http://127.0.0.1:8765/simulator/", **CREDENTIALS}
+    )
+    assert settings.simulated
+    assert settings.root == tmp_path / "demo"
+
+
+def test_the_demo_uses_the_simulator_whatever_the_credentials(tmp_path: Path) -> None:
+    settings = Settings.from_env({"BACKLINKS_DATA_DIR": str(tmp_path), **CREDENTIALS}, demo=True)
+    assert settings.simulated
+    assert settings.password is None
+
+
+def test_the_targets_file_is_in_the_data_folder_unless_named(tmp_path: Path) -> None:
+    assert Settings.from_env({"BACKLINKS_DATA_DIR": str(tmp_path)}).targets_file == tmp_path / "targets.csv"
+    named = Settings.from_env({"BACKLINKS_TARGETS_FILE": str(tmp_path / "mine.csv")})
+    assert named.targets_file == tmp_path / "mine.csv"
+
+
+def test_the_password_is_in_no_repr() -> None:
+    assert "s3cret-passphrase" not in repr(Settings.from_env(CREDENTIALS))
+
+
+@pytest.mark.parametrize(
+    ("env", "words"),
+    [
+        ({"DATAFORSEO_LOGIN": "x"}, "DATAFORSEO_PASSWORD is not set"),
+        ({"DATAFORSEO_PASSWORD": "x"}, "DATAFORSEO_LOGIN is not set"),
+        ({**CREDENTIALS, "DATAFORSEO_BASE_URL": "http://api.dataforseo.com"}, "plain http"),
+        ({**CREDENTIALS, "DATAFORSEO_BASE_URL": "http://127.0.0.1.evil.com"}, "plain http"),
+        ({**CREDENTIALS, "DATAFORSEO_BASE_URL": "ftp://x"}, "no base URL"),
+        ({**CREDENTIALS, "DATAFORSEO_BASE_URL": "https://me:pw@x.com"}, "holds credentials"),
+        ({**CREDENTIALS, "DATAFORSEO_BASE_URL": "https://x.com:port"}, "no usable URL"),
+        ({"DATAFORSEO_BASE_URL": "https://sandbox.dataforseo.com"}, "needs credentials"),
+        ({"BACKLINKS_CALLS_PER_MINUTE": "0"}, "BACKLINKS_CALLS_PER_MINUTE"),
+        ({"BACKLINKS_CALLS_AT_ONCE": "thirty"}, "BACKLINKS_CALLS_AT_ONCE"),
+        ({"BACKLINKS_BUDGET_USD_PER_DAY": "-1"}, "BACKLINKS_BUDGET_USD_PER_DAY"),
+        ({"BACKLINKS_BUDGET_USD_PER_DAY": "nan"}, "BACKLINKS_BUDGET_USD_PER_DAY"),
+        ({"BACKLINKS_DATABASE_URL": "postgresql://x"}, "not supported yet"),
+    ],
+)
+def test_what_cannot_be_used_is_named(env: dict[str, str], words: str) -> None:
+    with pytest.raises(SettingsError, match=words) as refused:
+        Settings.from_env(env)
+    assert "s3cret-passphrase" not in str(refused.value)
+    assert ":pw@" not in str(refused.value)
+
+
+def test_an_announcement_asked_for_is_told_to_be_missing() -> None:
+    (notice,) = Settings.from_env({"BACKLINKS_NOTIFY_URLS": "mailto://x"}).notices
+    assert "not built yet" in notice
+
+
+@pytest.mark.parametrize("url", ["https://api.dataforseo.com/", "https://api.dataforseo.com/v3", "https://api.dataforseo.com/v3/"])
+def test_a_base_url_may_be_written_as_people_write_it(url: str) -> None:
+    assert Settings.from_env({**CREDENTIALS, "DATAFORSEO_BASE_URL": url}).base_url == VENDOR_URL
+
+
+def test_examples_may_be_asked_for_on_loopback_only() -> None:
+    assert not Settings.from_env(CREDENTIALS).accepts_example_targets
+    assert Settings.from_env({}).accepts_example_targets
+    assert Settings.from_env({"DATAFORSEO_BASE_URL": "http://127.0.0.1:9"}).accepts_example_targets
