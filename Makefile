@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Dagster's own marks of what it may still change; the versions are locked.
+QUIET := ignore:Parameter `backfill_policy`,ignore:Function `dev_command`
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 
 .DEFAULT_GOAL := help
@@ -17,7 +19,7 @@ test: $(VENV)/.dev ## Run the tests
 	$(BIN)/python -m pytest
 
 ui: $(VENV)/.runtime ## Open Dagster's UI on http://127.0.0.1:3000 (PORT=… for another)
-	DAGSTER_HOME="$(CURDIR)" $(BIN)/dagster dev -w workspace.yaml -h 127.0.0.1 -p $(or $(PORT),3000)
+	DAGSTER_HOME="$(CURDIR)" PYTHONWARNINGS="$(QUIET)" $(BIN)/dagster dev -w workspace.yaml -h 127.0.0.1 -p $(or $(PORT),3000)
 
 lint: $(VENV)/.dev ## Check style and types
 	$(BIN)/ruff check .

@@ -18,13 +18,12 @@ from backlinks_assets.defs.sensors import targets_sensor
 
 def build_defs(resources: Mapping[str, Any] | None = None) -> dg.Definitions:
     """Return the definitions, with `resources` in the place of those of the same name."""
-    data = BacklinksData()
     return dg.Definitions(
         assets=ASSETS,
         jobs=[collect_job, publish_job],
         schedules=[daily_collect_schedule],
         sensors=[targets_sensor, publish_automation_sensor],
-        resources={"backlinks_data": data, "backlinks_api": BacklinksApi(data=data), **(resources or {})},
+        resources={"backlinks_data": BacklinksData(), "backlinks_api": BacklinksApi(), **(resources or {})},
         executor=dg.in_process_executor,  # a process a step costs two seconds, and the steps are short
     )
 

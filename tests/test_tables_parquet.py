@@ -158,9 +158,7 @@ def test_errors_of_the_disk_are_sentences(number: int) -> None:
 
 def test_a_damaged_file_is_named_with_the_day_to_build_again(tmp_path: Path) -> None:
     write_day(tmp_path, "referring_links", DAY, some_links())
-    bad = write_day(
-        tmp_path, "referring_links", DAY + dt.timedelta(days=1), some_links(day=DAY).drop_columns("date")
-    )
+    bad = write_day(tmp_path, "referring_links", DAY + dt.timedelta(days=1), some_links(day=DAY).drop_columns("date"))
     os.truncate(bad, bad.stat().st_size - 5)
     with pytest.raises(TablesError, match="Build referring_links of 2026-03-15 again") as caught:
         read_days(tmp_path, "referring_links", DAY, DAY + dt.timedelta(days=9))

@@ -173,9 +173,7 @@ def test_timestamps_are_instants_in_utc(sent: str, kept: str) -> None:
     assert not unreadable
 
 
-@pytest.mark.parametrize(
-    "sent", ["0000-00-00 00:00:00 +00:00", "yesterday", "", 1579348258, "0001-01-01 00:00 +09:00"]
-)
+@pytest.mark.parametrize("sent", ["0000-00-00 00:00:00 +00:00", "yesterday", "", 1579348258, "0001-01-01 00:00 +09:00"])
 def test_what_is_no_timestamp_is_null_and_counted(sent: Any) -> None:
     row, unreadable = row_of(lost_date=sent)
     assert row["lost_date"] is None
@@ -204,6 +202,13 @@ def test_a_breakdowns_rows_are_sorted_and_its_unknown_numbers_come_last() -> Non
     rows = [(row["key"], row["links"]) for row in tables.links.to_pylist()]
     assert rows == [("", 9), ("text", 7), ("a", 5), ("b", 5), ("bad", None), ("big", None), ("none", None)]
     assert tables.unreadable_fields == {"referring_links_tld": 2}
+
+
+def test_equal_counts_stand_in_the_order_of_their_keys_however_they_come() -> None:
+    for keys in itertools.permutations(("net", "com", "org")):
+        counts = dict.fromkeys(keys, 4) | {"io": 9}
+        tables = answer_tables(DAY, [an_answer({"referring_links_tld": counts})])
+        assert tables.links["key"].to_pylist() == ["io", "com", "net", "org"]
 
 
 @pytest.mark.parametrize(("sent", "counted"), [(None, 0), ({}, 0), ([], 0), ([1], 1), ("com", 1), (3, 1)])
@@ -254,9 +259,7 @@ def test_hostile_names_are_data() -> None:
 
 
 def test_a_body_that_is_no_json_object_is_named_and_has_no_row() -> None:
-    broken = [
-        an_answer(target=f"{place}.com", body=body) for place, body in enumerate([b"", b"[]", b'{"a":'])
-    ]
+    broken = [an_answer(target=f"{place}.com", body=body) for place, body in enumerate([b"", b"[]", b'{"a":'])]
     tables = answer_tables(DAY, [*broken, an_answer(SAMPLE)])
     assert tables.damaged == (("0.com", "live"), ("1.com", "live"), ("2.com", "live"))
     assert tables.summary["target"].to_pylist() == ["example.com"]

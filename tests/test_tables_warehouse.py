@@ -153,9 +153,7 @@ def test_hostile_names_are_data(tmp_path: Path, name: str) -> None:
     keep_links(tmp_path, DAY, 2, target=name, key=name)
     sync(tmp_path)
     with reading(tmp_path) as connection:
-        found = connection.execute(
-            f"SELECT key FROM {LINKS} WHERE target = ? ORDER BY key", [name]
-        ).fetchall()
+        found = connection.execute(f"SELECT key FROM {LINKS} WHERE target = ? ORDER BY key", [name]).fetchall()
     assert found == [(f"{name}0",), (f"{name}1",)]
 
 
@@ -164,6 +162,13 @@ def test_the_data_folder_may_have_any_name(tmp_path: Path, name: str) -> None:
     keep_links(tmp_path / name, DAY, 3)
     sync(tmp_path / name)
     assert counts(tmp_path / name) == {DAY: 3}
+
+
+def test_a_folder_named_like_a_pattern_is_not_taken_for_its_neighbour(tmp_path: Path) -> None:
+    keep_links(tmp_path / "abc", DAY, 3)
+    keep_links(tmp_path / "a[b]c", DAY, 5)
+    sync(tmp_path / "a[b]c")
+    assert counts(tmp_path / "a[b]c") == {DAY: 5}
 
 
 def test_a_parquet_file_of_an_older_version_is_taken_with_nulls(tmp_path: Path) -> None:
@@ -207,9 +212,7 @@ DAMAGES = [Path.unlink, _truncate, _overwrite_the_middle, _write_text, _of_anoth
 
 
 @pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.__name__.strip("_"))
-def test_a_file_that_cannot_be_relied_on_is_built_anew(
-    tmp_path: Path, damage: Callable[[Path], None]
-) -> None:
+def test_a_file_that_cannot_be_relied_on_is_built_anew(tmp_path: Path, damage: Callable[[Path], None]) -> None:
     for number in range(3):
         keep_links(tmp_path, after(number), 20_000)
     sync(tmp_path)

@@ -20,41 +20,33 @@ TAG_LIMIT = 255
 
 _MAX_FILTER_CONDITIONS = 8
 _FILTER_OPERATORS = frozenset(
-    "= <> < > <= >= in not_in like not_like ilike not_ilike regex not_regex match not_match".split()
+    {"=", "<>", "<", ">", "<=", ">=", "in", "not_in", "like", "not_like", "ilike", "not_ilike"}
+    | {"regex", "not_regex", "match", "not_match"}
 )
 
 
 def _check_filters(filters: list[Any] | None) -> list[Any] | None:
     """Accept what the vendor documents: one condition, or conditions joined by "and" / "or", eight at most."""
-    if filters is None:
-        return None
-    conditions = 0
-
-    def walk(node: object) -> None:
-        nonlocal conditions
-        if not isinstance(node, list) or not node:
-            raise ValueError(
-                'backlinks_filters is a condition such as ["dofollow", "=", true], or conditions joined by "and" or "or"'
-            )
-        if isinstance(node[0], str) and not (len(node) == 1 and node[0] in {"and", "or"}):
-            if len(node) != 3:
-                raise ValueError(f"a filter condition has three parts (field, operator, value), not {node!r}")
-            if node[1] not in _FILTER_OPERATORS:
-                raise ValueError(f"{node[1]!r} is no filter operator; the API knows {', '.join(sorted(_FILTER_OPERATORS))}")
-            conditions += 1
-            return
-        for position, part in enumerate(node):
-            if position % 2 == 0:
-                walk(part)
-            elif part not in {"and", "or"}:
-                raise ValueError(f'conditions are joined by "and" or "or", not by {part!r}')
-        if len(node) % 2 == 0:
-            raise ValueError('backlinks_filters must not end with "and" or "or"')
-
-    walk(filters)
-    if conditions > _MAX_FILTER_CONDITIONS:
+    if filters is not None and (conditions := _conditions(filters)) > _MAX_FILTER_CONDITIONS:
         raise ValueError(f"the API takes {_MAX_FILTER_CONDITIONS} filter conditions at most, not {conditions}")
     return filters
+
+
+def _conditions(node: object, depth: int = 0) -> int:
+    """Return how many conditions a filter holds; raise ValueError for what is no filter."""
+    if not isinstance(node, list) or not node or depth > _MAX_FILTER_CONDITIONS:
+        raise ValueError('it is a condition such as ["dofollow", "=", true], or conditions joined by "and" or "or"')
+    if isinstance(node[0], str):
+        if len(node) != 3 or not isinstance(node[1], str):
+            raise ValueError(f"a filter condition has three parts (field, operator, value), not {node!r}")
+        if node[1] not in _FILTER_OPERATORS:
+            known = ", ".join(sorted(_FILTER_OPERATORS))
+            raise ValueError(f"{node[1]!r} is no filter operator; the API knows {known}")
+        return 1
+    joints, parts = node[1::2], node[0::2]
+    if len(node) % 2 == 0 or any(joint not in ("and", "or") for joint in joints):
+        raise ValueError(f'conditions are joined by "and" or "or", not as in {node!r}')
+    return sum(_conditions(part, depth + 1) for part in parts)
 
 
 Filters = Annotated[list[Any] | None, AfterValidator(_check_filters)]

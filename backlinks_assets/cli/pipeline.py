@@ -68,8 +68,7 @@ class Pipeline:
     def __init__(self, settings: Settings, instance: dg.DagsterInstance, *, demo: bool = False) -> None:
         self.settings = settings
         self.instance = instance
-        data = BacklinksData(demo=demo)
-        self.definitions = build_defs({"backlinks_data": data, "backlinks_api": BacklinksApi(data=data)})
+        self.definitions = build_defs({"backlinks_data": BacklinksData(demo=demo), "backlinks_api": BacklinksApi(demo=demo)})
 
     def collect(
         self,

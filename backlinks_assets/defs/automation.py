@@ -6,11 +6,11 @@ a person (`schedules.py`).
 
 import dagster as dg
 
-# Level-triggered conditions would rebuild for ever; this one fires once for new answers, as soon as none of the day
-# is still being collected. It does not wait for targets that failed.
+# Fires once for new answers, as soon as none of the day is still being collected: what changed is remembered until it
+# has been built, whether by this condition or by hand. It does not wait for targets that failed.
 when_answers_changed = (
     dg.AutomationCondition.in_latest_time_window()
-    & dg.AutomationCondition.any_deps_updated()
+    & dg.AutomationCondition.any_deps_updated().since_last_handled()
     & ~dg.AutomationCondition.any_deps_in_progress()
     & ~dg.AutomationCondition.in_progress()
 ).with_label("the day's answers changed and none is still being collected")

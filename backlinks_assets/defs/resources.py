@@ -46,7 +46,7 @@ class BacklinksApi(dg.ConfigurableResource):  # type: ignore[type-arg]
     Credentials are read from the environment when a run needs them and are no part of the configuration.
     """
 
-    data: BacklinksData
+    demo: bool = Field(default=False, description="Ask the simulator whatever credentials the environment holds.")
     include_subdomains: bool = Field(default=True, description="Count links to the target's subdomains too.")
     include_indirect_links: bool = Field(default=True, description="Count links by way of redirects and canonical pages.")
     exclude_internal_backlinks: bool = Field(default=True, description="Leave out links from the same domain's subdomains.")
@@ -76,5 +76,5 @@ class BacklinksApi(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     @contextmanager
     def collector(self) -> Iterator[Collector]:
-        with open_collector(self.data.settings()) as collector:
+        with open_collector(Settings.from_env(demo=self.demo)) as collector:
             yield collector

@@ -70,8 +70,8 @@ class Simulator:
     Without `credentials` any login that is not empty passes. `calls_per_minute`, `calls_at_once` and
     `balance_usd` of None are no limit. `price_usd` is charged for each answered summary; `latency_s` is
     waited before it. A summary whose `tag` is `YYYY-MM-DD|…` is answered as of that day, any other as of
-    `today()`. The log keeps `calls_kept`. `as_real` leaves out the path and the header by which its answers are
-    known as simulated, so that a test can have it stand for the vendor's own server.
+    `today()`. The log keeps `calls_kept`. `as_real` leaves out the path and the header by which its answers
+    are known as simulated, so that a test can have it stand for the vendor's own server.
     """
 
     def __init__(  # noqa: PLR0913 - every knob of the simulated account, by keyword

@@ -61,7 +61,7 @@ def is_target(target: str) -> bool:
             _ = parts.port
         except ValueError:
             return False
-        if parts.scheme.lower() not in ("http", "https") or any(c.isspace() for c in target):
+        if parts.scheme.lower() not in ("http", "https") or any(c.isspace() and c != " " for c in target):
             return False
     try:
         return ipaddress.IPv4Address(host).version > 0

@@ -46,9 +46,7 @@ def write_day(root: Path, table: str, date: dt.date, data: pa.Table) -> Path:
     return path
 
 
-def read_days(
-    root: Path, table: str, start: dt.date, end: dt.date, columns: Sequence[str] | None = None
-) -> pa.Table:
+def read_days(root: Path, table: str, start: dt.date, end: dt.date, columns: Sequence[str] | None = None) -> pa.Table:
     """Return a table's rows from `start` to `end`, both included, with `date`; by day, then as written.
 
     All declared columns, or those named. Days without a file give no rows.
@@ -136,9 +134,7 @@ def _conform(schema: TableSchema, date: dt.date, data: pa.Table) -> pa.Table:
     missing = [name for name in declared.names if name not in data.column_names]
     extra = [name for name in data.column_names if name not in declared.names]
     if missing or extra or len(set(data.column_names)) != len(data.column_names):
-        raise ValueError(
-            f"{schema.name} is not as declared: missing columns {missing}, extra columns {extra}"
-        )
+        raise ValueError(f"{schema.name} is not as declared: missing columns {missing}, extra columns {extra}")
     columns = []
     for field in declared:
         try:
@@ -146,9 +142,7 @@ def _conform(schema: TableSchema, date: dt.date, data: pa.Table) -> pa.Table:
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
             raise ValueError(f"{schema.name}.{field.name} does not fit {field.type}: {error}") from error
         if column.null_count and not field.nullable:
-            raise ValueError(
-                f"{schema.name}.{field.name} is part of the key or always known: no NULL may stand there"
-            )
+            raise ValueError(f"{schema.name}.{field.name} is part of the key or always known: no NULL may stand there")
         columns.append(column)
     rows = pa.table(columns, schema=declared)
     key = [name for name in schema.primary_key if name != "date"]

@@ -152,27 +152,19 @@ def _read(answer: StoredAnswer, order: tuple[Any, ...]) -> _Reading | None:
 _KEY, _LINKS_OF = itemgetter(0), itemgetter(1)
 
 
-def _sorted_breakdown(
-    dimension: str, counts: dict[str, Any], unreadable: Counter[str]
-) -> list[tuple[str, int | None]]:
+def _sorted_breakdown(dimension: str, counts: dict[str, Any], unreadable: Counter[str]) -> list[tuple[str, int | None]]:
     """Return a breakdown's (key, links): most links first, then by key; unknown numbers last."""
     if set(map(type, counts.values())) == {int} and max(counts.values()) < 2**63:
         pairs = sorted(counts.items())
         pairs.sort(key=_LINKS_OF, reverse=True)  # stable: equal counts stay in the order of their keys
         return pairs
     links = column(dimension, list(counts.values()), pa.int64(), unreadable).to_pylist()
-    return sorted(
-        zip(counts, links, strict=True), key=lambda pair: (pair[1] is None, -(pair[1] or 0), pair[0])
-    )
+    return sorted(zip(counts, links, strict=True), key=lambda pair: (pair[1] is None, -(pair[1] or 0), pair[0]))
 
 
 def _summary(date: dt.date, rows: list[_Row], unreadable: Counter[str]) -> pa.Table:
-    scalars = dict(
-        zip(_TOP_NAMES + _INFO_NAMES, _transposed([reading.scalars for _, reading in rows]), strict=False)
-    )
-    fields = [
-        column(item.name, list(scalars.get(item.name, ())), item.type, unreadable) for item in _RESULT_FIELDS
-    ]
+    scalars = dict(zip(_TOP_NAMES + _INFO_NAMES, _transposed([reading.scalars for _, reading in rows]), strict=False))
+    fields = [column(item.name, list(scalars.get(item.name, ())), item.type, unreadable) for item in _RESULT_FIELDS]
     keys = [
         [date] * len(rows),
         [target for (target, _), _ in rows],

@@ -110,9 +110,7 @@ def _number(name: str, description: str, unit: str = "") -> pa.Field:
 
 _DATE = _column("date", pa.date32(), "UTC day of the row; of a parquet file, in its path.", key=True)
 _TARGET = _text("target", "Domain, subdomain or page watched, as the targets file has it.", key=True)
-_STATUS_TYPE = _text(
-    "status_type", "Links counted: `live` (found at the last check), `lost`, or `all`.", key=True
-)
+_STATUS_TYPE = _text("status_type", "Links counted: `live` (found at the last check), `lost`, or `all`.", key=True)
 _SIMULATED = _column("simulated", pa.bool_(), "True if the bundled simulator answered and not the API.")
 
 # The API's scalar fields, in the order of the vendor's page of the endpoint (Backlinks Summary, live).

@@ -86,9 +86,7 @@ def reading(root: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """
     path = warehouse_path(root)
     if not path.exists():
-        raise TablesError(
-            f"There is no {path} yet: materialize backlinks_summary, or run a day, to build it."
-        )
+        raise TablesError(f"There is no {path} yet: materialize backlinks_summary, or run a day, to build it.")
     try:
         connection = duckdb.connect(str(path), read_only=True)
     except duckdb.Error as error:
@@ -118,11 +116,7 @@ def _only_publisher(root: Path, timeout_s: float) -> Iterator[None]:
 
 
 def _parquet_files(root: Path) -> duckdb_file.Files:
-    return {
-        (table, day): (stat.st_size, stat.st_mtime_ns)
-        for table in TABLES
-        for day, stat in day_files(root, table)
-    }
+    return {(table, day): (stat.st_size, stat.st_mtime_ns) for table in TABLES for day, stat in day_files(root, table)}
 
 
 def _publish(root: Path, path: Path, files: duckdb_file.Files, began: float) -> SyncResult:
