@@ -118,3 +118,7 @@ def main() -> None:
             raise
         complain(sentence)
         sys.exit(status)
+
+
+if __name__ == "__main__":
+    main()
