@@ -316,3 +316,49 @@ def test_scattered_targets_become_a_bounded_number_of_ranges() -> None:
     assert len(parts) <= MOST_RANGES + 1000 // 250
     covered = set(itertools.chain.from_iterable(known[known.index(a) : known.index(b) + 1] for a, b in parts))
     assert covered >= set(known[::2])
+
+
+def checks_of(result: dg.ExecuteInProcessResult) -> dict[str, dg.AssetCheckEvaluation]:
+    return {evaluation.check_name: evaluation for evaluation in result.get_asset_check_evaluations()}
+
+
+def test_a_day_on_which_a_target_is_missing_fails_its_check_with_the_count_and_the_names(
+    instance, api, write_targets
+) -> None:
+    api(Fault(faults.code(40501, "Invalid Field: 'target'."), target="shop003.example"))
+    write_targets(*TARGETS)
+    add_missing_targets(instance, TARGETS)
+    collect_run(instance, TARGETS[0], TARGETS[-1])
+    published = publish_run(instance, TODAY, TODAY)
+    assert published.success
+    found = checks_of(published)
+    missing = found["every_target_has_answers"]
+    assert (missing.passed, missing.severity) == (False, dg.AssetCheckSeverity.ERROR)
+    assert missing.metadata["count"].value == 1
+    assert missing.metadata["worst"].records[0].data["target"] == "shop003.example"
+    assert found["values_are_plausible"].passed
+    assert found["schema_is_as_declared"].passed
+    assert found["spam_score_did_not_change_sharply"].passed
+
+
+def test_flags_are_a_warning_that_lists_the_worst_with_reasons(instance, write_targets) -> None:
+    from backlinks_assets.simulator.samples import scheduled_targets
+
+    names = list(scheduled_targets())[:26]
+    names = [partition_key(name) for name in names if not name.startswith("http")]
+    write_targets(*names)
+    add_missing_targets(instance, names)
+    first = TODAY - dt.timedelta(days=13)
+    job = build_defs().resolve_job_def("collect_job")
+    assert job.execute_in_process(instance=instance, tags=range_tags(str(first), str(TODAY), names[0], names[-1])).success
+    seen = {True: 0, False: 0}
+    for day in (TODAY - dt.timedelta(days=back) for back in range(3)):
+        found = checks_of(publish_run(instance, first if day == TODAY else day, day))
+        for name in ("spam_score_did_not_change_sharply", "lost_backlinks_did_not_change_sharply"):
+            check = found[name]
+            seen[check.passed] += 1
+            if not check.passed:
+                assert check.severity is dg.AssetCheckSeverity.WARN
+                assert check.metadata["worst"].records[0].data["reason"]
+    assert seen[False] > 0
+    assert "vendor_index_did_not_move" in found

@@ -10,7 +10,7 @@ from typing import Any
 
 import dagster as dg
 
-from backlinks_assets.defs import collecting, progress, publishing
+from backlinks_assets.defs import checks, collecting, progress, publishing
 from backlinks_assets.defs.automation import when_answers_changed
 from backlinks_assets.defs.partitions import days, target_days
 from backlinks_assets.defs.resources import BacklinksApi, BacklinksData
@@ -106,29 +106,36 @@ def _table(name: str, deps: list[Any], group: str = "tables") -> dg.AssetSpec:
     specs=[_table(name, [summary_responses]) for name in ("backlinks_summary", "referring_links", "api_costs")],
     partitions_def=days,
     backfill_policy=dg.BackfillPolicy.single_run(),
+    check_specs=checks.SUMMARY_CHECKS,
     name="answer_tables",
     can_subset=False,
     pool="duckdb",
 )
 def answer_tables(
     context: dg.AssetExecutionContext, backlinks_data: BacklinksData
-) -> Iterator[dg.MaterializeResult[Any]]:
+) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
     """Reads each kept answer of the days once and writes the tables made of it."""
     settings = backlinks_data.settings()
     publishing.check_instance(context.instance, settings)
+    watched = backlinks_data.targets()
     by_day: dict[str, publishing.Metadata] = {}
-    without = []
+    kept: list[dt.date] = []
     with backlinks_data.store() as store:
         for date in context.partition_keys:
             try:
-                by_day[date] = publishing.answers_metadata(publish_answers(settings, store, dt.date.fromisoformat(date)))
+                day = publish_answers(settings, store, dt.date.fromisoformat(date))
             except NothingKeptError as error:
                 by_day[date] = publishing.nothing_kept_metadata(str(error))
-                without.append(str(error))
-    if len(without) == len(by_day):
-        raise dg.Failure("\n".join(without[:20]), allow_retries=False)
+            else:
+                by_day[date] = publishing.answers_metadata(day)
+                kept.append(day.date)
+    if not kept:
+        raise dg.Failure(publishing.why_nothing(by_day), allow_retries=False)
     publish_warehouse(settings)
     yield from publishing.results(context, by_day)
+    last = max(kept)
+    expected = {target.target for target in watched if target.active_on(last)}
+    yield from checks.summary_results(settings.root, last, expected)
 
 
 @dg.multi_asset(
@@ -138,19 +145,27 @@ def answer_tables(
     ],
     partitions_def=days,
     backfill_policy=dg.BackfillPolicy.single_run(),
+    check_specs=checks.FLAGS_CHECKS,
     name="judgement",
     can_subset=False,
     pool="duckdb",
 )
-def judgement(context: dg.AssetExecutionContext, backlinks_data: BacklinksData) -> Iterator[dg.MaterializeResult[Any]]:
+def judgement(
+    context: dg.AssetExecutionContext, backlinks_data: BacklinksData
+) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
     """Compares each day with what is normal for each target, and flags what changed sharply."""
     settings = backlinks_data.settings()
     dates = [dt.date.fromisoformat(date) for date in context.partition_keys]
-    by_day = {date: publishing.nothing_kept_metadata("no table of this day") for date in context.partition_keys}
+    by_day = {str(date): publishing.nothing_kept_metadata(f"backlinks_summary has no {date}") for date in dates}
+    last = None
     for day in publish_changes(settings, dates, backlinks_data.targets(), DetectionSettings()):
         by_day[str(day.date)] = publishing.changes_metadata(day, simulated=settings.simulated)
+        last = day
+    if last is None:
+        raise dg.Failure(publishing.why_nothing(by_day), allow_retries=False)
     publish_warehouse(settings)
     yield from publishing.results(context, by_day)
+    yield from checks.flags_results(last.date, publishing.worst_first(last))
 
 
 ASSETS = [summary_responses, answer_tables, judgement]

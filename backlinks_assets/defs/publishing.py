@@ -15,6 +15,8 @@ from backlinks_assets.tables.schemas import TABLES
 MOST_SHOWN: Final = 50
 """Rows of a table shown in a run's metadata; the parquet file has them all."""
 
+MOST_DAYS_NAMED: Final = 10
+
 _DAGSTER_TYPES: Final = {"BIGINT": "int", "VARCHAR": "string", "BOOLEAN": "bool", "DOUBLE": "float"}
 
 Metadata = dict[str, dict[str, Any]]
@@ -41,6 +43,13 @@ def static_metadata(name: str) -> Mapping[str, Any]:
 def nothing_kept_metadata(why: str) -> Metadata:
     """Return the metadata of a day that has nothing to build from, in a run over several days."""
     return {name: {"dagster/partition_row_count": 0, "nothing_kept": why} for name in TABLES}
+
+
+def why_nothing(by_day: Mapping[str, Metadata]) -> str:
+    """Return why a run over these days had nothing to build from, day by day."""
+    reasons = [next(iter(tables.values()))["nothing_kept"] for tables in by_day.values()]
+    more = f"\nand {len(reasons) - MOST_DAYS_NAMED:,} more days" if len(reasons) > MOST_DAYS_NAMED else ""
+    return "\n".join(reasons[:MOST_DAYS_NAMED]) + more
 
 
 def answers_metadata(day: AnswersDay) -> Metadata:

@@ -48,9 +48,7 @@ def history_svg(history: History, *, title: str, description: str, key: str, uni
     figure, axes = _figure()
     axes.set_xlim(-0.5, len(days) - 0.5)
     if np.isfinite(history.low).any():
-        axes.fill_between(
-            days, history.low, history.high, step="mid", where=np.isfinite(history.low), gid="band", linewidth=0
-        )
+        axes.fill_between(days, history.low, history.high, where=np.isfinite(history.low), gid="band", linewidth=0)
     if unit == "%":  # a share of targets, on its own each day
         axes.fill_between(days, 0, np.nan_to_num(history.values), step="mid", gid="bars", linewidth=0)
         axes.set_ylim(bottom=0)

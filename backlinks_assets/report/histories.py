@@ -144,6 +144,8 @@ def usual_range(values: Floats, baseline: Floats, score: Floats, flag: Change) -
         return np.full(len(values), np.nan), np.full(len(values), np.nan)
     swing = float(np.median(known))
     base = pd.Series(base).ffill(limit=7).to_numpy()
+    if np.isfinite(base).sum() == 1:  # only this day was judged: its baseline is the median of the week before
+        base[-8:] = base[np.isfinite(base)][0]
     low, high = base - BAND_SWINGS * swing, base + BAND_SWINGS * swing
     if log:
         low, high = np.exp(low) - LINKS_OFFSET, np.exp(high) - LINKS_OFFSET

@@ -5,9 +5,19 @@ from backlinks_assets.report.words import counted, dollars, long_day
 
 
 def day_sentence(facts: Facts) -> str:
-    """Return the day in one sentence: flags, index moves, coverage, spend."""
+    """Return the day in one sentence: its date, flags, index moves, coverage, spend."""
+    return f"{long_day(facts.date)}: {_said(facts)}"
+
+
+def undated_sentence(facts: Facts) -> str:
+    """Return the same sentence where the date stands above it."""
+    said = _said(facts)
+    return said[0].upper() + said[1:]
+
+
+def _said(facts: Facts) -> str:
     parts = [part for part in (_flagged(facts), _index_moves(facts), _collected(facts), _spent(facts)) if part]
-    return f"{long_day(facts.date)}: {'; '.join(parts)}."
+    return "; ".join(parts) + "."
 
 
 def _flagged(facts: Facts) -> str:

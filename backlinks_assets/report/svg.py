@@ -70,4 +70,4 @@ def _attributes(node: ET.Element) -> dict[str, str]:
 
 def _short(text: str) -> str:
     """Round to a tenth of a unit and join the lines of a path."""
-    return _NUMBER.sub(lambda found: f"{float(found[0]):.1f}".removesuffix(".0").replace("-0", "0") if abs(float(found[0])) < 0.05 else f"{float(found[0]):.1f}".removesuffix(".0"), " ".join(text.split()))
+    return _NUMBER.sub(lambda found: f"{round(float(found[0]), 1) + 0:g}", " ".join(text.split()))

@@ -1,0 +1,68 @@
+"""The asset checks: what they are called and how a finding reads in the UI.
+
+Specs and results only; the findings are `quality.py`. The checks are evaluated by the assets' own runs, so that they
+are there whichever way a run was started; a run over several days evaluates them for the last one.
+"""
+
+import datetime as dt
+from collections.abc import Collection
+from pathlib import Path
+from typing import Final
+
+import dagster as dg
+import pandas as pd
+
+from backlinks_assets import quality
+from backlinks_assets.quality import Finding
+
+_SUMMARY: Final = {
+    "every_target_has_answers": "Every target watched that day has its live and its lost answer.",
+    "values_are_plausible": "Scores are 0 to 100, counts are not negative, parts are no larger than their wholes.",
+    "schema_is_as_declared": "The parquet files have the declared columns and types.",
+}
+_FLAGS: Final = {
+    "spam_score_did_not_change_sharply": "No target's spam score changed sharply, compared with what is normal for it.",
+    "lost_backlinks_did_not_change_sharply": "No target lost backlinks sharply, compared with what is normal for it.",
+    "vendor_index_did_not_move": "The vendor's index did not move; if it did, this is the one message about it.",
+}
+
+SUMMARY_CHECKS: Final = [dg.AssetCheckSpec(name, asset="backlinks_summary", description=says) for name, says in _SUMMARY.items()]
+FLAGS_CHECKS: Final = [dg.AssetCheckSpec(name, asset="backlinks_flags", description=says) for name, says in _FLAGS.items()]
+
+
+def summary_results(root: Path, day: dt.date, expected: Collection[str]) -> list[dg.AssetCheckResult]:
+    """Return the results of the checks on `backlinks_summary` for a day."""
+    findings = (
+        quality.every_target_present(root, day, expected),
+        quality.values_plausible(root, day),
+        quality.schema_as_declared(root, day, ["backlinks_summary", "referring_links"]),
+    )
+    pairs = zip(_SUMMARY, findings, strict=True)
+    return [_result("backlinks_summary", name, found, dg.AssetCheckSeverity.ERROR) for name, found in pairs]
+
+
+def flags_results(day: dt.date, flags: pd.DataFrame) -> list[dg.AssetCheckResult]:
+    """Return the results of the checks on `backlinks_flags`; `flags` are the day's, worst first."""
+    findings = (
+        quality.sharp_changes(flags, "spam_score", day),
+        quality.sharp_changes(flags, "lost_backlinks", day),
+        quality.index_moves(flags, day),
+    )
+    pairs = zip(_FLAGS, findings, strict=True)
+    return [_result("backlinks_flags", name, found, dg.AssetCheckSeverity.WARN) for name, found in pairs]
+
+
+def _result(asset: str, name: str, finding: Finding, severity: dg.AssetCheckSeverity) -> dg.AssetCheckResult:
+    metadata: dict[str, dg.MetadataValue[object] | int] = {"count": finding.count}
+    if finding.rows:
+        columns = [dg.TableColumn(str(column), "string") for column in finding.rows[0]]
+        records = [dg.TableRecord({str(key): str(value) for key, value in row.items()}) for row in finding.rows]
+        metadata["worst"] = dg.MetadataValue.table(records, schema=dg.TableSchema(columns))
+    return dg.AssetCheckResult(
+        passed=finding.holds,
+        asset_key=asset,
+        check_name=name,
+        severity=severity,
+        description=finding.words,
+        metadata=metadata,
+    )

@@ -1,0 +1,59 @@
+"""Templates into files: autoescape on, foreign characters spelled, the style sheet inside, replaced in one step.
+
+The templates are in `templates/`; what they are given comes from `page.py` and `index.py`.
+"""
+
+import functools
+from pathlib import Path
+from typing import Any, Final
+
+import jinja2
+from markupsafe import Markup
+
+from backlinks_assets.report.words import number, short_day, signed, visible
+from backlinks_assets.tables.files import replacing, sweep
+
+_TEMPLATES: Final = Path(__file__).parent / "templates"
+
+
+def render(template: str, **content: Any) -> str:
+    """Return a page. Whatever comes from `content` is text, but for what is `Markup` already."""
+    return _environment().get_template(template).render(css=_style_sheet(), **content)
+
+
+def write_page(root: Path, name: str, html: str) -> Path:
+    """Write a page into `<root>/reports/` in the place of what was there, and return its path.
+
+    Raises:
+        TablesError: the disk would not take it; the page that was there is untouched.
+    """
+    path = root / "reports" / name
+    temporary_folder = root / "reports" / ".tmp"
+    sweep(temporary_folder)
+    with replacing(path, temporary_folder) as temporary:
+        temporary.write_bytes(html.encode())
+    return path
+
+
+@functools.cache
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        finalize=_spelled,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters |= {"number": number, "signed": signed, "short_day": short_day}
+    return environment
+
+
+def _spelled(value: Any) -> Any:
+    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+@functools.cache
+def _style_sheet() -> Markup:
+    return Markup((_TEMPLATES / "style.css").read_text(encoding="utf-8"))  # noqa: S704 - a file of this package
