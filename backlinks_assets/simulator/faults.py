@@ -101,6 +101,16 @@ def wrong_target() -> Effect:
     return Effect("wrong_target")
 
 
+def no_result(shape: str = "null") -> Effect:
+    """A good, charged answer without a result: `null`, `[]` or `[null]`, the three shapes that were seen."""
+    return Effect("no_result", text=shape)
+
+
+def strings(text: str) -> Effect:
+    """The right answer with this text for every string of `info` and as a key of each breakdown."""
+    return Effect("strings", text=text)
+
+
 def redirect(url: str) -> Effect:
     """HTTP 302 to another address."""
     return Effect("redirect", text=url)
@@ -111,7 +121,7 @@ def big(megabytes: float) -> Effect:
     return Effect("big", megabytes)
 
 
-DELIVERS = frozenset({"half", "silence", "trickle", "wrong_target", "big"})
+DELIVERS = frozenset({"half", "silence", "trickle", "wrong_target", "big", "no_result", "strings"})
 
 
 def is_charged(fault: Fault) -> bool:
@@ -131,6 +141,8 @@ _NAMED: dict[str, Callable[[str], Effect]] = {
     "silence": lambda value: silence(float(value)),
     "trickle": lambda value: trickle(float(value)),
     "wrong_target": lambda _: wrong_target(),
+    "no_result": lambda value: no_result(value or "null"),
+    "strings": strings,
     "redirect": redirect,
     "big": lambda value: big(float(value)),
 }

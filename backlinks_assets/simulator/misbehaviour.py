@@ -52,6 +52,20 @@ def spoiled(effect: Effect, answer: dict[str, Any]) -> Reply:
             each["data"] = {**each["data"], "target": WRONG_TARGET}
             for result in filter(None, each["result"] or []):
                 result["target"] = WRONG_TARGET
+    if effect.kind == "no_result":
+        shapes: dict[str, list[None] | None] = {"null": None, "[]": [], "[null]": [None]}
+        answer["tasks"][0] |= {"result": shapes[effect.text or "null"], "result_count": 0}
+    if effect.kind == "strings":
+        for result in filter(None, answer["tasks"][0]["result"] or []):
+            _write_into(result, effect.text or "")
     if effect.kind == "big":
         return Reply(200, orjson.dumps({**answer, "filling": "x" * int(effect.number * 1_000_000)}))
     return json_reply(answer, manner=effect)
+
+
+def _write_into(result: dict[str, Any], text: str) -> None:
+    info = result.get("info") or {}
+    result["info"] = {name: text if isinstance(value, str) else value for name, value in info.items()}
+    for name, value in result.items():
+        if name.startswith("referring_links_"):
+            result[name] = {**(value or {}), text: 1}

@@ -39,7 +39,9 @@ def summaries(asked: Asked, posted: Any) -> Reply:
     price = sim.price_usd if fault is None or is_charged(fault) else 0.0
     if fault is not None and fault.effect.kind not in DELIVERS:
         sim.ledger.charge(call, price)
-        call.task_id = new_id(call.at)
+        # A gateway's own reply means that the API never saw the call: such a call is in no list of tasks.
+        if price or fault.effect.kind in ("code", "tasks_null", "http_402", "reset"):
+            call.task_id = new_id(call.at)
         call.status_code = int(fault.effect.number) if fault.effect.kind in ("code", "tasks_null") else 0
         return refusal(fault.effect, asked.path, asked.data, price)
     served = _served(asked, parameters, price)

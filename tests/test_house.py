@@ -1,0 +1,83 @@
+"""The house rules that a reader relies on: one direction of imports, a purpose at the top, nothing done at import."""
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "backlinks_assets"
+MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path.name != "__init__.py")
+
+# A package may import those behind it in this list, and what stands beside them.
+LAYERS = ["cli", "defs", "report", "detection", "tables", "store", "account", "api"]
+
+
+def imports(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module)
+        elif isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+    return found
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_go_one_way(path: Path) -> None:
+    layer = path.relative_to(PACKAGE).parts[0]
+    for name in imports(path):
+        parts = name.split(".")
+        if parts[0] != "backlinks_assets" or len(parts) < 2 or layer not in LAYERS or parts[1] not in LAYERS:
+            continue
+        assert LAYERS.index(parts[1]) >= LAYERS.index(layer), f"{path.name} imports {name}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_dagster_stays_in_its_place(path: Path) -> None:
+    inside = path.relative_to(PACKAGE).parts[0] in {"defs", "cli", "definitions.py", "dagster_home.py"}
+    assert inside or not any(name.split(".")[0] == "dagster" for name in imports(path))
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_every_module_says_what_belongs_in_it(path: Path) -> None:
+    assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+
+
+def test_package_files_are_empty() -> None:
+    assert [str(path) for path in PACKAGE.rglob("__init__.py") if path.read_text(encoding="utf-8").strip()] == []
+
+
+def test_nothing_is_made_or_read_at_import(tmp_path: Path) -> None:
+    names = [".".join(path.relative_to(ROOT).with_suffix("").parts) for path in MODULES if path.stem != "__main__"]
+    code = (
+        "import builtins, importlib, os, socket\n"
+        "def no(*_, **__): raise AssertionError('network at import')\n"
+        "socket.socket.connect = no\n"
+        "before = set(os.listdir('.'))\n"
+        f"for name in {names!r}: importlib.import_module(name)\n"
+        "assert set(os.listdir('.')) == before, os.listdir('.')\n"
+    )
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_two_location_names_agree() -> None:
+    import tomllib
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    workspace = (ROOT / "workspace.yaml").read_text(encoding="utf-8")
+    assert f"location_name: {project['tool']['dagster']['code_location_name']}" in workspace
+    assert f"module_name: {project['tool']['dagster']['module_name']}" in workspace
+
+
+def test_no_file_names_where_packages_came_from_or_where_it_was_written() -> None:
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, timeout=30)
+    wrong = re.compile(rb"index-url|find-links|" + re.escape(str(ROOT).encode()) + b"/")
+    for name in listed.stdout.splitlines():
+        path = ROOT / name
+        if path.is_file() and path.name != Path(__file__).name:
+            assert not wrong.search(path.read_bytes()), name
