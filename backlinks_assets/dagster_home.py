@@ -1,33 +1,39 @@
 """Where Dagster keeps its runs and events: under the data folder of the kind of answers in use.
 
 Here belong the classes that `dagster.yaml` names, so that `dagster dev`, the daemon and the command all meet on one
-instance, and simulated runs never on a real one's. Each stands for Dagster's own class and only says where.
+instance, and simulated runs never on a real one's. Each stands for Dagster's own class and says where; how events are written is `dagster_events.py`.
 """
 
+from pathlib import Path
 from typing import Any
 
-from dagster import DagsterInstance
+from dagster import DagsterInstance, Field
 from dagster._core.instance.ref import InstanceRef
 from dagster._core.storage.local_compute_log_manager import LocalComputeLogManager
 from dagster._core.storage.root import LocalArtifactStorage
 from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
 from dagster._serdes import ConfigurableClassData
 
+from backlinks_assets.dagster_events import ProjectEventLog
 from backlinks_assets.settings import Settings
 
 
 class ProjectStorage(DagsterSqliteStorage):
-    """Dagster's SQLite storage under the project's data folder."""
+    """Dagster's SQLite storage under the project's data folder, with the project's quicker event log."""
+
+    def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
+        super().__init__(base_dir, inst_data)
+        self._event_log_storage = ProjectEventLog(str(Path(base_dir) / "history" / "runs"))
 
     @classmethod
     def config_type(cls) -> dict[str, Any]:
-        return {}
+        return {"base_dir": Field(str, is_required=False)}
 
     @classmethod
-    def from_config_value(  # type: ignore[override]  # as in Dagster: the standing class, placed by ours
-        cls, inst_data: ConfigurableClassData, _config: Any
-    ) -> DagsterSqliteStorage:
-        return DagsterSqliteStorage.from_local(_folder(), inst_data=inst_data)
+    def from_config_value(  # type: ignore[override]
+        cls, inst_data: ConfigurableClassData | None, config: Any
+    ) -> "ProjectStorage":
+        return cls.from_local(config.get("base_dir") or _folder(), inst_data=inst_data)
 
 
 class ProjectArtifacts(LocalArtifactStorage):
@@ -71,6 +77,15 @@ def open_instance(settings: Settings) -> DagsterInstance:
         "class": "LocalComputeLogManager",
         "config": {"base_dir": str(folder / "logs")},
     }
+    storage = {
+        "custom": {
+            "module": "backlinks_assets.dagster_home",
+            "class": "ProjectStorage",
+            "config": {"base_dir": str(folder)},
+        }
+    }
     return DagsterInstance.from_ref(
-        InstanceRef.from_dir(str(folder), overrides={"telemetry": {"enabled": False}, "compute_logs": logs})
+        InstanceRef.from_dir(
+            str(folder), overrides={"telemetry": {"enabled": False}, "compute_logs": logs, "storage": storage}
+        )
     )

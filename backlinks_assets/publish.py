@@ -80,7 +80,11 @@ def publish_answers(settings: Settings, store: ResponseStore, date: dt.date) -> 
         empty=targets - len(set(known["target"].to_pylist())),
         unreadable=tables.unreadable_fields,
         damaged=tables.damaged,
-        costs={"calls": costs.calls, "cost_usd": costs.cost_usd, "charged_without_answer": costs.charged_without_answer},
+        costs={
+            "calls": costs.calls,
+            "cost_usd": costs.cost_usd,
+            "charged_without_answer": costs.charged_without_answer,
+        },
         rows={name: table.num_rows for name, table in made.items()},
     )
 

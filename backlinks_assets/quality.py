@@ -47,10 +47,11 @@ def every_target_present(root: Path, day: dt.date, expected: Collection[str]) ->
     held: dict[str, set[str]] = {}
     for target, status in zip(table["target"].to_pylist(), table["status_type"].to_pylist(), strict=True):
         held.setdefault(target, set()).add(status)
-    rows = []
-    for target in sorted(expected):
-        if missing := {"live", "lost"} - held.get(target, set()):
-            rows.append({"target": target, "missing": " and ".join(sorted(missing))})
+    rows = [
+        {"target": target, "missing": " and ".join(sorted(missing))}
+        for target in sorted(expected)
+        if (missing := {"live", "lost"} - held.get(target, set()))
+    ]
     words = (
         f"{len(rows):,} of {len(expected):,} targets lack an answer on {day}. Run summary_responses for the day again: "
         "only what is missing is asked for."
@@ -92,7 +93,9 @@ def schema_as_declared(root: Path, day: dt.date, tables: Collection[str]) -> Fin
             if kind != item.type:
                 rows.append({"table": name, "column": item.name, "declared": str(item.type), "found": str(kind)})
     words = (
-        f"{len(rows):,} columns of {day} are not as declared." if rows else f"Columns of {day} are as declared: {', '.join(tables)}."
+        f"{len(rows):,} columns of {day} are not as declared."
+        if rows
+        else f"Columns of {day} are as declared: {', '.join(tables)}."
     )
     return Finding(not rows, len(rows), rows[:MOST_LISTED], words)
 

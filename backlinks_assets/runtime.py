@@ -6,11 +6,11 @@ parts do is in their own packages; the environment is `settings.py`.
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from backlinks_assets.account.ledger import Budget
 from backlinks_assets.account.limiter import AccountLimiter
-from backlinks_assets.api.client import TOTAL_TIMEOUT_S, SummaryClient
+from backlinks_assets.api.client import SummaryClient, total_timeout_s
 from backlinks_assets.detection.settings import THRESHOLD_COLUMNS, target_thresholds
 from backlinks_assets.settings import Settings
 from backlinks_assets.store.collect import Collector, utc_now
@@ -19,8 +19,13 @@ from backlinks_assets.store.owners import Owner
 from backlinks_assets.store.responses import ResponseStore
 from backlinks_assets.targets import Problem, Target, TargetsError, is_reserved_example, load_targets
 
-SLOT_KEPT_S = TOTAL_TIMEOUT_S + 5.0
-"""How long the slot of a call that was abandoned, by a kill or a time-out, is left alone: the server may go on."""
+
+def slot_kept_s(settings: Settings) -> float:
+    """Return how long the slot of a call abandoned by a kill or a time-out is left alone: the server may go on.
+
+    A little longer than the client waits: 135 s for 120 s.
+    """
+    return total_timeout_s(settings.read_timeout_s) * 27 / 26
 
 
 @contextmanager
@@ -40,20 +45,24 @@ def open_collector(settings: Settings, *, now: Callable[[], datetime] = utc_now)
     with ExitStack() as stack:
         store, owner = stack.enter_context(_opened(settings))
         if settings.base_url is None:
-            from backlinks_assets.simulator.server import Simulator  # noqa: PLC0415 - not needed for the real API
+            from backlinks_assets.simulator.server import Simulator
 
             settings = settings.at(stack.enter_context(Simulator()).url)
         assert settings.base_url is not None
         client = stack.enter_context(
             SummaryClient(
-                settings.base_url, settings.login, settings.password, connections=settings.calls_at_once
+                settings.base_url,
+                settings.login,
+                settings.password,
+                connections=settings.calls_at_once,
+                read_timeout_s=settings.read_timeout_s,
             )
         )
         limiter = AccountLimiter(
             settings.limits_dir,
             calls_per_minute=settings.calls_per_minute,
             calls_at_once=settings.calls_at_once,
-            call_timeout_s=SLOT_KEPT_S,
+            call_timeout_s=slot_kept_s(settings),
         )
         yield Collector(
             client,
@@ -64,6 +73,7 @@ def open_collector(settings: Settings, *, now: Callable[[], datetime] = utc_now)
             at_once=settings.calls_at_once,
             any_day=settings.simulated,
             space_in=settings.root,
+            billed_after=timedelta(seconds=slot_kept_s(settings)),
             now=now,
         )
 
@@ -98,7 +108,9 @@ def watched_targets(settings: Settings) -> list[Target]:
     )
     if not settings.accepts_example_targets:
         problems = [
-            Problem(target.line, target.target, "is an example that exists only in the simulator; replace it by your own")
+            Problem(
+                target.line, target.target, "is an example that exists only in the simulator; replace it by your own"
+            )
             for target in targets
             if is_reserved_example(target.target)
         ]

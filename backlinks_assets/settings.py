@@ -38,6 +38,7 @@ class Settings:
     calls_at_once: int = 30
     budget_usd_per_day: float | None = None
     expected_price_usd: float = 0.0
+    read_timeout_s: float = 120.0
     notices: tuple[str, ...] = ()
 
     @classmethod
@@ -89,6 +90,8 @@ class Settings:
             # What a call is expected to cost until answers have said what calls do cost: the vendor's price for a
             # request of one row since July 2026. Only the budget's check before a call reads it.
             expected_price_usd=_dollars(env, "BACKLINKS_EXPECTED_PRICE_USD") or 0.024036,
+            # The vendor's own limit on a Live call is 120 s: waiting less could abandon an answer that is paid for.
+            read_timeout_s=_whole(env, "BACKLINKS_READ_TIMEOUT_S", 120, 500),
             notices=tuple(notices),
         )
 

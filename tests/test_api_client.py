@@ -46,7 +46,9 @@ def test_every_parameter_reaches_the_server_and_comes_back_in_the_echo(api) -> N
 
 def test_the_vendors_own_sample_is_read_field_by_field(api) -> None:
     request = SummaryRequest(
-        "explodingtopics.com", "all", RequestParameters(internal_list_limit=10, backlinks_filters=["dofollow", "=", True])
+        "explodingtopics.com",
+        "all",
+        RequestParameters(internal_list_limit=10, backlinks_filters=["dofollow", "=", True]),
     )
     answer = client_of(api().url).ask(request)
     assert json.loads(answer.body) == vendor_sample()
@@ -124,7 +126,10 @@ def test_what_goes_wrong_is_named_by_what_a_rerun_can_do(api, fault, kind: type[
 
 def test_no_search_results_is_empty_under_either_code() -> None:
     for code in (40102, 40501):
-        body = {"status_code": 20000, "tasks": [{"status_code": code, "status_message": "No Search Results.", "cost": 0.02}]}
+        body = {
+            "status_code": 20000,
+            "tasks": [{"status_code": code, "status_message": "No Search Results.", "cost": 0.02}],
+        }
         answer = parse_answer(json.dumps(body).encode(), 200)
         assert error_of(answer) is None
         assert (answer.result, answer.cost_usd) == (None, 0.02)
@@ -186,7 +191,7 @@ def test_credentials_do_not_follow_a_redirect(api) -> None:
             self.send_response(200)
             self.end_headers()
 
-        do_GET = do_POST  # noqa: N815
+        do_GET = do_POST
 
     other = ThreadingHTTPServer(("127.0.0.1", 0), Elsewhere)
     threading.Thread(target=other.serve_forever, daemon=True).start()

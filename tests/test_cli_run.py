@@ -58,9 +58,7 @@ def test_the_runs_are_recorded_where_the_ui_looks(api, write_targets) -> None:
     write_targets(*TARGETS)
     backlinks("run")
     settings = Settings.from_env()
-    with dg.DagsterInstance.from_ref(
-        dg._core.instance.ref.InstanceRef.from_dir(str(settings.dagster_dir))
-    ) as instance:
+    with dg.DagsterInstance.from_ref(dg._core.instance.ref.InstanceRef.from_dir(str(settings.dagster_dir))) as instance:
         runs = {run.job_name: run.status for run in instance.get_runs()}
         assert runs == {"collect_job": dg.DagsterRunStatus.SUCCESS, "publish_job": dg.DagsterRunStatus.SUCCESS}
         assert len(instance.get_materialized_partitions(dg.AssetKey("summary_responses"))) == 8
@@ -151,9 +149,7 @@ def test_bad_input_gets_a_sentence_and_its_status(arguments, environment, status
 def test_a_data_folder_that_cannot_be_written_is_told(write_targets, tmp_path: Path) -> None:
     targets = write_targets(*TARGETS)
     (tmp_path / "a-file").write_text("")
-    done = backlinks(
-        "run", BACKLINKS_TARGETS_FILE=str(targets), BACKLINKS_DATA_DIR=str(tmp_path / "a-file" / "data")
-    )
+    done = backlinks("run", BACKLINKS_TARGETS_FILE=str(targets), BACKLINKS_DATA_DIR=str(tmp_path / "a-file" / "data"))
     assert done.returncode == 1
     assert "BACKLINKS_DATA_DIR" in done.stderr
     assert "Traceback" not in done.stderr

@@ -252,10 +252,11 @@ def test_stopping_keeps_the_calls_in_flight(api) -> None:
     server = api(latency_s=0.1)
     outcomes: list[Outcome] = []
     with open_collector(Settings.from_env()) as collector:
+        stream = collector.collect(asks_of(200))
+        outcomes.append(next(stream))
+        collector.stop("enough")
         with pytest.raises(StopError, match="enough"):
-            for outcome in collector.collect(asks_of(200)):
-                outcomes.append(outcome)
-                collector.stop("enough")
+            outcomes.extend(stream)
     assert len(server.calls) < 200
     with open_store(Settings.from_env()) as store:
         assert len(store.landed([utc_now().date()])) == len(server.calls)
@@ -292,7 +293,10 @@ def test_a_store_holds_the_answers_of_one_origin(api, monkeypatch) -> None:
     api()
     run(asks_of(1))
     monkeypatch.setenv("DATAFORSEO_BASE_URL", "https://sandbox.dataforseo.com")
-    with pytest.raises(StoreError, match=r"holds answers from loopback.*BACKLINKS_DATA_DIR"), open_store(Settings.from_env()):
+    with (
+        pytest.raises(StoreError, match=r"holds answers from loopback.*BACKLINKS_DATA_DIR"),
+        open_store(Settings.from_env()),
+    ):
         pass
 
 

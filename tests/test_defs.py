@@ -10,10 +10,10 @@ import duckdb
 import pyarrow.parquet as pq
 import pytest
 
+from backlinks_assets.definitions import build_defs
 from backlinks_assets.defs.partitions import MOST_RANGES, day_range_tags, range_tags, ranges
 from backlinks_assets.defs.resources import BacklinksData
 from backlinks_assets.defs.sensors import add_missing_targets
-from backlinks_assets.definitions import build_defs
 from backlinks_assets.settings import Settings
 from backlinks_assets.simulator import faults
 from backlinks_assets.simulator.faults import Fault, FaultPlan
@@ -163,7 +163,9 @@ def test_the_tables_equal_what_the_server_sent_field_by_field(instance, api, wri
         links = connection.execute("SELECT target, status_type, dimension, key, links FROM referring_links").fetchall()
     assert len(rows) == 10
     for row in rows:
-        sent = result_of(row["target"], {"backlinks_status_type": row["status_type"], "internal_list_limit": 100}, TODAY)
+        sent = result_of(
+            row["target"], {"backlinks_status_type": row["status_type"], "internal_list_limit": 100}, TODAY
+        )
         if row["target"] == "empty.example":
             assert (row["has_data"], row["backlinks"], row["cost_usd"]) == (False, None, 0.024036)
             continue
@@ -196,7 +198,12 @@ def test_publishing_twice_leaves_the_same_bytes(instance, api, write_targets) ->
     assert publish_run(instance, TODAY, TODAY).success
     first = files()
     assert publish_run(instance, TODAY, TODAY).success
-    assert {path.parts[-3] for path in first} >= {"backlinks_summary", "referring_links", "backlinks_changes", "backlinks_flags"}
+    assert {path.parts[-3] for path in first} >= {
+        "backlinks_summary",
+        "referring_links",
+        "backlinks_changes",
+        "backlinks_flags",
+    }
     assert files() == first
 
 
@@ -277,7 +284,11 @@ def test_new_targets_reach_the_partitions_in_one_batch(instance, write_targets) 
     write_targets(*TARGETS)
     definitions = build_defs()
     sensor = definitions.get_repository_def().get_sensor_def("targets_sensor")
-    context = dg.build_sensor_context(instance=instance, repository_def=definitions.get_repository_def(), resources={"backlinks_data": BacklinksData()})
+    context = dg.build_sensor_context(
+        instance=instance,
+        repository_def=definitions.get_repository_def(),
+        resources={"backlinks_data": BacklinksData()},
+    )
     (request,) = sensor.evaluate_tick(context).dynamic_partitions_requests
     assert list(request.partition_keys) == TARGETS
     instance.add_dynamic_partitions("targets", TARGETS)
@@ -350,7 +361,9 @@ def test_flags_are_a_warning_that_lists_the_worst_with_reasons(instance, write_t
     add_missing_targets(instance, names)
     first = TODAY - dt.timedelta(days=13)
     job = build_defs().resolve_job_def("collect_job")
-    assert job.execute_in_process(instance=instance, tags=range_tags(str(first), str(TODAY), names[0], names[-1])).success
+    assert job.execute_in_process(
+        instance=instance, tags=range_tags(str(first), str(TODAY), names[0], names[-1])
+    ).success
     seen = {True: 0, False: 0}
     for day in (TODAY - dt.timedelta(days=back) for back in range(3)):
         found = checks_of(publish_run(instance, first if day == TODAY else day, day))

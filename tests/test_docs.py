@@ -22,7 +22,9 @@ def blocks(language: str, page: Path = ROOT / "README.md") -> list[str]:
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two weeks of the sample targets, as `make demo` makes sixty days."""
     folder = tmp_path_factory.mktemp("demo")
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("DATAFORSEO_", "BACKLINKS_"))}
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith(("DATAFORSEO_", "BACKLINKS_"))
+    }
     done = subprocess.run(
         [sys.executable, "-m", "backlinks_assets.cli.app", "demo", "--days", "14"],
         env={**environment, "BACKLINKS_DATA_DIR": str(folder)},
@@ -98,5 +100,3 @@ def _code(page: Path) -> str:
     """Return what a page shows as code: blocks and inline."""
     text = page.read_text(encoding="utf-8")
     return "\n".join(re.findall(r"```.*?```", text, re.DOTALL) + re.findall(r"`[^`\n]+`", text))
-
-

@@ -61,7 +61,9 @@ def test_nothing_is_made_or_read_at_import(tmp_path: Path) -> None:
         f"for name in {names!r}: importlib.import_module(name)\n"
         "assert set(os.listdir('.')) == before, os.listdir('.')\n"
     )
-    done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=120
+    )
     assert done.returncode == 0, done.stderr
 
 

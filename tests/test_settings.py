@@ -79,7 +79,9 @@ def test_an_announcement_asked_for_is_told_to_be_missing() -> None:
     assert "not built yet" in notice
 
 
-@pytest.mark.parametrize("url", ["https://api.dataforseo.com/", "https://api.dataforseo.com/v3", "https://api.dataforseo.com/v3/"])
+@pytest.mark.parametrize(
+    "url", ["https://api.dataforseo.com/", "https://api.dataforseo.com/v3", "https://api.dataforseo.com/v3/"]
+)
 def test_a_base_url_may_be_written_as_people_write_it(url: str) -> None:
     assert Settings.from_env({**CREDENTIALS, "DATAFORSEO_BASE_URL": url}).base_url == VENDOR_URL
 

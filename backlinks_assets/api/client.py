@@ -6,6 +6,7 @@ Retries, limits and the store are around it (`store/collect.py`).
 
 import base64
 import contextlib
+import ssl
 import time
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -16,9 +17,10 @@ from urllib.parse import urlsplit
 import orjson
 import requests
 import urllib3
-from requests.adapters import HTTPAdapter
 
+from backlinks_assets.api.deadline import DeadlineAdapter
 from backlinks_assets.api.errors import AccountError, RequestError, TargetError, TransientError
+from backlinks_assets.api.listed import ID_LIST_PATH, ListedTask, id_list_request, listed_tasks
 from backlinks_assets.api.models import SummaryAnswer, SummaryRequest, parse_answer
 from backlinks_assets.api.status_codes import error_of
 
@@ -27,13 +29,18 @@ USER_DATA_PATH: Final = "/v3/appendix/user_data"
 CONNECT_TIMEOUT_S: Final = 10.0
 READ_TIMEOUT_S: Final = 120.0
 """The vendor's own limit on a Live call; waiting less could abandon an answer that is paid for."""
-TOTAL_TIMEOUT_S: Final = 130.0
-"""A body that trickles in resets the read time-out with each byte; the whole answer must be here by then."""
+FREE_TIMEOUT_S: Final = 15.0
+"""For the account's own data and lists: nothing is paid for, so nothing is lost by giving up."""
 MOST_BYTES: Final = 64 * 1024 * 1024
 """A summary with every list full is some 200 kB; what is larger than this is no summary."""
 SIMULATOR_HEADER: Final = "X-Backlinks-Simulator"
 
 _CHUNK_BYTES: Final = 64 * 1024
+
+
+def total_timeout_s(read_timeout_s: float) -> float:
+    """Return by when a whole answer must be here (130 s for 120 s): what trickles in never times out by itself."""
+    return read_timeout_s * 13 / 12
 
 
 class SummaryClient:
@@ -50,22 +57,18 @@ class SummaryClient:
         *,
         connections: int = 30,
         read_timeout_s: float = READ_TIMEOUT_S,
-        total_timeout_s: float = TOTAL_TIMEOUT_S,
     ) -> None:
         self.base_url = base_url.rstrip("/")
         self._read_timeout_s = read_timeout_s
-        self._total_timeout_s = total_timeout_s
+        self._total_timeout_s = total_timeout_s(read_timeout_s)
         self._session = requests.Session()
         # A proxy or a .netrc of the machine must not come between us and the credentials we were given.
         self._session.trust_env = urlsplit(self.base_url).scheme == "https"
-        adapter = HTTPAdapter(pool_connections=1, pool_maxsize=connections, max_retries=0, pool_block=False)
+        adapter = DeadlineAdapter(self._total_timeout_s, connections)
         self._session.mount("https://", adapter)
         self._session.mount("http://", adapter)
         pair = f"{login or 'simulator'}:{password or 'simulator'}".encode()
-        self._headers = {
-            "Authorization": "Basic " + base64.b64encode(pair).decode(),
-            "Content-Type": "application/json",
-        }
+        self._authorization = "Basic " + base64.b64encode(pair).decode()
         self._secret = password
 
     def __repr__(self) -> str:
@@ -112,31 +115,50 @@ class SummaryClient:
             raise error
         return answer.result or {}
 
-    def _send(self, method: str, path: str, body: bytes | None) -> SummaryAnswer:
+    def tasks_between(self, first: datetime, last: datetime, offset: int = 0) -> list[ListedTask]:
+        """Return the vendor's own list of tasks posted between two instants, 1000 at most: a free call.
+
+        Raises:
+            ApiError: as `ask`.
+        """
+        body = id_list_request(first, last, offset)
+        answer = self._send("POST", ID_LIST_PATH, body, timeout_s=min(FREE_TIMEOUT_S, self._read_timeout_s))
+        error = error_of(answer)
+        if error is not None:
+            raise error
+        return listed_tasks(answer.body)
+
+    def _signed(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        """Put the credentials into a request. Given as `auth`, so that no .netrc takes their place."""
+        request.headers["Authorization"] = self._authorization
+        return request
+
+    def _send(self, method: str, path: str, body: bytes | None, timeout_s: float | None = None) -> SummaryAnswer:
         started = time.monotonic()
+        timeout_s = timeout_s or self._read_timeout_s
         try:
             with self._session.request(
                 method,
                 self.base_url + path,
                 data=body,
-                headers=self._headers,
-                timeout=(CONNECT_TIMEOUT_S, self._read_timeout_s),
+                headers={"Content-Type": "application/json"},
+                auth=self._signed,
+                timeout=(CONNECT_TIMEOUT_S, timeout_s),
                 allow_redirects=False,  # credentials follow no redirect
                 stream=True,
             ) as response:
                 return self._read(response, started)
         except requests.exceptions.SSLError as error:
-            raise RequestError(
-                f"the certificate of {self._host()} could not be trusted ({self._cause(error)}). Check "
-                "DATAFORSEO_BASE_URL and this machine's certificates"
-            ) from None
+            raise self._no_tls(error) from None
         except requests.exceptions.ConnectTimeout:
             raise TransientError(f"{self._host()} could not be reached within {CONNECT_TIMEOUT_S:.0f} s") from None
         except requests.exceptions.ReadTimeout:
-            raise TransientError(f"no answer within {self._read_timeout_s:.0f} s", may_go_on=True) from None
+            raise TransientError(f"no answer within {timeout_s:g} s", may_go_on=True) from None
         except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema, UnicodeError):
             raise RequestError(f"DATAFORSEO_BASE_URL ({self.base_url}) is no usable address") from None
         except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError) as error:
+            if time.monotonic() - started >= self._total_timeout_s:  # cut by `deadline.py`
+                raise self._incomplete() from None
             timed_out = "timed out" in str(error)
             raise TransientError(
                 f"the connection to {self._host()} failed ({self._cause(error)})", may_go_on=timed_out
@@ -151,9 +173,7 @@ class SummaryClient:
             if len(body) > MOST_BYTES:
                 raise TargetError(f"the answer is larger than {MOST_BYTES >> 20} MiB and was not read to its end")
             if time.monotonic() - started > self._total_timeout_s:
-                raise TransientError(
-                    f"the answer was not complete after {self._total_timeout_s:.0f} s", may_go_on=True
-                )
+                raise self._incomplete()
         status = response.status_code
         if 300 <= status < 400:
             raise RequestError(
@@ -170,6 +190,19 @@ class SummaryClient:
             )
         return answer
 
+    def _incomplete(self) -> TransientError:
+        return TransientError(f"the answer was not complete after {self._total_timeout_s:.3g} s", may_go_on=True)
+
+    def _no_tls(self, error: Exception) -> RequestError | TransientError:
+        """A certificate that is not trusted stays so; a connection that broke in the handshake may work again."""
+        cause = self._cause(error)
+        if isinstance(_innermost(error), ssl.SSLCertVerificationError) or "certificate" in cause.lower():
+            return RequestError(
+                f"the certificate of {self._host()} could not be trusted ({cause}), so nothing was sent. Check "
+                "DATAFORSEO_BASE_URL and this machine's certificates"
+            )
+        return TransientError(f"the connection to {self._host()} failed ({cause})")
+
     def _not_json(self, status: int, retry_after_s: float | None) -> AccountError | RequestError | TransientError:
         said = f"{self._host()} answers with HTTP {status} and no JSON"
         if status in {401, 402, 403}:
@@ -183,13 +216,17 @@ class SummaryClient:
 
     def _cause(self, error: Exception) -> str:
         """Return the innermost error's kind and text, shortened, without the password should it ever be there."""
-        inner: BaseException = error
-        while (inner.__cause__ or inner.__context__) is not None and inner is not (inner.__cause__ or inner.__context__):
-            inner = inner.__cause__ or inner.__context__ or inner
+        inner = _innermost(error)
         return self._clean(f"{type(inner).__name__}: {inner}"[:200])
 
     def _clean(self, text: str) -> str:
         return text.replace(self._secret, "***") if self._secret else text
+
+
+def _innermost(error: BaseException) -> BaseException:
+    while (inner := error.__cause__ or error.__context__) is not None:
+        error = inner
+    return error
 
 
 def _retry_after_s(header: str | None) -> float | None:

@@ -23,8 +23,8 @@ app = typer.Typer(
     help="Keep DataForSEO backlinks summaries as a history and flag the targets that moved sharply.\n\n"
     "Try it without credentials: [bold]backlinks demo[/]. Then: [bold]backlinks targets add example.com[/], "
     "[bold]backlinks doctor[/], [bold]backlinks run[/].",
-    epilog="Exit status: 0 all done; 1 stopped (account, budget, space); 2 unusable input; 3 done, but some targets have "
-    "no data for the day.",
+    epilog="Exit status: 0 all done; 1 stopped (account, budget, space); 2 unusable input; 3 done, but some targets "
+    "have no data for the day.",
 )
 app.add_typer(targets.app, name="targets")
 
@@ -51,7 +51,7 @@ def run(
 
     A second run of a day asks only for what is missing. A day that is over is built from what is kept.
     """
-    from backlinks_assets.cli.run import run_day  # noqa: PLC0415 - imports Dagster
+    from backlinks_assets.cli.run import run_day
 
     raise typer.Exit(run_day(_day(date_text) or datetime.now(UTC).date(), as_json=as_json))
 
@@ -61,7 +61,7 @@ def demo(
     days: Annotated[int, typer.Option(min=2, max=300, help="Days of simulated history to collect.")] = 60,
 ) -> None:
     """Run the whole project on the bundled simulator: no credentials, no cost; its numbers are simulated."""
-    from backlinks_assets.cli.demo import run_demo  # noqa: PLC0415 - imports Dagster
+    from backlinks_assets.cli.demo import run_demo
 
     raise typer.Exit(run_demo(days))
 
@@ -74,7 +74,7 @@ def flags(
     as_json: JsonOption = False,
 ) -> None:
     """Show the flags of a day, worst first, each with its reason."""
-    from backlinks_assets.cli.flags import show_flags  # noqa: PLC0415 - imports DuckDB
+    from backlinks_assets.cli.flags import show_flags
 
     raise typer.Exit(show_flags(_day(date_text), as_json=as_json))
 
@@ -82,12 +82,13 @@ def flags(
 @app.command(epilog="Example: backlinks backtest history.csv --out flags.csv")
 def backtest(
     history: Annotated[
-        Path | None, typer.Argument(metavar="[HISTORY.csv]", help="A CSV of readings; the project's tables if left out.")
+        Path | None,
+        typer.Argument(metavar="[HISTORY.csv]", help="A CSV of readings; the project's tables if left out."),
     ] = None,
     out: Annotated[Path | None, typer.Option(metavar="FLAGS.csv", help="Where to write the flags.")] = None,
 ) -> None:
     """Show what would have been flagged, day by day and never looking ahead."""
-    from backlinks_assets.cli.backtest import run_backtest  # noqa: PLC0415 - imports pandas
+    from backlinks_assets.cli.backtest import run_backtest
 
     raise typer.Exit(run_backtest(history, out))
 
@@ -95,14 +96,14 @@ def backtest(
 @app.command(epilog="Example: backlinks doctor")
 def doctor() -> None:
     """Check credentials, balance, folders, limits and versions. Costs nothing."""
-    from backlinks_assets.cli.doctor import examine  # noqa: PLC0415 - makes a call
+    from backlinks_assets.cli.doctor import examine
 
     raise typer.Exit(examine())
 
 
 def main() -> None:
     """Run the command; every expected error is a sentence on stderr and an exit status."""
-    from dotenv import find_dotenv, load_dotenv  # noqa: PLC0415
+    from dotenv import find_dotenv, load_dotenv
 
     load_dotenv(find_dotenv(usecwd=True))
     # Dagster marks what it may still change by warnings; its version is locked, and a person can do nothing about them.

@@ -50,12 +50,16 @@ def _read(file: Path) -> tuple[pd.DataFrame, None]:
         raise UsageError(f"{file} has no column {', '.join(missing)}. It needs {', '.join(_NEEDED)}.")
     for name in ("spam_score", "lost_backlinks", "live_backlinks"):
         if name in history.columns and not pd.api.types.is_numeric_dtype(history[name]):
-            wrong = pd.to_numeric(history[name], errors="coerce").isna() & history[name].notna()
-            line = int(wrong.idxmax()) + 2
-            raise UsageError(f"{file}, line {line}: {name} is {history[name][wrong.idxmax()]!r}, which is no number.")
-    if history["target"].isna().any():
-        raise UsageError(f"{file}, line {int(history['target'].isna().idxmax()) + 2}: there is no target.")
+            number = pd.to_numeric(history[name], errors="coerce")
+            _refuse_first(file, number.isna() & history[name].notna(), f"{name} is no number")
+    _refuse_first(file, history["target"].isna(), "there is no target")
     return history, None
+
+
+def _refuse_first(file: Path, wrong: "pd.Series[bool]", what: str) -> None:
+    """Raise with the line of the first row that is wrong; the header is line 1."""
+    if wrong.any():
+        raise UsageError(f"{file}, line {int(wrong.to_numpy().argmax()) + 2}: {what}.")
 
 
 def _from_tables() -> tuple[pd.DataFrame, dict[str, dict[str, float | bool]]]:

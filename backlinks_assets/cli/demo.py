@@ -33,7 +33,7 @@ def run_demo(days: int) -> int:
             for start in range(0, days, DAYS_A_RUN):
                 day = first + dt.timedelta(days=start)
                 last = min(today, day + dt.timedelta(days=DAYS_A_RUN - 1))
-                pipeline.collect(day, last, targets, tally, lambda outcome: advance())
+                pipeline.collect(day, last, targets, tally, lambda _: advance())
                 if tally.stopped:
                     complain(tally.stopped)
                     return STOPPED

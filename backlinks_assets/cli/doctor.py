@@ -59,7 +59,7 @@ def examine() -> int:
 def _account(settings: Settings) -> Finding:
     with ExitStack() as stack:
         if settings.base_url is None:
-            from backlinks_assets.simulator.server import Simulator  # noqa: PLC0415
+            from backlinks_assets.simulator.server import Simulator
 
             settings = settings.at(stack.enter_context(Simulator()).url)
         assert settings.base_url is not None
@@ -107,7 +107,9 @@ def _folder(settings: Settings) -> Finding:
         with tempfile.TemporaryFile(dir=settings.root) as file:
             file.write(b"x")
     except OSError as error:
-        return Finding("folder", f"{settings.root} can't be written ({error.strerror}). Set BACKLINKS_DATA_DIR.", STOPPED)
+        return Finding(
+            "folder", f"{settings.root} can't be written ({error.strerror}). Set BACKLINKS_DATA_DIR.", STOPPED
+        )
     free = shutil.disk_usage(settings.root).free
     if free < SPACE_KEPT_BYTES:
         return Finding("folder", f"Only {free >> 20} MiB are free for {settings.root}. Free some space.", STOPPED)
@@ -133,7 +135,9 @@ def _targets(settings: Settings) -> Finding:
     active = sum(target.active_on(utc_now().date()) for target in targets)
     if not active:
         return Finding("targets", f"None of {settings.targets_file} is active: `backlinks targets add`.", UNUSABLE)
-    return Finding("targets", f"{active:,} active of {len(targets):,} in {settings.targets_file}: {2 * active:,} calls a day")
+    return Finding(
+        "targets", f"{active:,} active of {len(targets):,} in {settings.targets_file}: {2 * active:,} calls a day"
+    )
 
 
 def _limits(settings: Settings) -> Finding:

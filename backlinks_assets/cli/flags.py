@@ -54,7 +54,7 @@ def show_flags(date: dt.date | None, *, as_json: bool) -> int:
 def print_flags(flags: list[dict[str, Any]], title: str, *, simulated: bool, dated: bool = False) -> None:
     """Print flags for a person: a table on a terminal, a line each in a pipe."""
     if not sys.stdout.isatty():
-        print("\t".join(["date", "severity", "target", "metric", "reason"]))
+        print("date\tseverity\ttarget\tmetric\treason")
         for flag in flags:
             print("\t".join(_cell(flag[name]) for name in ("date", "severity", "target", "metric", "reason")))
         return

@@ -66,7 +66,7 @@ def run_day(date: dt.date, *, as_json: bool) -> int:
 
 def _collect(pipeline: Pipeline, date: dt.date, targets: Sequence[Target], tally: Tally) -> None:
     with progress(f"Collecting {date}", len(targets)) as advance:
-        pipeline.collect(date, date, targets, tally, lambda outcome: advance())
+        pipeline.collect(date, date, targets, tally, lambda _: advance())
 
 
 def _is_kept(settings: Settings, date: dt.date) -> bool:

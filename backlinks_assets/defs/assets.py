@@ -54,10 +54,11 @@ def summary_responses(
         asks.append(backlinks_api.ask(date, target))
         keys[date, name] = key
     if unwatched:
-        context.log.info(f"Passed over, not in the targets file or retired by then: {', '.join(unwatched)}")
+        context.log.info("Passed over, not in the targets file or retired by then: %s", ", ".join(unwatched))
     if not asks:
         raise dg.Failure(
-            "None of these targets is watched on these days: they are retired or not in the targets file. Nothing was asked.",
+            "None of these targets is watched on these days: they are retired or not in the targets file. "
+            "Nothing was asked.",
             allow_retries=False,
         )
     failed: list[Outcome] = []

@@ -7,7 +7,7 @@ are there whichever way a run was started; a run over several days evaluates the
 import datetime as dt
 from collections.abc import Collection
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import dagster as dg
 import pandas as pd
@@ -26,8 +26,13 @@ _FLAGS: Final = {
     "vendor_index_did_not_move": "The vendor's index did not move; if it did, this is the one message about it.",
 }
 
-SUMMARY_CHECKS: Final = [dg.AssetCheckSpec(name, asset="backlinks_summary", description=says) for name, says in _SUMMARY.items()]
-FLAGS_CHECKS: Final = [dg.AssetCheckSpec(name, asset="backlinks_flags", description=says) for name, says in _FLAGS.items()]
+
+def _specs(asset: str, statements: dict[str, str]) -> list[dg.AssetCheckSpec]:
+    return [dg.AssetCheckSpec(name, asset=asset, description=says) for name, says in statements.items()]
+
+
+SUMMARY_CHECKS: Final = _specs("backlinks_summary", _SUMMARY)
+FLAGS_CHECKS: Final = _specs("backlinks_flags", _FLAGS)
 
 
 def summary_results(root: Path, day: dt.date, expected: Collection[str]) -> list[dg.AssetCheckResult]:
@@ -53,7 +58,7 @@ def flags_results(day: dt.date, flags: pd.DataFrame) -> list[dg.AssetCheckResult
 
 
 def _result(asset: str, name: str, finding: Finding, severity: dg.AssetCheckSeverity) -> dg.AssetCheckResult:
-    metadata: dict[str, dg.MetadataValue[object] | int] = {"count": finding.count}
+    metadata: dict[str, Any] = {"count": finding.count}
     if finding.rows:
         columns = [dg.TableColumn(str(column), "string") for column in finding.rows[0]]
         records = [dg.TableRecord({str(key): str(value) for key, value in row.items()}) for row in finding.rows]

@@ -3,7 +3,6 @@
 Hooks for the command, which runs jobs in its own process and draws a progress bar. Runs elsewhere have no listener.
 """
 
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,16 +14,15 @@ from backlinks_assets.store.collect import Collector, Outcome
 class Listener:
     """Told of each finished target; keeps why a run stopped; passes a wish to stop on to the collectors at work."""
 
-    on_outcome: Callable[[Outcome], None] = lambda outcome: None
+    on_outcome: Callable[[Outcome], None]
     stopped: str | None = None
-    _asked_to_stop: str | None = None
-    _collectors: set[Collector] = field(default_factory=set)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+    asked_to_stop: str | None = None
+    collectors: set[Collector] = field(default_factory=set)
 
     def stop(self, reason: str) -> None:
         """Ask the collectors at work, and any that start later, to start no more calls."""
-        self._asked_to_stop = reason
-        for collector in list(self._collectors):
+        self.asked_to_stop = reason
+        for collector in list(self.collectors):
             collector.stop(reason)
 
 
@@ -47,14 +45,14 @@ def report_stop(reason: str) -> None:
 def at_work(collector: Collector) -> Iterator[Collector]:
     """Let the listeners stop a collector for as long as it works."""
     for listener in _listeners:
-        listener._collectors.add(collector)
-        if listener._asked_to_stop:
-            collector.stop(listener._asked_to_stop)
+        listener.collectors.add(collector)
+        if listener.asked_to_stop:
+            collector.stop(listener.asked_to_stop)
     try:
         yield collector
     finally:
         for listener in _listeners:
-            listener._collectors.discard(collector)
+            listener.collectors.discard(collector)
 
 
 @contextmanager

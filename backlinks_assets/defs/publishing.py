@@ -107,9 +107,7 @@ def _plain(text: str) -> str:
     return "".join(f"\\{character}" if character in r"\`*_[]|!#~" else character for character in escaped)
 
 
-def results(
-    context: dg.AssetExecutionContext, by_day: Mapping[str, Metadata]
-) -> Iterator[dg.MaterializeResult[Any]]:
+def results(context: dg.AssetExecutionContext, by_day: Mapping[str, Metadata]) -> Iterator[dg.MaterializeResult[Any]]:
     """Report every table of a run: with one day's metadata, or with each day's own in a run over several."""
     names = [key.path[-1] for key in context.selected_asset_keys]
     for name in sorted(names, key=list(TABLES).index):

@@ -23,7 +23,9 @@ from backlinks_assets.targets import Target
 class BacklinksData(dg.ConfigurableResource):  # type: ignore[type-arg]
     """Where everything is kept: the targets file, the response store, the tables. Spends nothing."""
 
-    demo: bool = Field(default=False, description="Use the simulator's data whatever credentials the environment holds.")
+    demo: bool = Field(
+        default=False, description="Use the simulator's data whatever credentials the environment holds."
+    )
 
     def settings(self) -> Settings:
         """Return the environment as it is now; raises SettingsError with a sentence."""
@@ -48,11 +50,17 @@ class BacklinksApi(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     demo: bool = Field(default=False, description="Ask the simulator whatever credentials the environment holds.")
     include_subdomains: bool = Field(default=True, description="Count links to the target's subdomains too.")
-    include_indirect_links: bool = Field(default=True, description="Count links by way of redirects and canonical pages.")
-    exclude_internal_backlinks: bool = Field(default=True, description="Leave out links from the same domain's subdomains.")
+    include_indirect_links: bool = Field(
+        default=True, description="Count links by way of redirects and canonical pages."
+    )
+    exclude_internal_backlinks: bool = Field(
+        default=True, description="Leave out links from the same domain's subdomains."
+    )
     internal_list_limit: int = Field(default=100, description="Entries kept in each breakdown, 1 to 1000; no cost.")
     rank_scale: Literal["one_hundred", "one_thousand"] = Field(default="one_thousand", description="Scale of `rank`.")
-    backlinks_filters: str = Field(default="", description='Count only links that match, as JSON: ["dofollow", "=", true].')
+    backlinks_filters: str = Field(
+        default="", description='Count only links that match, as JSON: ["dofollow", "=", true].'
+    )
 
     def parameters(self) -> RequestParameters:
         """Return the project's request parameters; raises ValueError for those the API would refuse."""

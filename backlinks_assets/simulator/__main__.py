@@ -49,9 +49,7 @@ def main(arguments: list[str] | None = None) -> int:
         reason = f"Port {given.port} can't be had ({error.strerror})"
         print(f"{reason}: choose another with --port, or 0 for any free one.", file=sys.stderr)
         return 1
-    print(
-        "The simulated API is running; its numbers are made up. Any login and password will do. Use it with"
-    )
+    print("The simulated API is running; its numbers are made up. Any login and password will do. Use it with")
     print(f"DATAFORSEO_BASE_URL={simulator.url}", flush=True)
     ended.wait()
     simulator.stop()

@@ -74,7 +74,7 @@ def id_list(sim: Simulator, _login: tuple[str, str] | None, posted: list[Any]) -
             "url": f"https://simulator.example{call.path}",
             "datetime_posted": _text(call.at),
             "datetime_done": _text(call.at + timedelta(seconds=seconds)),
-            "status": "Ok." if call.status_code == 20000 else "Error.",  # noqa: PLR2004 - the code of success
+            "status": "Ok." if call.status_code == 20000 else "Error.",
             "cost": call.cost_usd,
         }
         if asked.get("include_metadata"):

@@ -45,9 +45,7 @@ def _weights(target: str) -> Counts:
         weights = np.array(list(table.values()), dtype=np.int64).T.copy()
         u = [x for part in range(-(-len(table) // 16)) for x in draws(target, dimension, part)]
         weights *= 1000
-        weights[0] = (
-            weights[0] // 1000 * np.array([int(600 + 800 * x) for x in u[: len(table)]], dtype=np.int64)
-        )
+        weights[0] = weights[0] // 1000 * np.array([int(600 + 800 * x) for x in u[: len(table)]], dtype=np.int64)
         if dimension in _PARTITIONS:
             weights = weights * _MILLION // np.maximum(weights.sum(axis=1, keepdims=True), 1)
         blocks.append(weights)

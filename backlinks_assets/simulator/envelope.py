@@ -62,7 +62,7 @@ def new_id(at: datetime) -> str:
     return f"{at:%m%d%H%M}-{at:%S%f}"[:13] + f"-0265-0000-{_this_process}{next(_numbers) % 2**24:06x}"
 
 
-def task(  # noqa: PLR0913 - a task has this many fields
+def task(
     code: int,
     path: Sequence[str],
     data: dict[str, Any],
@@ -98,6 +98,6 @@ def envelope(
         "time": f"{seconds:.4f} sec.",
         "cost": round(sum(each["cost"] for each in tasks or []), 6),
         "tasks_count": len(tasks or []),
-        "tasks_error": sum(each["status_code"] >= 40000 for each in tasks or []),  # noqa: PLR2004 - errors start there
+        "tasks_error": sum(each["status_code"] >= 40000 for each in tasks or []),
         "tasks": tasks,
     }

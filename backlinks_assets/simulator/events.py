@@ -74,9 +74,7 @@ def refreshes(last_day: int, count: int = REFRESH_MEMORY) -> Iterator[Refresh]:
 def events(site: Site, day: int) -> list[Event]:
     """The target's events that began on `day` or before and still show, the oldest first."""
     slot_days, horizon = (
-        (_PLAIN_SLOT_DAYS, _PLAIN_HORIZON_DAYS)
-        if site.place is None
-        else (_SAMPLE_SLOT_DAYS, _SAMPLE_HORIZON_DAYS)
+        (_PLAIN_SLOT_DAYS, _PLAIN_HORIZON_DAYS) if site.place is None else (_SAMPLE_SLOT_DAYS, _SAMPLE_HORIZON_DAYS)
     )
     start = day - (site.place or 0)
     newest = start // slot_days

@@ -32,7 +32,7 @@ def well_formed(filters: Any) -> bool:
 
 
 def _is_condition(filters: list[Any]) -> bool:
-    return len(filters) == 3 and isinstance(filters[0], str)  # noqa: PLR2004 - field, operator, value
+    return len(filters) == 3 and isinstance(filters[0], str)
 
 
 def _count(filters: Any) -> int:

@@ -113,7 +113,7 @@ class Handler(BaseHTTPRequestHandler):
             left = ledger.calls_per_minute - ledger.calls_this_minute
             headers["X-RateLimit-Limit"] = str(ledger.calls_per_minute)
             headers["X-RateLimit-Remaining"] = str(max(0, left))
-        if reply.http_status == 401:  # noqa: PLR2004 - unauthorized
+        if reply.http_status == 401:
             headers["WWW-Authenticate"] = 'Basic realm="simulator"'
         lines = [
             f"HTTP/1.1 {reply.http_status} {responses.get(reply.http_status, '')}",

@@ -93,9 +93,7 @@ def _shares(target: str, chosen: Selection) -> list[float]:
     u = draws(target, "selection")
     everywhere = 1.0 if chosen.subdomains else 0.55 + 0.43 * u[0]
     internal = 1.02 + 0.3 * u[1] if chosen.internal else 1.0
-    return [
-        everywhere * passing(chosen.filters, kind) * (internal if kind == TAIL else 1.0) for kind in _KINDS
-    ]
+    return [everywhere * passing(chosen.filters, kind) * (internal if kind == TAIL else 1.0) for kind in _KINDS]
 
 
 def _nofollow(links: list[int], chosen: Selection) -> float:
@@ -109,9 +107,7 @@ def _nofollow(links: list[int], chosen: Selection) -> float:
 def domains(counted: Counted) -> dict[str, int]:
     """Referring domains, main domains, addresses and subnets: none has more than the one it is part of."""
     by_kind = [
-        sum(n > 0 for n in counted.hubs)
-        if kind == HUB
-        else -int(-counted.links[kind] // _LINKS_PER_DOMAIN[kind])
+        sum(n > 0 for n in counted.hubs) if kind == HUB else -int(-counted.links[kind] // _LINKS_PER_DOMAIN[kind])
         for kind in _KINDS
     ]
     total = sum(by_kind)

@@ -34,9 +34,7 @@ def invalid_field(parameters: dict[str, Any]) -> str | None:
     fine = {
         "target": isinstance(target, str) and is_target(target),
         **{name: isinstance(given.get(name, True), bool) for name in _BOOLEANS},
-        "internal_list_limit": isinstance(limit, int)
-        and not isinstance(limit, bool)
-        and 1 <= limit <= MOST_KEYS,
+        "internal_list_limit": isinstance(limit, int) and not isinstance(limit, bool) and 1 <= limit <= MOST_KEYS,
         "backlinks_status_type": given.get("backlinks_status_type", "live") in ("all", "live", "lost"),
         "backlinks_filters": "backlinks_filters" not in given or well_formed(given["backlinks_filters"]),
         "rank_scale": given.get("rank_scale", "one_thousand") in ("one_hundred", "one_thousand"),
