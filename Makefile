@@ -7,10 +7,10 @@ QUIET := ignore:Parameter `backfill_policy`,ignore:Function `dev_command`
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test ui lint format bench lock clean
+.PHONY: help demo test ui lint format bench screenshots lock clean
 
 help: ## Show this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "make %-12s %s\n", $$1, $$2}'
 
 demo: $(VENV)/.runtime ## Run the main job on the bundled simulator: no credentials, no cost
 	$(BIN)/backlinks demo
@@ -20,6 +20,9 @@ test: $(VENV)/.dev ## Run the tests
 
 ui: $(VENV)/.runtime ## Open Dagster's UI on http://127.0.0.1:3000 (PORT=… for another)
 	DAGSTER_HOME="$(CURDIR)" PYTHONWARNINGS="$(QUIET)" $(BIN)/dagster dev -w workspace.yaml -h 127.0.0.1 -p $(or $(PORT),3000)
+
+screenshots: $(VENV)/.dev ## Take the pictures of docs/img from the real UI, after make demo
+	$(BIN)/python docs/screenshots.py
 
 lint: $(VENV)/.dev ## Check style and types
 	$(BIN)/ruff check .

@@ -1,5 +1,6 @@
 """`backlinks doctor`: free checks of everything a run needs, each fine or with what to do."""
 
+import contextlib
 import importlib.metadata
 import os
 import platform
@@ -16,7 +17,7 @@ from rich.table import Table
 
 from backlinks_assets.account.limiter import AccountLimiter
 from backlinks_assets.api.client import SummaryClient
-from backlinks_assets.api.errors import ApiError
+from backlinks_assets.api.errors import ApiError, RequestError, TransientError
 from backlinks_assets.cli.console import STOPPED, UNUSABLE, out, settings_and_notices
 from backlinks_assets.runtime import open_store, watched_targets
 from backlinks_assets.settings import Settings
@@ -66,35 +67,56 @@ def _account(settings: Settings) -> Finding:
         client = stack.enter_context(SummaryClient(settings.base_url, settings.login, settings.password))
         try:
             data = client.user_data()
+            # An account that is not verified passes the first and not the second. A server that does not have the
+            # second says nothing about the account.
+            with contextlib.suppress(RequestError, TransientError):
+                client.check_access()
         except ApiError as error:
             return Finding("account", error.message, STOPPED)
-    money = _dict(data.get("money"))
-    balance = money.get("balance")
-    price = _price(data)
-    says = f"{settings.base_url} accepts the credentials"
+    says = f"{settings.base_url} accepts the credentials and the account may make calls"
+    balance, price = _dict(data.get("money")).get("balance"), _price(data)
     if isinstance(balance, int | float):
         says += f"; balance ${balance:,.2f}"
         if balance <= 0:
             return Finding("account", f"{says}: top it up in the vendor's dashboard before a run.", STOPPED)
-    if price is not None:
-        says += f"; a call costs ${price:,.6g}"
-    if settings.budget_usd_per_day is not None:
-        says += f"; the budget is ${settings.budget_usd_per_day:,.2f} a UTC day"
-    note = " (a first call can still be refused, for instance of an account that is not verified)"
-    return Finding("account", says + ("" if settings.simulated else note))
+    price = settings.expected_price_usd if price is None else price
+    says += f"; a call costs ${price:,.6g}"
+    if calls := _calls_a_day(settings):
+        day = calls * price
+        says += f", a day of your {calls:,} calls ${day:,.2f}"
+        if isinstance(balance, int | float) and balance < day:
+            return Finding("account", f"{says}: the balance does not cover a day. Top it up.", STOPPED)
+    budget = settings.budget_usd_per_day
+    says += f"; the budget is ${budget:,.2f} a UTC day" if budget is not None else "; no budget is set"
+    return Finding("account", says)
+
+
+def _calls_a_day(settings: Settings) -> int:
+    try:
+        return 2 * sum(target.active_on(utc_now().date()) for target in watched_targets(settings))
+    except TargetsError:  # told by its own line
+        return 0
 
 
 def _price(data: dict[str, Any]) -> float | None:
-    """Return `price.backlinks.summary.live`: a number, or a list of tariffs of which the first has a `cost`."""
+    """Return `price.backlinks.summary.live`: a number, or the tariffs' cost of a request and of a row added up."""
     node: Any = data.get("price")
     for name in ("backlinks", "summary", "live"):
         node = _dict(node).get(name)
-    while isinstance(node, dict | list):
-        if isinstance(node, list):
-            node = node[0] if node else None
-        else:
-            node = node.get("cost") or node.get("priority_normal")
-    return float(node) if isinstance(node, int | float) else None
+    parts: list[float] = []
+
+    def walk(part: Any) -> None:
+        if isinstance(part, int | float) and not isinstance(part, bool):
+            parts.append(float(part))
+        elif isinstance(part, list):
+            for one in part:
+                walk(_dict(one).get("cost") if isinstance(one, dict) and "cost" in one else one)
+        elif isinstance(part, dict):
+            for one in part.values():
+                walk(one)
+
+    walk(node)
+    return sum(parts) if parts else None
 
 
 def _dict(value: object) -> dict[str, Any]:
@@ -145,7 +167,14 @@ def _limits(settings: Settings) -> Finding:
         settings.limits_dir, calls_per_minute=settings.calls_per_minute, calls_at_once=settings.calls_at_once
     )
     state = limiter.state()
-    return Finding("limits", str(state))
+    says = f"{state.calls_per_minute:,} calls a minute, {state.calls_at_once} at once; {state.slots_held} are under way"
+    if state.slots_kept:
+        says += f", {state.slots_kept} more places wait for calls of a process that ended"
+    if state.paused_s:
+        says += f"; paused for {state.paused_s:.0f} s more, since the API said that the rate was exceeded"
+    if state.lowered_to is not None:
+        says += f"; lowered to {state.lowered_to} at once for {state.lowered_s:.0f} s more, since the API said so"
+    return Finding("limits", says)
 
 
 def _instance(settings: Settings) -> Finding:
