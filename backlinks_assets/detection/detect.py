@@ -4,7 +4,7 @@ What is sharp is in `rules.py`, what the vendor's index did in `index_moves.py`;
 """
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import pandas as pd
@@ -12,7 +12,7 @@ import pandas as pd
 from backlinks_assets.detection.index_moves import IndexMove, IndexWatch, follow_index
 from backlinks_assets.detection.matrices import METRICS, Bools, Floats, History, as_matrices
 from backlinks_assets.detection.output import Collected
-from backlinks_assets.detection.rules import NONE, Day, Limits, judge_losses, judge_slides, judge_steps, open_day
+from backlinks_assets.detection.rules import NONE, Day, Limits, judge_losses, judge_steps, open_day
 from backlinks_assets.detection.series import Series
 from backlinks_assets.detection.settings import DetectionSettings, check_thresholds
 
@@ -24,12 +24,14 @@ def detect(
     settings: DetectionSettings = DetectionSettings(),  # noqa: B008  frozen
     thresholds: Mapping[str, Mapping[str, float | bool]] | None = None,
     since: dt.date | None = None,
+    on_day: Callable[[dt.date], None] | None = None,
 ) -> pd.DataFrame:
     """A row per day from `since`, target and metric that was read, and rows of target `*` for moves of the vendor's index.
 
     `history` has `date`, `target`, `spam_score`, `lost_backlinks` and, where known, `live_backlinks`,
     `referring_main_domains` and `request_key` (a change of it starts the target's history anew); rows in any order, of
     several a day the latest counts, NULL is no reading. Days before `since` are replayed for what they say is usual.
+    `on_day` is told of each day that has been replayed.
 
     Columns: `date, target, metric, value, previous, previous_date, baseline, change, score, direction, kind, severity,
     reason`, sorted by the first three. Flags are the rows with a `severity`. For an index move `value` is how many targets
@@ -44,6 +46,8 @@ def detect(
     replay = _Replay(past, settings, Limits.of(past.targets, settings, own))
     for day, date in enumerate(past.days):
         replay.play(day, wanted=since is None or date >= since)
+        if on_day is not None:
+            on_day(date)
     return replay.found.as_frame()
 
 
@@ -89,8 +93,6 @@ class _Replay:
 
     def _judge(self, metric: str, today: Day, *, score_all: bool) -> None:
         judge_steps(today, self.limits, self.settings, score_all=score_all)
-        if self.settings.slide_rule:
-            judge_slides(today, self.limits, self.settings)
         live = self.series.get(LIVE)
         if metric == "lost_backlinks" and live is not None and self.settings.confirmed_loss_rule:
             moved = self.watch[LIVE].moving(today.day, within=2) is not None

@@ -95,9 +95,7 @@ def _move_of(
     return None
 
 
-def _measured(
-    series: Series, day: int, sign: int, moves: Floats, compared: int, usual: float
-) -> IndexMove:
+def _measured(series: Series, day: int, sign: int, moves: Floats, compared: int, usual: float) -> IndexMove:
     middle = float(np.median(moves))
     deviation = np.abs(moves - middle)[None, :]
     (typical, high), _ = quantiles(deviation, 0.5, 0.9)

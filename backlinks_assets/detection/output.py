@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from backlinks_assets.detection.index_moves import IndexMove
-from backlinks_assets.detection.matrices import Floats, History, Ints
+from backlinks_assets.detection.matrices import METRICS, Floats, History, Ints
 from backlinks_assets.detection.rules import KINDS, NONE, Day, Limits
 from backlinks_assets.detection.series import Series, median
 from backlinks_assets.detection.settings import DetectionSettings
@@ -23,9 +23,10 @@ class Collected:
     def __init__(self, past: History, limits: Limits, settings: DetectionSettings) -> None:
         """Empty columns over the history's days and targets."""
         self.past, self.limits, self.settings = past, limits, settings
-        self.parts: list[tuple[str, Ints, Ints, Floats, Floats, Ints, Floats, Floats]] = []
+        # metric, day, target, value, previous, its day, baseline, score; metrics, days and targets by number
+        self.parts: list[tuple[Ints, Ints, Ints, Floats, Floats, Ints, Floats, Floats]] = []
         self.flags: list[tuple[int, str, str, str]] = []  # row, kind, severity, reason
-        self.moves: list[dict[str, object]] = []
+        self.moves: list[tuple[int, float]] = []  # row, median move
         self.rows = 0
 
     def add_day(self, metric: str, today: Day, live: Series | None, move: IndexMove | None) -> None:
@@ -34,11 +35,18 @@ class Collected:
         first = np.flatnonzero(np.isfinite(series.raw[:, day]) & (series.last < 0))
         rows = np.concatenate([today.rows, first])
         blank = np.full(len(first), np.nan)
-        self.parts.append((
-            metric, np.full(len(rows), day), rows, series.raw[rows, day],
-            np.concatenate([series.raw[today.rows, series.last[today.rows]], blank]), series.last[rows].copy(),
-            np.concatenate([today.baseline, blank]), np.concatenate([today.score, blank]),
-        ))  # fmt: skip
+        self.parts.append(
+            (
+                np.full(len(rows), METRICS.index(metric)),
+                np.full(len(rows), day),
+                rows,
+                series.raw[rows, day],
+                np.concatenate([series.raw[today.rows, series.last[today.rows]], blank]),
+                series.last[rows].copy(),
+                np.concatenate([today.baseline, blank]),
+                np.concatenate([today.score, blank]),
+            )
+        )
         for at in np.flatnonzero(today.kind != NONE):
             self._flag(metric, today, int(at), live, move)
         self.rows += len(rows)
@@ -70,33 +78,52 @@ class Collected:
     def add_move(self, metric: str, move: IndexMove, *, log: bool) -> None:
         """One message for the day."""
         size = _shown(move.median, log=log)
-        self.moves.append({
-            "date": self.past.days[move.day], "target": ALL_TARGETS, "metric": metric, "value": float(move.moved),
-            "change": size, "direction": "up" if size > 0 else "down", "kind": "index_move", "severity": "warning",
-            "reason": index_sentence(metric, move.moved, move.compared, move.usual_share, size),
-        })  # fmt: skip
+        numbers = [np.array([number]) for number in (METRICS.index(metric), move.day, -1)]
+        blank = np.array([np.nan])
+        self.parts.append((*numbers, np.array([float(move.moved)]), blank, np.array([-1]), blank, blank))
+        sentence = index_sentence(metric, move.moved, move.compared, move.usual_share, size)
+        self.flags.append((self.rows, "index_move", "warning", sentence))
+        self.moves.append((self.rows, size))
+        self.rows += 1
 
     def as_frame(self) -> pd.DataFrame:
-        """The table that `detect` returns."""
+        """The table that `detect` returns, made column by column in its final order: it may have millions of rows."""
         days = np.array([*self.past.days, None], dtype=object)  # a day -1 is none
-        names = np.array(self.past.targets, dtype=object)
-        cut = [np.concatenate(c) if c else np.empty(0) for c in zip(*(p[1:] for p in self.parts), strict=True)]
-        day, row, value, previous, previous_day, baseline, score = cut or [np.empty(0)] * 7
-        day, row, previous_day = (a.astype(np.int64) for a in (day, row, previous_day))
-        metric = np.concatenate([np.full(len(p[1]), p[0], dtype=object) for p in self.parts] or [np.empty(0, object)])
-        change = value - baseline
-        kind, severity, reason = (np.full(len(day), None, dtype=object) for _ in range(3))
+        names = np.array([*self.past.targets, ALL_TARGETS], dtype=object)  # a target -1 is all of them
+        columns = [np.concatenate(column) for column in zip(*self.parts, strict=True)] or [np.empty(0)] * 8
+        self.parts.clear()
+        metric, day, row, value, previous, previous_day, baseline, score = columns
+        metric, day, row, previous_day = (a.astype(np.int32) for a in (metric, day, row, previous_day))
+        order = np.lexsort((metric, row, day))  # targets are numbered by name, and all of them come first
+        columns.clear()
+        change = (value - baseline)[order]
+        direction, kind, severity, reason = (np.full(len(day), None, dtype=object) for _ in range(4))
+        direction[change > 0], direction[change < 0] = "up", "down"
+        place = np.empty(len(order), dtype=np.int64)
+        place[order] = np.arange(len(order))
         for at, *words in self.flags:
-            kind[at], severity[at], reason[at] = words
-        frame = pd.DataFrame({
-            "date": days[day], "target": names[row] if len(row) else row.astype(object), "metric": metric, "value": value,
-            "previous": previous, "previous_date": days[previous_day], "baseline": baseline, "change": change,
-            "score": score, "direction": np.select([change > 0, change < 0], ["up", "down"], None), "kind": kind,
-            "severity": severity, "reason": reason,
-        })  # fmt: skip
-        if self.moves:
-            frame = pd.concat([frame, pd.DataFrame(self.moves)], ignore_index=True)
-        return frame.reindex(columns=list(COLUMNS)).sort_values(["date", "target", "metric"], ignore_index=True)
+            kind[place[at]], severity[place[at]], reason[place[at]] = words
+        for at, size in self.moves:
+            change[place[at]], direction[place[at]] = size, "up" if size > 0 else "down"
+        return pd.DataFrame(
+            {
+                "date": days[day[order]],
+                "target": names[row[order]],
+                "metric": np.array(METRICS, dtype=object)[metric[order]],
+                "value": value[order],
+                "previous": previous[order],
+                "previous_date": days[previous_day[order]],
+                "baseline": baseline[order],
+                "change": change,
+                "score": score[order],
+                "direction": direction,
+                "kind": kind,
+                "severity": severity,
+                "reason": reason,
+            },
+            columns=list(COLUMNS),
+            copy=False,
+        )
 
 
 def _before_and_now(matrix: Floats, row: int, day: int, days: int) -> tuple[float, float] | None:

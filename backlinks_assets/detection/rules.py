@@ -1,4 +1,4 @@
-"""The three rules that say a reading is sharp, each over all targets of a day at once.
+"""The two rules that say a reading is sharp, each over all targets of a day at once.
 
 A rule first asks what is cheap (is the change large enough?), and only then what is usual for the targets that remain.
 """
@@ -12,16 +12,14 @@ from backlinks_assets.detection.matrices import Bools, Floats, Ints
 from backlinks_assets.detection.series import Series, median, quantiles, same_sign, usual_swing
 from backlinks_assets.detection.settings import DetectionSettings
 
-SLIDE_DAYS = (3, 4, 5, 6, 7)
 LOSS_DAYS = (1, 2, 3, 5, 7)
 DRIFT_DAYS_MAX = 7
 PRIOR_LOG, PRIOR_POINTS = 0.012, 0.5  # the usual swing before a target has shown its own
 FLOOR_LOG, FLOOR_POINTS = 0.004, 0.5  # counts are whole: a swing smaller than this is a series that stood still
-STEADY_SHARE, LARGEST_STEP_SHARE = 0.7, 0.75  # a slide goes one way on most days, and no one step is most of it
 NEED_ROOTS, NEED_SHARE_MIN, NEED_SHARE_MAX = 15.0, 0.03, 0.15
 HELD_SHARE = 0.4
-NONE, STEP, SLIDE, LOSS = range(4)
-KINDS: tuple[str | None, ...] = (None, "step", "slide", "confirmed_loss")
+NONE, STEP, LOSS = range(3)
+KINDS: tuple[str | None, ...] = (None, "step", "confirmed_loss")
 
 
 @dataclass(frozen=True)
@@ -138,44 +136,7 @@ def judge_steps(today: Day, limits: Limits, settings: DetectionSettings, *, scor
     today.kind[near[sharp]], today.over_days[near[sharp]] = STEP, 1
 
 
-def judge_slides(today: Day, limits: Limits, settings: DetectionSettings) -> None:
-    """SLIDE: no one day is sharp, but most of the last 3 to 7 went one way, further than they usually go together."""
-    log, series, day = today.series.log, today.series, today.day
-    smallest = settings.slide_log if log else settings.slide_points
-    start = max(0, day - settings.usual_days - max(SLIDE_DAYS))
-    recent = series.carried(today.rows, max(0, day - max(SLIDE_DAYS)), day)
-    for days in SLIDE_DAYS:
-        if recent.shape[1] <= days:
-            break
-        move = recent[:, -1] - recent[:, -1 - days] - days * today.drift
-        large = (np.abs(move) >= smallest) & (today.readings >= settings.slide_readings_min) & (today.kind == NONE)
-        near = np.flatnonzero(large)
-        if not len(near):
-            continue
-        rows, move, drift = today.rows[near], move[near], today.drift[near]
-        levels = series.carried(rows, start, day)
-        read = np.isfinite(series.level[rows, start + days : day])
-        past = np.where(read, levels[:, days:-1] - levels[:, : -1 - days], np.nan) - (days * drift)[:, None]
-        prior = (PRIOR_LOG if log else PRIOR_POINTS) * np.sqrt(days)
-        usual = usual_swing(past[:, -settings.usual_days :], prior, today.floor[near], tail=True)
-        steps = np.diff(levels[:, -1 - days :], axis=1) * np.sign(move)[:, None]
-        before = series.in_todays_units(levels[:, -1 - days], rows, day)
-        raw = np.abs(today.value[near] - before)
-        swings = (limits.lost_swings if log else limits.spam_swings)[rows]
-        sharp = (
-            (np.abs(move) > swings * today.caution[near] * usual)
-            & ((steps > 0).mean(axis=1) >= STEADY_SHARE)
-            & (steps.max(axis=1) <= LARGEST_STEP_SHARE * np.abs(move))
-            & (raw >= need(today, limits)[near])
-        )
-        hit = near[sharp]
-        today.kind[hit], today.over_days[hit] = SLIDE, days
-        today.score[hit], today.baseline[hit] = (move / usual)[sharp], before[sharp]
-
-
-def judge_losses(
-    today: Day, live: Series, limits: Limits, settings: DetectionSettings, *, live_moved: bool
-) -> None:
+def judge_losses(today: Day, live: Series, limits: Limits, settings: DetectionSettings, *, live_moved: bool) -> None:
     """CONFIRMED LOSS: lost backlinks rose and live backlinks fell by the same links, more than they usually do.
 
     When a linking page or domain goes, its links leave the live ones and join the lost ones. A batch the vendor prunes
@@ -196,7 +157,12 @@ def judge_losses(
         least = np.maximum(least, np.where(np.isnan(own), 0.0, own) * today.baseline)
         week_ago = live.in_todays_units(median(live.last_week(today.rows)), today.rows, day)
         held = np.minimum(today.value - today.baseline, week_ago - live.raw[today.rows, day])
-        near = np.flatnonzero((moved >= least) & (held >= HELD_SHARE * moved) & (today.readings >= settings.readings_min) & (today.kind == NONE))
+        near = np.flatnonzero(
+            (moved >= least)
+            & (held >= HELD_SHARE * moved)
+            & (today.readings >= settings.readings_min)
+            & (today.kind == NONE)
+        )
         if not len(near):
             continue
         rows = today.rows[near]
@@ -210,9 +176,7 @@ def judge_losses(
         today.baseline[hit] = series.in_todays_units(lost[:, -1 - days], rows, day)[sharp]
 
 
-def _confirmed(
-    series: Series, live: Series, rows: Ints, day: int, lost: Floats, alive: Floats, days: int
-) -> Floats:
+def _confirmed(series: Series, live: Series, rows: Ints, day: int, lost: Floats, alive: Floats, days: int) -> Floats:
     """Links that joined the lost ones and left the live ones over so many days: the smaller of the two."""
     gone = series.in_todays_units(lost, rows, day)
     there = live.in_todays_units(alive, rows, day)

@@ -54,13 +54,17 @@ class Series:
         """Levels from `start` to `day`, a day without a reading carrying the one before."""
         window = self.level[rows, start : day + 1]
         known = np.where(np.isfinite(window), np.arange(window.shape[1]), 0)
-        return np.take_along_axis(window, np.maximum.accumulate(known, axis=1), axis=1)
+        carried: Floats = np.take_along_axis(window, np.maximum.accumulate(known, axis=1), axis=1)
+        return carried
 
     def in_todays_units(self, level: Floats, rows: Ints, day: int) -> Floats:
         """Levels as links or points, with the index moves put back on: what they would read today."""
-        shift = (np.log(self.raw[rows, day] + LINKS_OFFSET) if self.log else self.raw[rows, day]) - self.level[rows, day]
+        shift = (np.log(self.raw[rows, day] + LINKS_OFFSET) if self.log else self.raw[rows, day]) - self.level[
+            rows, day
+        ]
         shift = shift if level.ndim == 1 else shift[:, None]
-        return np.exp(level + shift) - LINKS_OFFSET if self.log else level + shift
+        shown: Floats = np.exp(level + shift) - LINKS_OFFSET if self.log else level + shift
+        return shown
 
 
 def quantiles(values: Floats, *shares: float) -> tuple[list[Floats], Ints]:
@@ -102,4 +106,5 @@ def usual_swing(past: Floats, prior: Floats | float, floor: Floats | float, *, t
 
 def same_sign(a: Floats, b: Floats) -> Bools:
     """Where both go the same way."""
-    return np.sign(a) == np.sign(b)
+    same: Bools = np.sign(a) == np.sign(b)
+    return same

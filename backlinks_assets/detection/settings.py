@@ -16,12 +16,16 @@ class DetectionSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     # How large a change must be to be worth a person's time.
-    spam_points: float = Field(5.0, ge=1, le=100, description="Smallest change of the spam score that is flagged, points.")
-    lost_links_min: float = Field(20.0, ge=1, le=1e9, description="Smallest change of lost backlinks that is flagged, links.")
+    spam_points: float = Field(
+        5.0, ge=1, le=100, description="Smallest change of the spam score that is flagged, points."
+    )
+    lost_links_min: float = Field(
+        20.0, ge=1, le=1e9, description="Smallest change of lost backlinks that is flagged, links."
+    )
     lost_percent: float | None = Field(
         None, ge=0, le=10_000,
-        description="Smallest change of lost backlinks, percent of the baseline. Unset: from 6 at ten links and more to 3 "
-        "at 100,000 and more.",
+        description="Smallest change of lost backlinks, percent of the baseline. Unset: 15 up to 10,000 links, falling to 3 "
+        "at 250,000 and more.",
     )  # fmt: skip
     live_percent: float = Field(
         4.5, ge=0, le=100,
@@ -29,8 +33,12 @@ class DetectionSettings(BaseModel):
     )  # fmt: skip
 
     # How unusual a change must be for this target.
-    lost_swings: float = Field(6.0, ge=1, le=100, description="Usual swings that a change of lost backlinks must exceed.")
-    spam_swings: float = Field(4.5, ge=1, le=100, description="Usual swings that a change of the spam score must exceed.")
+    lost_swings: float = Field(
+        6.0, ge=1, le=100, description="Usual swings that a change of lost backlinks must exceed."
+    )
+    spam_swings: float = Field(
+        4.5, ge=1, le=100, description="Usual swings that a change of the spam score must exceed."
+    )
     last_step_swings: float = Field(
         3.0, ge=0, le=100, description="Usual day-to-day swings that the last change must exceed, for a step."
     )
@@ -38,7 +46,6 @@ class DetectionSettings(BaseModel):
         1.5, ge=1, le=100, description="How many times its usual loss over as many days a confirmed loss must be."
     )
     readings_min: int = Field(3, ge=2, le=60, description="Earlier readings without which nothing is judged.")
-    slide_readings_min: int = Field(6, ge=3, le=60, description="Earlier readings without which no slide is judged.")
     caution: float = Field(
         5.0, ge=0, le=20, description="A target with n earlier readings must exceed 1 + caution/n times the limits."
     )
@@ -49,14 +56,15 @@ class DetectionSettings(BaseModel):
 
     # Which rules run.
     step_rule: bool = Field(True, description="Judge the change against the last week.")
-    slide_rule: bool = Field(True, description="Judge changes that build up over 3 to 7 days.")
     confirmed_loss_rule: bool = Field(True, description="Judge lost backlinks together with live backlinks.")
-    slide_log: float = Field(0.18, gt=0, le=5, description="Smallest slide of lost backlinks, natural log (0.18 is 20 %).")
-    slide_points: float = Field(8.0, ge=1, le=100, description="Smallest slide of the spam score, points.")
 
     # When the vendor's index moved, not the targets.
-    index_rule: bool = Field(True, description="Recognise days on which the vendor's index moved, and take the move off.")
-    index_share: float = Field(0.15, gt=0, le=1, description="Share of targets moving one way that makes an index move.")
+    index_rule: bool = Field(
+        True, description="Recognise days on which the vendor's index moved, and take the move off."
+    )
+    index_share: float = Field(
+        0.15, gt=0, le=1, description="Share of targets moving one way that makes an index move."
+    )
     index_share_roll_out: float = Field(
         0.06, gt=0, le=1, description="The same on the two days after one, while it is still being rolled out."
     )
@@ -66,9 +74,15 @@ class DetectionSettings(BaseModel):
     )
 
     # What a flag becomes.
-    quiet_days: int = Field(6, ge=0, le=60, description="Days after a flag in which the same target and metric is quiet.")
-    louder: float = Field(2.0, ge=1, le=100, description="Unless the change is more than this many times the flagged one.")
-    critical_spam_points: float = Field(15.0, ge=1, le=100, description="Rise of the spam score that is critical, points.")
+    quiet_days: int = Field(
+        6, ge=0, le=60, description="Days after a flag in which the same target and metric is quiet."
+    )
+    louder: float = Field(
+        2.0, ge=1, le=100, description="Unless the change is more than this many times the flagged one."
+    )
+    critical_spam_points: float = Field(
+        15.0, ge=1, le=100, description="Rise of the spam score that is critical, points."
+    )
     critical_live_percent: float = Field(
         20.0, gt=0, le=100, description="Loss that is critical, percent of the live backlinks."
     )

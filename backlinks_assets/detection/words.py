@@ -32,12 +32,10 @@ def flag_sentence(  # noqa: PLR0913  a sentence has that many parts
         parts.append(f", the median of the last {min(readings, 7)} readings")
     else:
         parts.append(f" {_days(over_days)} before")
-    if kind == "slide":
-        parts.append(f": built up over {_days(over_days)}")
     if abs(score) >= 1:
         parts.append(f"{':' if kind == 'step' else ','} {abs(score):.0f} times this target's usual swing")
     if gap_days > 1:
-        parts.append(f", after {gap_days - 1} day{'s' if gap_days > 2 else ''} without a reading")  # noqa: PLR2004
+        parts.append(f", after {gap_days - 1} day{'s' if gap_days > 2 else ''} without a reading")
     if live and live[0] != live[1]:
         together = " with them" if kind == "confirmed_loss" else ""
         parts.append(f"; live backlinks went{together} from {_n(live[0])} to {_n(live[1])}")
@@ -47,7 +45,7 @@ def flag_sentence(  # noqa: PLR0913  a sentence has that many parts
         day, size = index_move
         shown = f"{size:+.0f} %" if metric == "lost_backlinks" else f"{size:+.0f} points"
         parts.append(f"; the index move of {day.isoformat()} ({shown}) is taken off")
-    if readings < 14:  # noqa: PLR2004  two weeks: what is usual is not settled before
+    if readings < 14:
         parts.append(f"; judged on {readings} earlier readings only")
     return "".join(parts) + "."
 
@@ -64,7 +62,7 @@ def index_sentence(metric: str, moved: int, compared: int, usual_share: float, s
 
 
 def _n(number: float) -> str:
-    return f"{number:,.1f}".removesuffix(".0") if abs(number) < 100 else f"{number:,.0f}"  # noqa: PLR2004
+    return f"{number:,.1f}".removesuffix(".0") if abs(number) < 100 else f"{number:,.0f}"
 
 
 def _days(days: int) -> str:
