@@ -3,10 +3,12 @@
 Each call is a module beside this one, imported when it is called, so that the quick ones stay quick.
 """
 
+import signal
 import sys
 import warnings
 from datetime import UTC, date, datetime
 from pathlib import Path
+from types import FrameType
 from typing import Annotated
 
 import typer
@@ -101,16 +103,26 @@ def doctor() -> None:
     raise typer.Exit(examine())
 
 
+class Stopped(BaseException):
+    """A signal asks for the end. No KeyboardInterrupt, of which typer makes an exit without a word."""
+
+
+def _stop(_number: int, _frame: FrameType | None) -> None:
+    raise Stopped
+
+
 def main() -> None:
     """Run the command; every expected error is a sentence on stderr and an exit status."""
     from dotenv import find_dotenv, load_dotenv
 
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _stop)
     load_dotenv(find_dotenv(usecwd=True))
     # Dagster marks what it may still change by warnings; its version is locked, and a person can do nothing about them.
     warnings.filterwarnings("ignore", message=".*is currently in (beta|preview).*")
     try:
         app(standalone_mode=True)
-    except KeyboardInterrupt:
+    except Stopped:
         complain("Stopped. What was paid for is kept; run again to go on.")
         sys.exit(1)
     except Exception as error:

@@ -9,7 +9,7 @@ import pandas as pd
 from rich.markup import escape
 from rich.table import Table
 
-from backlinks_assets.cli.console import UsageError, err, out, settings_and_notices
+from backlinks_assets.cli.console import UsageError, err, out, progress, settings_and_notices
 from backlinks_assets.detection.detect import detect
 from backlinks_assets.detection.settings import THRESHOLD_COLUMNS, DetectionSettings, target_thresholds
 from backlinks_assets.tables.history import detection_history
@@ -25,9 +25,9 @@ def run_backtest(history_file: Path | None, out_file: Path | None) -> int:
     """Judge every day of a history; print a summary and write the flags if a file is named. Returns 0."""
     history, thresholds = _read(history_file) if history_file else _from_tables()
     started = dt.datetime.now(dt.UTC)
-    with err().status(f"Judging {len(history):,} readings, day by day…"):
+    with progress("Judging", _days_in(history)) as advance:
         try:
-            changes = detect(history, DetectionSettings(), thresholds)
+            changes = detect(history, DetectionSettings(), thresholds, on_day=lambda _: advance())
         except ValueError as error:
             raise UsageError(f"{history_file or 'the tables'}: {error}") from None
     flags = changes.loc[changes["severity"].notna(), COLUMNS]
@@ -54,6 +54,12 @@ def _read(file: Path) -> tuple[pd.DataFrame, None]:
             _refuse_first(file, number.isna() & history[name].notna(), f"{name} is no number")
     _refuse_first(file, history["target"].isna(), "there is no target")
     return history, None
+
+
+def _days_in(history: pd.DataFrame) -> int:
+    """Return the days that the history spans, gaps included; 0 where the dates can't be read, which `detect` tells."""
+    dates = pd.to_datetime(history["date"], errors="coerce", format="mixed")
+    return 0 if dates.isna().all() else (dates.max() - dates.min()).days + 1
 
 
 def _refuse_first(file: Path, wrong: "pd.Series[bool]", what: str) -> None:

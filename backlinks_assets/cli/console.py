@@ -4,6 +4,8 @@ No call's own words; those are in its module.
 """
 
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from rich.console import Console
 from rich.markup import escape
@@ -41,6 +43,13 @@ def describe(error: Exception) -> tuple[str | None, int]:
     expected = {"StoreError", "LimiterError", "TablesError", "AccountError", "RequestError", "TransientError"}
     if name in expected:  # by name, so that `--help` need not import them
         return str(error), STOPPED
+    if type(error).__module__.startswith("sqlalchemy."):  # our own store speaks for itself, so that it is Dagster's
+        said = str(getattr(error, "orig", None) or error)
+        todo = "Free some space" if "full" in said or "disk" in said else "Check that BACKLINKS_DATA_DIR can be written"
+        return (
+            f"Dagster's records of runs can't be kept ({said}). {todo} and run again; what was paid for is kept.",
+            STOPPED,
+        )
     if isinstance(error, OSError):
         return f"{error.strerror or error} ({error.filename or 'no file named'}). Check BACKLINKS_DATA_DIR.", STOPPED
     return None, 1
@@ -57,3 +66,28 @@ def settings_and_notices(*, demo: bool = False) -> Settings:
             f"answers is kept under {escape(str(settings.root))}."
         )
     return settings
+
+
+@contextmanager
+def progress(what: str, total: int) -> Iterator[Callable[[], None]]:
+    """Yield a function that moves a bar on by one; without a terminal nothing is drawn."""
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=err(), disable=not sys.stderr.isatty()) as bar:
+        task = bar.add_task(what, total=total)
+        yield lambda: bar.advance(task)

@@ -5,10 +5,9 @@ import datetime as dt
 import duckdb
 from rich.markup import escape
 
-from backlinks_assets.cli.console import STOPPED, complain, out, settings_and_notices
+from backlinks_assets.cli.console import STOPPED, complain, out, progress, settings_and_notices
 from backlinks_assets.cli.flags import print_flags, read_flags
 from backlinks_assets.cli.pipeline import RunFailedError, Tally, opened
-from backlinks_assets.cli.run import progress
 from backlinks_assets.runtime import watched_targets
 from backlinks_assets.simulator.samples import sample_targets_csv
 from backlinks_assets.store.collect import utc_now

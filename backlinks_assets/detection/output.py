@@ -78,9 +78,9 @@ class Collected:
     def add_move(self, metric: str, move: IndexMove, *, log: bool) -> None:
         """One message for the day."""
         size = _shown(move.median, log=log)
-        numbers = [np.array([number]) for number in (METRICS.index(metric), move.day, -1)]
-        blank = np.array([np.nan])
-        self.parts.append((*numbers, np.array([float(move.moved)]), blank, np.array([-1]), blank, blank))
+        metric_number, day, everyone = (np.array([number]) for number in (METRICS.index(metric), move.day, -1))
+        moved, blank, never = np.array([float(move.moved)]), np.array([np.nan]), np.array([-1])
+        self.parts.append((metric_number, day, everyone, moved, blank, never, blank, blank))
         sentence = index_sentence(metric, move.moved, move.compared, move.usual_share, size)
         self.flags.append((self.rows, "index_move", "warning", sentence))
         self.moves.append((self.rows, size))
@@ -108,18 +108,18 @@ class Collected:
         return pd.DataFrame(
             {
                 "date": days[day[order]],
-                "target": names[row[order]],
-                "metric": np.array(METRICS, dtype=object)[metric[order]],
+                "target": pd.array(names[row[order]], dtype="str"),
+                "metric": pd.array(np.array(METRICS, dtype=object)[metric[order]], dtype="str"),
                 "value": value[order],
                 "previous": previous[order],
                 "previous_date": days[previous_day[order]],
                 "baseline": baseline[order],
                 "change": change,
                 "score": score[order],
-                "direction": direction,
-                "kind": kind,
-                "severity": severity,
-                "reason": reason,
+                "direction": pd.array(direction, dtype="str"),  # also where all are missing
+                "kind": pd.array(kind, dtype="str"),
+                "severity": pd.array(severity, dtype="str"),
+                "reason": pd.array(reason, dtype="str"),
             },
             columns=list(COLUMNS),
             copy=False,

@@ -1,0 +1,75 @@
+"""`backlinks backtest` on a CSV and on the tables: the flags it writes, what it refuses, what a person reads."""
+
+import csv
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from tests.test_detection import change, made
+
+
+def backtest(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "backlinks_assets.cli.app", "backtest", *arguments]
+    return subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True, timeout=120)
+
+
+def test_a_csv_is_judged_and_the_flags_are_written_as_the_contract_says(tmp_path: Path) -> None:
+    history = change(made(), 40, 5, spam_score=lambda score: score + 18)
+    history.drop(columns="referring_main_domains").to_csv(tmp_path / "history.csv", index=False)
+    done = backtest("history.csv", "--out", "flags.csv")
+    assert done.returncode == 0, done.stderr
+    (flag,) = list(csv.DictReader((tmp_path / "flags.csv").open(encoding="utf-8")))
+    assert list(flag) == ["date", "target", "metric", "kind", "severity", "reason"]
+    assert (flag["date"], flag["target"], flag["severity"]) == ("2026-10-11", "site005.example", "critical")
+    assert "1 flags in 1,500 target-days" in done.stdout
+    assert "Noisiest targets\tsite005.example\t1" in done.stdout
+
+
+def test_without_a_csv_the_projects_tables_are_judged() -> None:
+    demo = [sys.executable, "-m", "backlinks_assets.cli.app", "demo", "--days", "12"]
+    assert subprocess.run(demo, capture_output=True, timeout=240).returncode == 0
+    done = backtest("--out", "flags.csv")
+    assert done.returncode == 0, done.stderr
+    assert "12 days" in done.stdout
+    kept = pd.read_csv("flags.csv")
+    assert len(kept) > 0
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (None, "is not there"),
+        ("", "can't be read as CSV"),
+        ("date,target,spam_score\n2026-01-01,a,1\n", "no column lost_backlinks"),
+        ("date,target,spam_score,lost_backlinks\n2026-01-01,a,1,2\n2026-01-02,a,high,2\n", "line 3: spam_score"),
+        ("date,target,spam_score,lost_backlinks\n2026-01-01,,1,2\n", "line 2: there is no target"),
+        ("date,target,spam_score,lost_backlinks\nsoon,a,1,2\n", "YYYY-MM-DD"),
+    ],
+    ids=["missing", "empty", "column", "number", "target", "date"],
+)
+def test_a_history_that_cannot_be_used_is_refused_with_its_line(tmp_path: Path, text: str | None, words: str) -> None:
+    if text is not None:
+        (tmp_path / "history.csv").write_text(text)
+    done = backtest("history.csv")
+    assert done.returncode == 2
+    assert words in done.stderr, done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_without_tables_or_a_csv_it_says_how_to_get_them() -> None:
+    done = backtest()
+    assert done.returncode == 2
+    assert "backlinks run" in done.stderr
+
+
+def test_a_cell_that_a_spreadsheet_would_run_is_written_as_text(tmp_path: Path) -> None:
+    history = change(made(), 40, 5, spam_score=lambda score: score + 18)
+    history["target"] = history["target"].replace("site005.example", "=cmd()")
+    history.to_csv(tmp_path / "history.csv", index=False)
+    assert backtest("history.csv", "--out", "flags.csv").returncode == 0
+    (flag,) = list(csv.DictReader((tmp_path / "flags.csv").open(encoding="utf-8")))
+    assert flag["target"] == "'=cmd()"
