@@ -1,6 +1,7 @@
 """`backlinks backtest` on a CSV and on the tables: the flags it writes, what it refuses, what a person reads."""
 
 import csv
+import io
 import os
 import subprocess
 import sys
@@ -17,12 +18,16 @@ def backtest(*arguments: str, **environment: str) -> subprocess.CompletedProcess
     return subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True, timeout=120)
 
 
+def rows_of(file: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(file.read_text(encoding="utf-8"))))
+
+
 def test_a_csv_is_judged_and_the_flags_are_written_as_the_contract_says(tmp_path: Path) -> None:
     history = change(made(), 40, 5, spam_score=lambda score: score + 18)
     history.drop(columns="referring_main_domains").to_csv(tmp_path / "history.csv", index=False)
     done = backtest("history.csv", "--out", "flags.csv")
     assert done.returncode == 0, done.stderr
-    (flag,) = list(csv.DictReader((tmp_path / "flags.csv").open(encoding="utf-8")))
+    (flag,) = rows_of(tmp_path / "flags.csv")
     assert list(flag) == ["date", "target", "metric", "kind", "severity", "reason"]
     assert (flag["date"], flag["target"], flag["severity"]) == ("2026-10-11", "site005.example", "critical")
     assert "1 flags in 1,500 target-days" in done.stdout
@@ -71,5 +76,5 @@ def test_a_cell_that_a_spreadsheet_would_run_is_written_as_text(tmp_path: Path) 
     history["target"] = history["target"].replace("site005.example", "=cmd()")
     history.to_csv(tmp_path / "history.csv", index=False)
     assert backtest("history.csv", "--out", "flags.csv").returncode == 0
-    (flag,) = list(csv.DictReader((tmp_path / "flags.csv").open(encoding="utf-8")))
+    (flag,) = rows_of(tmp_path / "flags.csv")
     assert flag["target"] == "'=cmd()"
