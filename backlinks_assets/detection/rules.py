@@ -17,7 +17,6 @@ DRIFT_DAYS_MAX = 7
 PRIOR_LOG, PRIOR_POINTS = 0.012, 0.5  # the usual swing before a target has shown its own
 FLOOR_LOG, FLOOR_POINTS = 0.004, 0.5  # counts are whole: a swing smaller than this is a series that stood still
 NEED_ROOTS, NEED_SHARE_MIN, NEED_SHARE_MAX = 15.0, 0.03, 0.15
-HELD_SHARE = 0.4
 NONE, STEP, LOSS = range(3)
 KINDS: tuple[str | None, ...] = (None, "step", "confirmed_loss")
 
@@ -155,14 +154,7 @@ def judge_losses(today: Day, live: Series, limits: Limits, settings: DetectionSe
         least = np.maximum(limits.links_min[today.rows], limits.live_percent[today.rows] / 100 * here)
         own = limits.percent[today.rows] / 100
         least = np.maximum(least, np.where(np.isnan(own), 0.0, own) * today.baseline)
-        week_ago = live.in_todays_units(median(live.last_week(today.rows)), today.rows, day)
-        held = np.minimum(today.value - today.baseline, week_ago - live.raw[today.rows, day])
-        near = np.flatnonzero(
-            (moved >= least)
-            & (held >= HELD_SHARE * moved)
-            & (today.readings >= settings.readings_min)
-            & (today.kind == NONE)
-        )
+        near = np.flatnonzero((moved >= least) & (today.readings >= settings.readings_min) & (today.kind == NONE))
         if not len(near):
             continue
         rows = today.rows[near]
