@@ -161,8 +161,8 @@ def judge_losses(today: Day, live: Series, limits: Limits, settings: DetectionSe
         lost, alive = (s.carried(rows, start, day) for s in (series, live))
         past = _confirmed(series, live, rows, day, lost, alive, days)[:, :-1]
         read = np.isfinite(series.level[rows, start + days : day])
-        (usual,), _ = quantiles(np.where(read, np.maximum(past, 0), np.nan), 0.95)
-        sharp = moved[near] >= settings.confirmed_loss_ratio * np.nan_to_num(usual)
+        (usual,), known = quantiles(np.where(read, np.maximum(past, 0), np.nan), 0.95)
+        sharp = (known > 0) & (moved[near] >= settings.confirmed_loss_ratio * np.nan_to_num(usual))
         hit = near[sharp]
         today.kind[hit], today.over_days[hit] = LOSS, days
         today.baseline[hit] = series.in_todays_units(lost[:, -1 - days], rows, day)[sharp]

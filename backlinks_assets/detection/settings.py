@@ -34,7 +34,7 @@ class DetectionSettings(BaseModel):
 
     # How unusual a change must be for this target.
     lost_swings: float = Field(
-        6.0, ge=1, le=100, description="Usual swings that a change of lost backlinks must exceed."
+        5.5, ge=1, le=100, description="Usual swings that a change of lost backlinks must exceed."
     )
     spam_swings: float = Field(
         4.5, ge=1, le=100, description="Usual swings that a change of the spam score must exceed."
