@@ -24,6 +24,9 @@ ui: $(VENV)/.runtime ## Open Dagster's UI on http://127.0.0.1:3000 (PORT=… for
 screenshots: $(VENV)/.dev ## Take the pictures of docs/img from the real UI, after make demo
 	$(BIN)/python docs/screenshots.py
 
+bench: $(VENV)/.dev ## Measure speed and memory (FULL=1: at the sizes of docs/performance.md)
+	$(BIN)/python bench/run.py $(if $(FULL),--full)
+
 lint: $(VENV)/.dev ## Check style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

@@ -9,10 +9,11 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Final
 
 import sqlalchemy as sa
-from dagster import EventLogEntry
+from dagster import DagsterEventType, EventLogEntry
 from dagster._core.events import ASSET_CHECK_EVENTS, ASSET_EVENTS
 from dagster._core.storage.event_log.schema import SqlEventLogStorageTable
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
@@ -25,6 +26,10 @@ EVENTS_A_BATCH: Final = 250
 
 _INDEX: Final = "index"
 """Dagster's name for the file over all runs; each run has a file of its own beside it."""
+
+_EVENTS: Final = SqlEventLogStorageTable
+_MATERIALIZED: Final = DagsterEventType.ASSET_MATERIALIZATION.value
+_PLANNED: Final = DagsterEventType.ASSET_MATERIALIZATION_PLANNED.value
 
 
 class ProjectEventLog(SqliteEventLogStorage):
@@ -54,17 +59,49 @@ class ProjectEventLog(SqliteEventLogStorage):
         if any(event.dagster_event_type in ASSET_CHECK_EVENTS for event in events):
             super().store_event_batch(events)  # checks have rows of their own, one by one
             return
-        insert = SqlEventLogStorageTable.insert()
+        insert = _EVENTS.insert()
         for run_id in dict.fromkeys(event.run_id for event in events):
             with self.run_connection(run_id) as tx:
                 tx.execute(insert, [self._event_to_row(event) for event in events if event.run_id == run_id])
         copied = [event for event in events if event.dagster_event_type in ASSET_EVENTS]
         with self.index_transaction() as tx:
-            ids = [tx.execute(insert, self._event_to_row(event)).inserted_primary_key[0] for event in copied]
+            ids = [tx.execute(insert, self._event_to_row(event)).lastrowid for event in copied]
             self._store_asset_event_tags(tx, copied, ids)
-            newest = {(event.get_dagster_event().asset_key, event.dagster_event_type): at for at, event in enumerate(copied)}
-            for at in sorted(newest.values()):
+            kinds = [(event.get_dagster_event().asset_key, event.dagster_event_type) for event in copied]
+            newest = {kind: at for at, kind in enumerate(kinds)}
+            for at in sorted(newest.values()):  # an asset's own row tells of its newest event only
                 self._store_asset_event(tx, copied[at], ids[at])
+
+    def holds_newest(self, run_id: str) -> bool:
+        """Whether a run made the newest materialization of any partition."""
+        made, later = _EVENTS.alias("made"), _EVENTS.alias("later")
+        newer = sa.exists().where(
+            later.c.asset_key == made.c.asset_key,
+            later.c.dagster_event_type == _MATERIALIZED,
+            later.c.partition.is_not_distinct_from(made.c.partition),
+            later.c.id > made.c.id,
+        )
+        query = sa.select(1).where(made.c.run_id == run_id, made.c.dagster_event_type == _MATERIALIZED, ~newer)
+        with self.index_connection() as tx:
+            return tx.execute(query.limit(1)).first() is not None
+
+    def thin(self, run_id: str) -> bool:
+        """Drop an ended run's own log and its planned events; what it materialized stays. False if it was so already."""
+        path = Path(self.path_for_shard(run_id))
+        planned = _EVENTS.delete().where(_EVENTS.c.run_id == run_id, _EVENTS.c.dagster_event_type == _PLANNED)
+        with self._using:
+            if (engine := self._engines.pop(run_id, None)) is not None:
+                engine.dispose()
+            with self.index_connection() as tx:
+                dropped = tx.execute(planned).rowcount > 0 or path.exists()
+            for name in (path.name, path.name + "-wal", path.name + "-shm"):
+                path.with_name(name).unlink(missing_ok=True)
+        return dropped
+
+    def compact(self) -> None:
+        """Give the space of deleted events back to the disk."""
+        with self._using, self._engine(_INDEX).connect() as connection:
+            connection.execution_options(isolation_level="AUTOCOMMIT").exec_driver_sql("VACUUM")
 
     def wipe(self) -> None:
         self._let_go()
@@ -82,6 +119,8 @@ class ProjectEventLog(SqliteEventLogStorage):
     def _engine(self, file: str) -> sa.Engine:
         engine = self._engines.get(file)
         if engine is None:
+            if not Path(self.path_for_shard(file)).exists():
+                self._initialized_dbs.discard(file)  # thinned since it was made
             with super().run_connection(file):
                 pass  # Dagster makes the file and its tables where they are missing
             engine = sa.create_engine(

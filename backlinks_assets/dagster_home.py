@@ -1,12 +1,14 @@
 """Where Dagster keeps its runs and events: under the data folder of the kind of answers in use.
 
 Here belong the classes that `dagster.yaml` names, so that `dagster dev`, the daemon and the command all meet on one
-instance, and simulated runs never on a real one's. Each stands for Dagster's own class and says where; how events are written is `dagster_events.py`.
+instance, and simulated runs never on a real one's. Each stands for Dagster's own class and says where; how events are
+written is `dagster_events.py`.
 """
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+import filelock
 from dagster import DagsterInstance, Field
 from dagster._core.instance.ref import InstanceRef
 from dagster._core.storage.local_compute_log_manager import LocalComputeLogManager
@@ -17,22 +19,26 @@ from dagster._serdes import ConfigurableClassData
 from backlinks_assets.dagster_events import ProjectEventLog
 from backlinks_assets.settings import Settings
 
+MAKING_TIMEOUT_S: Final = 60.0
+"""How long a process waits for another that makes Dagster's files; it takes a second."""
+
 
 class ProjectStorage(DagsterSqliteStorage):
     """Dagster's SQLite storage under the project's data folder, with the project's quicker event log."""
 
     def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
-        super().__init__(base_dir, inst_data)
-        self._event_log_storage = ProjectEventLog(str(Path(base_dir) / "history" / "runs"))
+        Path(base_dir).mkdir(parents=True, exist_ok=True)
+        # Dagster's making of its tables is no work for two at once: the second fails with "table already exists".
+        with filelock.FileLock(Path(base_dir) / ".making.lock", timeout=MAKING_TIMEOUT_S):
+            super().__init__(base_dir, inst_data)
+            self._event_log_storage = ProjectEventLog(str(Path(base_dir) / "history" / "runs"))
 
     @classmethod
     def config_type(cls) -> dict[str, Any]:
         return {"base_dir": Field(str, is_required=False)}
 
     @classmethod
-    def from_config_value(  # type: ignore[override]
-        cls, inst_data: ConfigurableClassData | None, config: Any
-    ) -> "ProjectStorage":
+    def from_config_value(cls, inst_data: ConfigurableClassData | None, config: Any) -> "ProjectStorage":
         return cls.from_local(config.get("base_dir") or _folder(), inst_data=inst_data)
 
 

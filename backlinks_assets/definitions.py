@@ -8,6 +8,7 @@ from typing import Any
 
 import dagster as dg
 
+from backlinks_assets.defs.announce import announce_sensor
 from backlinks_assets.defs.assets import ASSETS
 from backlinks_assets.defs.automation import publish_automation_sensor
 from backlinks_assets.defs.jobs import collect_job, publish_job
@@ -22,7 +23,7 @@ def build_defs(resources: Mapping[str, Any] | None = None) -> dg.Definitions:
         assets=ASSETS,
         jobs=[collect_job, publish_job],
         schedules=[daily_collect_schedule],
-        sensors=[targets_sensor, publish_automation_sensor],
+        sensors=[targets_sensor, publish_automation_sensor, announce_sensor],
         resources={"backlinks_data": BacklinksData(), "backlinks_api": BacklinksApi(), **(resources or {})},
         executor=dg.in_process_executor,  # a process a step costs two seconds, and the steps are short
     )

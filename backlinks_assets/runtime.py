@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from backlinks_assets.account.ledger import Budget
 from backlinks_assets.account.limiter import AccountLimiter
-from backlinks_assets.api.client import SummaryClient, total_timeout_s
+from backlinks_assets.api.client import SummaryClient, most_seconds
 from backlinks_assets.detection.settings import THRESHOLD_COLUMNS, target_thresholds
 from backlinks_assets.settings import Settings
 from backlinks_assets.store.collect import Collector, utc_now
@@ -25,7 +25,7 @@ def slot_kept_s(settings: Settings) -> float:
 
     A little longer than the client waits: 135 s for 120 s.
     """
-    return total_timeout_s(settings.read_timeout_s) * 27 / 26
+    return most_seconds(settings.read_timeout_s) * 27 / 26
 
 
 @contextmanager

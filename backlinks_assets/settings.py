@@ -7,6 +7,7 @@ thresholds of flags are `detection/settings.py`.
 
 import ipaddress
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -39,6 +40,8 @@ class Settings:
     budget_usd_per_day: float | None = None
     expected_price_usd: float = 0.0
     read_timeout_s: float = 120.0
+    notify_urls: tuple[str, ...] = field(default=(), repr=False)  # each may hold a password or a token
+    low_balance_usd: float | None = None
     notices: tuple[str, ...] = ()
 
     @classmethod
@@ -70,9 +73,13 @@ class Settings:
                 "BACKLINKS_DATABASE_URL is set, but a shared database is not supported yet: the response store and "
                 "the account's limits are kept under BACKLINKS_DATA_DIR, for one machine. Unset it to go on."
             )
+        notify_urls = _notify_urls(_text(env, "BACKLINKS_NOTIFY_URLS"))
         notices = []
-        if _text(env, "BACKLINKS_NOTIFY_URLS"):
-            notices.append("BACKLINKS_NOTIFY_URLS is set, but announcements are not built yet: nothing will be sent.")
+        if notify_urls and simulated:
+            notices.append(
+                "BACKLINKS_NOTIFY_URLS is set: a Dagster daemon over this folder sends what is flagged there too, and "
+                "says that the numbers are simulated."
+            )
         data_dir = Path(_text(env, "BACKLINKS_DATA_DIR") or "data").expanduser().absolute()
         targets_file = _text(env, "BACKLINKS_TARGETS_FILE")
         return cls(
@@ -92,6 +99,8 @@ class Settings:
             expected_price_usd=_dollars(env, "BACKLINKS_EXPECTED_PRICE_USD") or 0.024036,
             # The vendor's own limit on a Live call is 120 s: waiting less could abandon an answer that is paid for.
             read_timeout_s=_whole(env, "BACKLINKS_READ_TIMEOUT_S", 120, 500),
+            notify_urls=notify_urls,
+            low_balance_usd=_dollars(env, "BACKLINKS_LOW_BALANCE_USD"),
             notices=tuple(notices),
         )
 
@@ -173,6 +182,26 @@ def _base_url(text: str | None) -> str | None:
             "Use https; http is for loopback only."
         )
     return text.rstrip("/").removesuffix("/v3")
+
+
+_URL_START = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+
+
+def _notify_urls(text: str | None) -> tuple[str, ...]:
+    """Return the URLs, separated by white space, or by commas before a scheme: a URL may hold commas itself.
+
+    A URL is never quoted in an error: most hold a secret.
+    """
+    urls = re.split(rf"\s+|,(?={_URL_START.pattern})", text or "")
+    urls = [url.strip(",") for url in urls if url.strip(",")]
+    for number, url in enumerate(urls, start=1):
+        start = _URL_START.match(url)
+        if start is None or start.end() == len(url):
+            raise SettingsError(
+                f"BACKLINKS_NOTIFY_URLS: number {number} of {len(urls)} is no URL with a scheme, such as "
+                "mailto:// or slack:// (it is not shown here, since it may hold a secret). Separate several by spaces."
+            )
+    return tuple(urls)
 
 
 def _whole(env: Mapping[str, str], name: str, default: int, most: int) -> int:

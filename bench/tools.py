@@ -97,7 +97,8 @@ def resident_mb(pid: int) -> float:
 
 def environment(data_dir: Path, url: str | None = None, **more: str) -> dict[str, str]:
     """Return this process's environment with the project's variables replaced; `url` stands for the real API."""
-    own = {name: value for name, value in os.environ.items() if not name.startswith(("BACKLINKS_", "DATAFORSEO_", "DAGSTER"))}
+    ours = ("BACKLINKS_", "DATAFORSEO_", "DAGSTER")
+    own = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     if url:
         own |= {"DATAFORSEO_BASE_URL": url, "DATAFORSEO_LOGIN": "bench@example.com", "DATAFORSEO_PASSWORD": "bench"}
     return own | {"BACKLINKS_DATA_DIR": str(data_dir)} | more

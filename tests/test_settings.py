@@ -64,6 +64,7 @@ def test_the_password_is_in_no_repr() -> None:
         ({"BACKLINKS_CALLS_AT_ONCE": "thirty"}, "BACKLINKS_CALLS_AT_ONCE"),
         ({"BACKLINKS_BUDGET_USD_PER_DAY": "-1"}, "BACKLINKS_BUDGET_USD_PER_DAY"),
         ({"BACKLINKS_BUDGET_USD_PER_DAY": "nan"}, "BACKLINKS_BUDGET_USD_PER_DAY"),
+        ({"BACKLINKS_LOW_BALANCE_USD": "some"}, "BACKLINKS_LOW_BALANCE_USD"),
         ({"BACKLINKS_DATABASE_URL": "postgresql://x"}, "not supported yet"),
     ],
 )
@@ -74,9 +75,32 @@ def test_what_cannot_be_used_is_named(env: dict[str, str], words: str) -> None:
     assert ":pw@" not in str(refused.value)
 
 
-def test_an_announcement_asked_for_is_told_to_be_missing() -> None:
-    (notice,) = Settings.from_env({"BACKLINKS_NOTIFY_URLS": "mailto://x"}).notices
-    assert "not built yet" in notice
+def test_where_to_announce_may_be_one_url_or_several_and_a_url_may_hold_commas() -> None:
+    text = " mailto://me:pw@mail.example?to=a@x.example,b@x.example, json://hook.example/a,b\n tgram://1:abc/2 "
+    assert Settings.from_env({"BACKLINKS_NOTIFY_URLS": text}).notify_urls == (
+        "mailto://me:pw@mail.example?to=a@x.example,b@x.example",
+        "json://hook.example/a,b",
+        "tgram://1:abc/2",
+    )
+    assert Settings.from_env({}).notify_urls == ()
+
+
+@pytest.mark.parametrize("bad", ["s3cret-t0ken", "://s3cret-t0ken", "s3cret-t0ken://"])
+def test_a_url_that_is_none_is_named_by_its_place_and_never_by_its_text(bad: str) -> None:
+    with pytest.raises(SettingsError, match="number 2 of 3") as refused:
+        Settings.from_env({"BACKLINKS_NOTIFY_URLS": f"json://a.example {bad} json://b.example"})
+    assert "s3cret-t0ken" not in str(refused.value)
+
+
+def test_the_urls_are_in_no_repr() -> None:
+    assert "t0ken" not in repr(Settings.from_env({"BACKLINKS_NOTIFY_URLS": "json://me:t0ken@hook.example"}))
+
+
+def test_announcing_simulated_numbers_is_told() -> None:
+    url = {"BACKLINKS_NOTIFY_URLS": "json://hook.example"}
+    (notice,) = Settings.from_env(url).notices
+    assert "simulated" in notice
+    assert Settings.from_env({**url, **CREDENTIALS}).notices == ()
 
 
 @pytest.mark.parametrize(

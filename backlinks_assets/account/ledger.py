@@ -6,6 +6,7 @@ micro-dollars, exact in sums. The caller gives the transaction, so that an answe
 """
 
 import datetime as dt
+from collections.abc import Collection
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
@@ -20,14 +21,15 @@ EMPTY: Final = "empty"
 REFUSED: Final = "refused"
 """An answer came, with an error."""
 NO_ANSWER: Final = "no_answer"
-"""Nothing usable came back; whether the vendor charged it is not known, so the budget counts it as charged."""
+"""Nothing usable came back; whether the vendor charged it is not known, so the budget counts it as charged until
+the vendor's own list of tasks says (`settle`)."""
 
 api_calls = sa.Table(
     "api_calls",
     metadata,
     sa.Column("call_id", sa.String, primary_key=True),
     sa.Column("booked_on", sa.String, nullable=False, comment="UTC day on which the call started"),
-    sa.Column("date", sa.String, nullable=False, index=True, comment="the partition's day; only the simulator answers for another"),
+    sa.Column("date", sa.String, nullable=False, index=True, comment="the partition's day; the simulator answers for any"),
     sa.Column("target", sa.String, nullable=False),
     sa.Column("status_type", sa.String, nullable=False),
     sa.Column("owner", sa.String, nullable=False),
@@ -71,6 +73,17 @@ class Call:
     status_type: str
     owner: str
     attempt: int
+    started_at: dt.datetime
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownCall:
+    """A call without an answer, of which it is not known whether it was charged."""
+
+    call_id: str
+    date: dt.date
+    target: str
+    status_type: str
     started_at: dt.datetime
 
 
@@ -197,6 +210,49 @@ def open_calls(tx: sa.Connection) -> list[tuple[str, str]]:
     return [(row.call_id, row.owner) for row in rows]
 
 
+def unknown_calls(tx: sa.Connection, since: dt.datetime) -> list[UnknownCall]:
+    """Return the ended calls, started since then, that nobody has said the cost of; oldest first."""
+    rows = tx.execute(
+        sa.select(api_calls)
+        .where(api_calls.c.outcome == NO_ANSWER, api_calls.c.cost_microusd.is_(None))
+        .where(api_calls.c.started_at >= since.isoformat())
+        .order_by(api_calls.c.started_at, api_calls.c.call_id)
+    )
+    return [
+        UnknownCall(
+            row.call_id,
+            dt.date.fromisoformat(row.date),
+            row.target,
+            row.status_type,
+            dt.datetime.fromisoformat(row.started_at),
+        )
+        for row in rows
+    ]
+
+
+def known_task_ids(tx: sa.Connection, dates: Collection[dt.date]) -> set[str]:
+    """Return the vendor's ids of the calls whose answer, or whose place in its list, is known already."""
+    days = [date.isoformat() for date in dates]
+    found = sa.select(api_calls.c.task_id).where(api_calls.c.date.in_(days), api_calls.c.task_id.is_not(None))
+    return set(tx.execute(found).scalars())
+
+
+def settle(tx: sa.Connection, call_id: str, cost_usd: float, task_id: str | None) -> None:
+    """Put what a call without an answer did cost in the place of what it was counted with; once only."""
+    call = tx.execute(sa.select(api_calls).where(api_calls.c.call_id == call_id)).one()
+    if call.outcome != NO_ANSWER or call.cost_microusd is not None:
+        return
+    cost = microusd(cost_usd) or 0
+    tx.execute(
+        api_calls.update().where(api_calls.c.call_id == call_id).values(cost_microusd=cost, task_id=task_id)
+    )
+    tx.execute(
+        daily_spend.update()
+        .where(daily_spend.c.booked_on == call.booked_on)
+        .values(spent_microusd=daily_spend.c.spent_microusd + cost - call.reserved_microusd)
+    )
+
+
 def day_costs(tx: sa.Connection, day: dt.date) -> DayCosts:
     """Return what the ledger holds of a partition's day."""
     known = sa.func.coalesce(api_calls.c.cost_microusd, 0)
@@ -208,8 +264,8 @@ def day_costs(tx: sa.Connection, day: dt.date) -> DayCosts:
             sa.func.coalesce(
                 sa.func.sum(
                     sa.case(
-                        (api_calls.c.outcome == NO_ANSWER, 1),
-                        (sa.and_(api_calls.c.outcome == REFUSED, known > 0), 1),
+                        (sa.and_(api_calls.c.outcome == NO_ANSWER, api_calls.c.cost_microusd.is_(None)), 1),
+                        (sa.and_(api_calls.c.outcome.in_([NO_ANSWER, REFUSED]), known > 0), 1),
                         else_=0,
                     )
                 ),

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from types import TracebackType
 from typing import Any, Final, Self
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import orjson
 import requests
@@ -25,6 +25,7 @@ from backlinks_assets.api.models import SummaryAnswer, SummaryRequest, parse_ans
 from backlinks_assets.api.status_codes import error_of
 
 SUMMARY_PATH: Final = "/v3/backlinks/summary/live"
+INDEX_PATH: Final = "/v3/backlinks/index"
 USER_DATA_PATH: Final = "/v3/appendix/user_data"
 CONNECT_TIMEOUT_S: Final = 10.0
 READ_TIMEOUT_S: Final = 120.0
@@ -38,7 +39,7 @@ SIMULATOR_HEADER: Final = "X-Backlinks-Simulator"
 _CHUNK_BYTES: Final = 64 * 1024
 
 
-def total_timeout_s(read_timeout_s: float) -> float:
+def most_seconds(read_timeout_s: float) -> float:
     """Return by when a whole answer must be here (130 s for 120 s): what trickles in never times out by itself."""
     return read_timeout_s * 13 / 12
 
@@ -57,10 +58,11 @@ class SummaryClient:
         *,
         connections: int = 30,
         read_timeout_s: float = READ_TIMEOUT_S,
+        total_timeout_s: float | None = None,
     ) -> None:
         self.base_url = base_url.rstrip("/")
         self._read_timeout_s = read_timeout_s
-        self._total_timeout_s = total_timeout_s(read_timeout_s)
+        self._total_timeout_s = total_timeout_s or most_seconds(read_timeout_s)
         self._session = requests.Session()
         # A proxy or a .netrc of the machine must not come between us and the credentials we were given.
         self._session.trust_env = urlsplit(self.base_url).scheme == "https"
@@ -69,7 +71,8 @@ class SummaryClient:
         self._session.mount("http://", adapter)
         pair = f"{login or 'simulator'}:{password or 'simulator'}".encode()
         self._authorization = "Basic " + base64.b64encode(pair).decode()
-        self._secret = password
+        encoded = self._authorization.removeprefix("Basic ")
+        self._secrets = (password, quote(password, safe=""), encoded) if password else ()
 
     def __repr__(self) -> str:
         return f"SummaryClient({self.base_url!r})"
@@ -92,9 +95,7 @@ class SummaryClient:
             ApiError: one of its four kinds; `answer` is set where an answer came that may have been charged.
         """
         answer = self._send("POST", SUMMARY_PATH, orjson.dumps([request.task()]))
-        error = error_of(answer)
-        if error is not None:
-            raise error
+        self._raise_refusal(answer)
         echoed = answer.echoed_target
         if echoed is not None and echoed.rstrip("/").lower() != request.target.rstrip("/").lower():
             raise TargetError(
@@ -110,10 +111,18 @@ class SummaryClient:
             ApiError: as `ask`; the result is an empty dictionary where the answer holds none.
         """
         answer = self._send("GET", USER_DATA_PATH, None)
-        error = error_of(answer)
+        self._raise_refusal(answer)
+        return answer.result or {}
+
+    def check_access(self) -> None:
+        """Ask the Backlinks API's free index page: unlike `user_data` it refuses an account that may make no calls.
+
+        Raises:
+            ApiError: as `ask`; for an account that is not verified, or a machine that is not on its list, too.
+        """
+        error = error_of(self._send("GET", INDEX_PATH, None))
         if error is not None:
             raise error
-        return answer.result or {}
 
     def tasks_between(self, first: datetime, last: datetime, offset: int = 0) -> list[ListedTask]:
         """Return the vendor's own list of tasks posted between two instants, 1000 at most: a free call.
@@ -123,10 +132,15 @@ class SummaryClient:
         """
         body = id_list_request(first, last, offset)
         answer = self._send("POST", ID_LIST_PATH, body, timeout_s=min(FREE_TIMEOUT_S, self._read_timeout_s))
+        self._raise_refusal(answer)
+        return listed_tasks(answer.body)
+
+    def _raise_refusal(self, answer: SummaryAnswer) -> None:
         error = error_of(answer)
         if error is not None:
+            error.message = self._clean(error.message)  # the vendor's words are in it, and could repeat ours
+            error.args = (error.message,)
             raise error
-        return listed_tasks(answer.body)
 
     def _signed(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         """Put the credentials into a request. Given as `auth`, so that no .netrc takes their place."""
@@ -183,6 +197,8 @@ class SummaryClient:
         try:
             answer = parse_answer(bytes(body), status, simulated=SIMULATOR_HEADER in response.headers)
         except ValueError:
+            if time.monotonic() - started >= self._total_timeout_s:  # cut by `deadline.py` in its head
+                raise self._incomplete() from None
             raise self._not_json(status, retry_after) from None
         if status == 429 or status >= 500:
             raise TransientError(
@@ -220,7 +236,10 @@ class SummaryClient:
         return self._clean(f"{type(inner).__name__}: {inner}"[:200])
 
     def _clean(self, text: str) -> str:
-        return text.replace(self._secret, "***") if self._secret else text
+        """Return a text from outside as a message may hold it: one printable line, no password in any form."""
+        for secret in self._secrets:
+            text = text.replace(secret, "***")
+        return "".join(character if character.isprintable() else " " for character in text)
 
 
 def _innermost(error: BaseException) -> BaseException:

@@ -18,7 +18,7 @@ class _Deadline(HTTPConnection):
 
     head_timeout_s: float
 
-    def getresponse(self) -> Any:  # type: ignore[override]  # urllib3's own, unchanged
+    def getresponse(self) -> Any:  # urllib3 declares its own class; it is returned unchanged
         timer = threading.Timer(self.head_timeout_s, _cut, [self.sock])
         timer.daemon = True
         timer.start()
@@ -48,7 +48,7 @@ class DeadlineAdapter(HTTPAdapter):
 
     def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
         """Make the pools, with our connections in them."""
-        super().init_poolmanager(*arguments, **options)  # type: ignore[no-untyped-call]
+        super().init_poolmanager(*arguments, **options)
         self.poolmanager.pool_classes_by_scheme = {
             scheme: type(pool.__name__, (pool,), {"ConnectionCls": self._timed(connection)})
             for scheme, pool, connection in (

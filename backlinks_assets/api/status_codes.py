@@ -18,6 +18,9 @@ INVALID_FIELD: Final = 40501
 RATE_PAUSE_S: Final = 60.0
 """40202 counts the calls of a minute, so a minute must pass."""
 
+UPDATE_WAIT_S: Final = 60.0
+"""50303 is an update of the vendor's index, which asks for "a few minutes"; four retries wait five."""
+
 CROWDED_WAIT_S: Final = 5.0
 """40209 counts calls at once: those in flight must end before fewer are."""
 
@@ -78,10 +81,10 @@ def _transient(answer: SummaryAnswer, code: int | None, said: str) -> TransientE
         return TransientError(message, answer=answer, pause_account_s=RATE_PAUSE_S)
     if code == 40209:
         return TransientError(message, answer=answer, retry_after_s=CROWDED_WAIT_S, lower_concurrency=True)
-    if code == 50303:  # "Update in progress": the vendor says to come back after a few minutes
-        return TransientError(message, answer=answer, retry_after_s=60.0)
+    if code == 50303:
+        return TransientError(message, answer=answer, retry_after_s=UPDATE_WAIT_S)
     if code == 50304:
-        return TransientError(message, answer=answer, retry_after_s=60.0, stops_run=True)
+        return TransientError(message, answer=answer, retry_after_s=UPDATE_WAIT_S, stops_run=True)
     if code in _RETRY_SOON:
         return TransientError(message, answer=answer)
     return None

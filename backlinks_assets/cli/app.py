@@ -48,6 +48,7 @@ def run(
         str | None, typer.Option("--date", metavar="YYYY-MM-DD", help="The day; today (UTC) if left out.")
     ] = None,
     as_json: JsonOption = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before the first paid day.")] = False,
 ) -> None:
     """Collect every active target's answers for a day, build the tables, flag what moved. Costs two calls a target.
 
@@ -55,7 +56,7 @@ def run(
     """
     from backlinks_assets.cli.run import run_day
 
-    raise typer.Exit(run_day(_day(date_text) or datetime.now(UTC).date(), as_json=as_json))
+    raise typer.Exit(run_day(_day(date_text) or datetime.now(UTC).date(), as_json=as_json, yes=yes))
 
 
 @app.command(epilog="Example: backlinks demo")

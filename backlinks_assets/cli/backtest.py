@@ -97,8 +97,9 @@ def _write(flags: pd.DataFrame, file: Path) -> None:
 
 
 def _cell(value: object) -> str:
-    text = "" if value is None else str(value)
-    return "'" + text if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+    """Return a value as one printable cell that a spreadsheet does not take for a formula."""
+    text = "".join(c if c.isprintable() else " " for c in ("" if value is None else str(value)))
+    return "'" + text if text.lstrip().startswith(("=", "+", "-", "@")) else text
 
 
 def _summarise(flags: pd.DataFrame, history: pd.DataFrame, seconds: float, out_file: Path | None) -> None:
@@ -124,7 +125,7 @@ def _print_counts(title: str, flags: pd.DataFrame, by: list[str]) -> None:
     if not sys.stdout.isatty():
         for key, count in counts.items():
             cells = key if isinstance(key, tuple) else (key,)
-            print(title, *cells, int(count), sep="\t")
+            print(title, *map(_cell, cells), int(count), sep="\t")
         return
     table = Table(title=title, title_justify="left")
     for name in by:

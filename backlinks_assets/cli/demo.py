@@ -54,6 +54,7 @@ def run_demo(days: int) -> int:
         (total,) = connection.execute("SELECT count(*) FROM backlinks_flags").fetchone() or (0,)
     console.print(
         f"\n{total:,} flags in {days} days, {len(flags):,} of them today; all numbers are simulated.\n"
+        f"The days as pages: {escape(str(settings.root / 'reports' / 'index.html'))}\n"
         f"Tables: {escape(str(settings.duckdb_file))} and {escape(str(settings.root / 'parquet'))}\n"
         "Next: [bold]make ui[/] opens Dagster on this history, with the schedule, sensors and automation to switch on; "
         "[bold]backlinks flags[/] shows today's flags."

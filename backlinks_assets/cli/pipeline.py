@@ -8,7 +8,8 @@ import datetime as dt
 import logging
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,15 +18,18 @@ from typing import Any, TypeVar
 
 import dagster as dg
 
+from backlinks_assets.cli.ahead import Ahead
 from backlinks_assets.dagster_home import open_instance
 from backlinks_assets.definitions import build_defs
-from backlinks_assets.defs.partitions import day_range_tags, range_tags, ranges
-from backlinks_assets.defs.progress import Listener, listening
+from backlinks_assets.defs.partitions import MOST_KEYS_A_RUN, day_range_tags, range_tags, ranges
 from backlinks_assets.defs.resources import BacklinksApi, BacklinksData
 from backlinks_assets.defs.sensors import add_missing_targets
+from backlinks_assets.runtime import open_store
 from backlinks_assets.settings import Settings
-from backlinks_assets.store.collect import Outcome
+from backlinks_assets.store.collect import STATUS_TYPES, Ask, Outcome
 from backlinks_assets.targets import Target
+
+RESPONSES = dg.AssetKey("summary_responses")
 
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 """The command speaks for itself; the runs' own log is kept on the instance and shown in the UI."""
@@ -68,7 +72,8 @@ class Pipeline:
     def __init__(self, settings: Settings, instance: dg.DagsterInstance, *, demo: bool = False) -> None:
         self.settings = settings
         self.instance = instance
-        self.definitions = build_defs({"backlinks_data": BacklinksData(demo=demo), "backlinks_api": BacklinksApi(demo=demo)})
+        self._ahead = Ahead(BacklinksApi(demo=demo))
+        self._definitions = build_defs({"backlinks_data": BacklinksData(demo=demo), "backlinks_api": self._ahead})
 
     def collect(
         self,
@@ -77,27 +82,58 @@ class Pipeline:
         targets: Sequence[Target],
         tally: Tally,
         on_outcome: Callable[[Outcome], None],
-        most_keys: int | None = None,
+        most_keys: int = MOST_KEYS_A_RUN,
     ) -> None:
-        """Collect targets from the first to the last day, as a few range runs; what comes of it is in `tally`."""
+        """Collect targets from the first to the last day; what comes of it is in `tally`.
+
+        A few range runs report it to Dagster, while it comes. Targets whose answers are kept and reported already
+        are counted only.
+        """
 
         def told(outcome: Outcome) -> None:
             tally.add(outcome)
             on_outcome(outcome)
 
-        keys = [target.partition_key for target in targets]
-        add_missing_targets(self.instance, keys)
-        known = self.instance.get_dynamic_partitions("targets")
-        parts = ranges(known, keys, most_keys) if most_keys else ranges(known, keys)
-        with _stopping(Listener(told)) as listener:
+        days = [first + dt.timedelta(days=number) for number in range((last - first).days + 1)]
+        asks = [self._ahead.ask(str(day), target) for day in days for target in targets]
+        names = {target.partition_key: target.target for target in targets}
+        kept = self._kept(days, asks)  # before the first call, or what is being asked for would count
+        with _stopping(self._ahead), self._ahead.at_work(asks, told):
+            add_missing_targets(self.instance, list(names))
+            known = self.instance.get_dynamic_partitions("targets")
+            parts = ranges(known, self._unreported(days, names, kept), most_keys)
             for number, (start, end) in enumerate(parts, start=1):
-                if listener.stopped:
-                    break
-                days = str(first) if first == last else f"{first} to {last}"
-                story = f"{days}, {len(keys)} targets, part {number} of {len(parts)}"
+                part = known[known.index(start) : known.index(end) + 1]
+                came = self._ahead.has_answers({names[key] for key in part if key in names})
+                if self._ahead.stopped and number > 1 and not came:
+                    continue  # one run tells why; those without any answer would only repeat it
+                span = str(first) if first == last else f"{first} to {last}"
+                story = f"{span}, {len(names)} targets, part {number} of {len(parts)}"
                 tags = range_tags(str(first), str(last), start, end) | {"backlinks/collects": story}
                 self._execute("collect_job", tags)
-            tally.stopped = listener.stopped
+        tally.stopped = self._ahead.stopped
+
+    def _kept(self, days: Sequence[dt.date], asks: Sequence[Ask]) -> set[tuple[dt.date, str]]:
+        """Return the (day, target) whose answers are all in the store."""
+        with open_store(self.settings) as store:
+            landed = store.landed(days)
+        return {(ask.date, ask.target) for ask in asks if landed.issuperset(map(ask.key, STATUS_TYPES))}
+
+    def _unreported(
+        self, days: Sequence[dt.date], names: Mapping[str, str], kept: set[tuple[dt.date, str]]
+    ) -> set[str]:
+        """Return the keys of targets that any of the days has no answers of, or no materialization."""
+        partitions = {
+            str(dg.MultiPartitionKey({"date": str(day), "target": key})): key
+            for day in days
+            for key, name in names.items()
+            if (day, name) in kept
+        }
+        reported = self.instance.get_latest_storage_id_by_partition(
+            RESPONSES, dg.DagsterEventType.ASSET_MATERIALIZATION, set(partitions)
+        )
+        finished = Counter(partitions[partition] for partition in reported if partition in partitions)
+        return {key for key in names if finished[key] < len(days)}
 
     def publish(self, first: dt.date, last: dt.date) -> None:
         """Build the tables and flags of a span of days.
@@ -110,7 +146,7 @@ class Pipeline:
             raise RunFailedError(_cause(result))
 
     def _execute(self, job: str, tags: dict[str, str]) -> dg.ExecuteInProcessResult:
-        definition = self.definitions.resolve_job_def(job)
+        definition = self._definitions.resolve_job_def(job)
         # Not in the main thread: there Dagster would put its own handlers in the place of ours.
         return _in_thread(
             lambda: definition.execute_in_process(
@@ -128,23 +164,22 @@ def opened(settings: Settings, *, demo: bool = False) -> Iterator[Pipeline]:
 
 
 @contextmanager
-def _stopping(listener: Listener) -> Iterator[Listener]:
+def _stopping(ahead: Ahead) -> Iterator[None]:
     """End tidily on SIGINT and SIGTERM: no new calls, those in flight kept. A second one ends at once."""
 
     def stop(_number: int, _frame: FrameType | None) -> None:
-        listener.stop("Stopped by a signal. What was paid for is kept; run again to go on.")
+        ahead.stop("Stopped by a signal. What was paid for is kept; run again to go on.")
         for number in before:
-            signal.signal(number, before[number])
+            signal.signal(number, signal.SIG_DFL)  # the kernel's own end: nothing of ours could wait for anything
 
     before: dict[int, Any] = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     for number in before:
         signal.signal(number, stop)
     try:
-        with listening(listener):
-            yield listener
+        yield
     finally:
-        for number in before:
-            signal.signal(number, before[number])
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _in_thread(work: Callable[[], T]) -> T:

@@ -4,27 +4,38 @@ import datetime as dt
 import json
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
+import typer
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from backlinks_assets.cli.console import INCOMPLETE, STOPPED, UsageError, complain, err, out, settings_and_notices
+from backlinks_assets.cli.console import (
+    INCOMPLETE,
+    STOPPED,
+    UsageError,
+    complain,
+    err,
+    out,
+    progress,
+    settings_and_notices,
+)
 from backlinks_assets.cli.flags import print_flags, read_flags
 from backlinks_assets.cli.pipeline import Pipeline, RunFailedError, Tally, opened
 from backlinks_assets.runtime import open_store, watched_targets
 from backlinks_assets.settings import Settings
-from backlinks_assets.store.collect import utc_now
+from backlinks_assets.store.collect import STATUS_TYPES, utc_now
 from backlinks_assets.targets import Target
 
 MOST_NAMED = 20
 """Failed targets named on the terminal; `--json` names all."""
 
 
-def run_day(date: dt.date, *, as_json: bool) -> int:
-    """Run a day and print what came of it; return the exit status."""
+def run_day(date: dt.date, *, as_json: bool, yes: bool) -> int:
+    """Run a day and print what came of it; return the exit status.
+
+    Before the first paid day a person on a terminal is asked once, unless `yes`; a program is never asked.
+    """
     started = time.monotonic()
     settings = settings_and_notices()
     if date > utc_now().date():
@@ -34,6 +45,9 @@ def run_day(date: dt.date, *, as_json: bool) -> int:
         raise UsageError(
             f"No target of {settings.targets_file} is active on {date}. Add one with `backlinks targets add example.com`."
         )
+    if not yes and sys.stdin.isatty() and sys.stderr.isatty() and not _agreed(settings, len(targets)):
+        complain("Stopped before the first call: nothing was asked and nothing was paid.")
+        return STOPPED
     tally = Tally()
     flags: list[dict[str, Any]] = []
     problem = None
@@ -64,6 +78,23 @@ def run_day(date: dt.date, *, as_json: bool) -> int:
     return INCOMPLETE if tally.failed else 0
 
 
+def _agreed(settings: Settings, targets: int) -> bool:
+    """Ask before the first paid day; True where there is nothing to ask: simulated answers, or a day was paid before."""
+    if settings.simulated:
+        return True
+    with open_store(settings) as store:
+        if store.dates():
+            return True
+    calls = len(STATUS_TYPES) * targets
+    budget = settings.budget_usd_per_day
+    cap = f"the budget stops it at ${budget:,.2f}" if budget is not None else "no budget is set"
+    err().print(
+        f"This is the first paid day: {targets:,} targets, {calls:,} calls, some "
+        f"${calls * settings.expected_price_usd:,.2f} a day ({cap}). `backlinks doctor` tells the account's own price."
+    )
+    return typer.confirm("Go on?", default=False, err=True)
+
+
 def _collect(pipeline: Pipeline, date: dt.date, targets: Sequence[Target], tally: Tally) -> None:
     with progress(f"Collecting {date}", len(targets)) as advance:
         pipeline.collect(date, date, targets, tally, lambda _: advance())
@@ -73,22 +104,6 @@ def _is_kept(settings: Settings, date: dt.date) -> bool:
     """Whether the store holds any answer for a day: without one there is no table to build."""
     with open_store(settings) as store:
         return bool(store.landed([date]))
-
-
-@contextmanager
-def progress(what: str, total: int) -> Iterator[Any]:
-    """Yield a function that moves a bar on by one; without a terminal nothing is drawn."""
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=err(), disable=not sys.stderr.isatty()) as bar:
-        task = bar.add_task(what, total=total)
-        yield lambda: bar.advance(task)
 
 
 def _tell(
@@ -111,5 +126,6 @@ def _tell(
         f"{len(summary['empty']):,} unknown to the API, {len(summary['failed']):,} failed; {summary['calls']:,} calls, "
         f"${summary['cost_usd']:,.6g}; {summary['flags']:,} flags; {summary['seconds']:,.1f} s."
     )
-
-
+    page = settings.root / "reports" / f"flags-{summary['date']}.html"
+    if page.exists():
+        out().print(f"The day's page: {escape(str(page))}")

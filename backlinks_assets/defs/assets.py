@@ -10,7 +10,7 @@ from typing import Any
 
 import dagster as dg
 
-from backlinks_assets.defs import checks, collecting, progress, publishing
+from backlinks_assets.defs import checks, collecting, progress, publishing, reporting
 from backlinks_assets.defs.automation import when_answers_changed
 from backlinks_assets.defs.partitions import days, target_days
 from backlinks_assets.defs.resources import BacklinksApi, BacklinksData
@@ -169,4 +169,27 @@ def judgement(
     yield from checks.flags_results(last.date, publishing.worst_first(last))
 
 
-ASSETS = [summary_responses, answer_tables, judgement]
+@dg.asset(
+    deps=["backlinks_flags"],
+    partitions_def=days,
+    backfill_policy=dg.BackfillPolicy.single_run(),
+    automation_condition=when_answers_changed,
+    group_name="flags",
+    kinds={"html"},
+    owners=OWNERS,
+)
+def flags_report(context: dg.AssetExecutionContext, backlinks_data: BacklinksData) -> dg.MaterializeResult[Any]:
+    """A page of the day's flags that opens from disk: each with its reason, its recent history drawn, and what moved with it.
+
+    An index of the days lies beside the pages, under `reports` in the data folder.
+    """
+    settings, watched = backlinks_data.settings(), backlinks_data.targets()
+    by_day = {}
+    for date in context.partition_keys:
+        day = dt.date.fromisoformat(date)
+        expected = [target.target for target in watched if target.active_on(day)]
+        by_day[date] = reporting.publish_page(settings, day, expected)
+    return reporting.result(context, by_day)
+
+
+ASSETS = [summary_responses, answer_tables, judgement, flags_report]

@@ -13,7 +13,7 @@ from markupsafe import Markup
 from backlinks_assets.report.breakdowns import Breakdown, Breakdowns
 from backlinks_assets.report.charts import history_svg
 from backlinks_assets.report.facts import Change, Facts
-from backlinks_assets.report.histories import SHOWN_DAYS, Histories, History
+from backlinks_assets.report.histories import MOVED_DAYS, SHOWN_DAYS, Histories, History
 from backlinks_assets.report.words import counted, long_day, metric_name, number, percent, short_day, signed
 
 
@@ -72,13 +72,14 @@ def _article(facts: Facts, flag: Change, history: History, breakdowns: Breakdown
         caption=_caption(flag, history),
         # Made of matplotlib's output by an XML serializer, which escapes the names in it.
         chart=Markup(chart),  # noqa: S704
-        readings=[
-            (short_day(day), number(value), f"{number(_whole(low))} – {number(_whole(high))}" if low is not None else "–")
-            for day, value, low, high in history.readings()
-        ],
+        readings=[(short_day(day), number(value), _usual(low, high)) for day, value, low, high in history.readings()],
         unit=unit,
         breakdown=breakdowns.of(flag, history),
     )
+
+
+def _usual(low: float | None, high: float | None) -> str:
+    return "–" if low is None else f"{number(_whole(low))} – {number(_whole(high))}"
 
 
 def _whole(edge: float | None) -> float | None:
@@ -106,8 +107,8 @@ def size(flag: Change) -> str:
 def _caption(flag: Change, history: History) -> str:
     if flag.is_index_move:
         way = "rose" if (flag.change or 0) > 0 else "fell"
-        least = "more than 2 %" if flag.metric == "lost_backlinks" else "2 points or more"
-        return f"Share of targets whose {metric_name(flag.metric).lower()} {way} by {least} that day"
+        name = metric_name(flag.metric).lower()
+        return f"Share of targets whose {name} {way} further than on any of their last {MOVED_DAYS} days"
     band = "; shaded: the usual range" if any(low is not None for _, _, low, _ in history.readings()) else ""
     return f"{metric_name(flag.metric)}, the last {SHOWN_DAYS} days{band}"
 

@@ -12,7 +12,6 @@ from typing import Any, Final
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
@@ -27,7 +26,7 @@ FONT_SIZE: Final = 12.0
 LEFT, RIGHT, TOP, BOTTOM = 44, 10, 22, 24
 TICK_DAYS: Final = 14
 
-STYLE: Final[dict[str, Any]] = {
+STYLE: Final[Any] = {
     "svg.fonttype": "none",  # text stays text: searched, read aloud, in the page's font
     "svg.hashsalt": "flags",  # the same bytes every time
     "svg.id": None,
@@ -48,19 +47,20 @@ def history_svg(history: History, *, title: str, description: str, key: str, uni
     figure, axes = _figure()
     axes.set_xlim(-0.5, len(days) - 0.5)
     if np.isfinite(history.low).any():
-        axes.fill_between(days, history.low, history.high, where=np.isfinite(history.low), gid="band", linewidth=0)
+        axes.fill_between(*broken_where_it_jumps(days, history.low, history.high), gid="band", linewidth=0)
     if unit == "%":  # a share of targets, on its own each day
-        axes.fill_between(days, 0, np.nan_to_num(history.values), step="mid", gid="bars", linewidth=0)
-        axes.set_ylim(bottom=0)
+        shares = np.nan_to_num(history.values)
+        axes.vlines(days[:-1], 0, shares[:-1], gid="bars", clip_on=False)
+        axes.vlines(days[-1:], 0, shares[-1:], gid="flagged-bar", clip_on=False)
     else:
         axes.plot(days, history.values, gid="line", clip_on=False)
         alone = days[_alone(history.values)]
         if len(alone):
             axes.scatter(alone, history.values[alone], s=9, gid="dots", clip_on=False, linewidths=0)
-    _room_above(axes, history)
-    _mark(axes, days[-1], float(history.values[-1]), unit)
-    _days_below(axes, history.days)
-    _numbers_beside(axes, unit)
+    room_around(axes, history, from_zero=unit == "%")
+    _mark(axes, history.values, unit)
+    show_days(axes, history.days)
+    show_numbers(axes, unit)
     return inline_svg(_drawn(figure), title=title, description=description, key=key)
 
 
@@ -73,8 +73,8 @@ def flags_svg(days: Sequence[dt.date], critical: Floats, warning: Floats, *, tit
     axes.vlines(at[critical > 0], 0, critical[critical > 0], gid="critical-bars", clip_on=False)
     both = warning > 0
     axes.vlines(at[both], critical[both], (critical + warning)[both], gid="warning-bars", clip_on=False)
-    _days_below(axes, days)
-    _numbers_beside(axes, "")
+    show_days(axes, days)
+    show_numbers(axes, "", steps=2)
     return inline_svg(_drawn(figure), title=title, description=description, key="days")
 
 
@@ -94,7 +94,7 @@ def _figure(width: int = WIDTH, height: int = HEIGHT) -> tuple[Figure, Axes]:
 def _drawn(figure: Figure) -> bytes:
     buffer = io.BytesIO()
     with mpl.rc_context(STYLE):
-        FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None, "Creator": None})
+        figure.savefig(buffer, format="svg", metadata={"Creator": None})
     return buffer.getvalue()
 
 
@@ -105,7 +105,15 @@ def _alone(values: Floats) -> Any:
     return known & ~before & ~after
 
 
-def _room_above(axes: Axes, history: History) -> None:
+def broken_where_it_jumps(days: Any, low: Floats, high: Floats) -> tuple[Any, Floats, Floats]:
+    """The range with a gap wherever two days' ranges have nothing in common: no sliver is drawn between them."""
+    with np.errstate(invalid="ignore"):
+        jumps = np.flatnonzero((low[1:] > high[:-1]) | (high[1:] < low[:-1])) + 1
+    at = np.insert(days.astype(float), jumps, jumps - 0.5)
+    return at, np.insert(low, jumps, np.nan), np.insert(high, jumps, np.nan)
+
+
+def room_around(axes: Axes, history: History, *, from_zero: bool) -> None:
     """A band of a few points or links must not fill the picture; nothing watched is below zero."""
     drawn = np.concatenate([history.values, history.low, history.high])
     drawn = drawn[np.isfinite(drawn)]
@@ -113,24 +121,35 @@ def _room_above(axes: Axes, history: History) -> None:
         axes.set_ylim(0, 1)
         return
     low, high = float(drawn.min()), float(drawn.max())
+    if from_zero:
+        high = max(high, 10.0)  # percent: the one target in a hundred that always moves is no mountain
     pad = max(0.08 * (high - low), 0.02 * abs(high), 0.5)
-    axes.set_ylim(max(0.0, low - pad), high + pad)
+    # A reading that fell has its number below it, which takes a tenth of the height.
+    below = 2.2 * pad if _fell(history.values) else pad
+    axes.set_ylim(0 if from_zero else max(0.0, low - below), high + pad)
 
 
-def _mark(axes: Axes, day: int, value: float, unit: str) -> None:
+def _fell(values: Floats) -> bool:
+    known = values[np.isfinite(values)]
+    return len(known) > 1 and bool(known[-1] < known[-2])
+
+
+def _mark(axes: Axes, values: Floats, unit: str) -> None:
+    day, value = len(values) - 1, float(values[-1])
     if not np.isfinite(value):
         return
-    axes.scatter([day], [value], s=46, gid="flagged", clip_on=False, zorder=5, linewidths=0)
-    low, high = axes.get_ylim()
-    above = value > (low + high) / 2
+    if unit != "%":
+        axes.scatter([day], [value], s=46, gid="flagged", clip_on=False, zorder=5, linewidths=0)
+    above = unit == "%" or not _fell(values)
     axes.annotate(
         f"{number(value)}{unit and ' ' + unit}", (day, value), xytext=(3, 8 if above else -8),
         textcoords="offset points", ha="right", va="bottom" if above else "top", gid="flagged-value",
     )  # fmt: skip
 
 
-def _days_below(axes: Axes, days: Sequence[dt.date]) -> None:
-    at = list(range(len(days) - 1, -1, -TICK_DAYS))
+def show_days(axes: Axes, days: Sequence[dt.date], every: int = TICK_DAYS) -> None:
+    """Write days below an axis of day numbers: the last one, and each so many days before it."""
+    at = list(range(len(days) - 1, -1, -every))
     axes.set_xticks(at, [short_day(days[i]) for i in at], fontsize=FONT_SIZE, gid="label")
     axes.tick_params(axis="x", bottom=False, pad=5)
     for label, i in zip(axes.get_xticklabels(), at, strict=True):
@@ -138,8 +157,9 @@ def _days_below(axes: Axes, days: Sequence[dt.date]) -> None:
         label.set_horizontalalignment("right" if i == len(days) - 1 else "center" if i > 3 else "left")
 
 
-def _numbers_beside(axes: Axes, unit: str) -> None:
-    axes.yaxis.set_major_locator(MaxNLocator(nbins=4, integer=True, min_n_ticks=2))
+def show_numbers(axes: Axes, unit: str, steps: int = 4) -> None:
+    """Write a few round numbers beside an axis."""
+    axes.yaxis.set_major_locator(MaxNLocator(nbins=steps, integer=True, min_n_ticks=2))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _short(value) + (unit and f" {unit}")))
     axes.tick_params(axis="y", left=False, pad=5, labelsize=FONT_SIZE)
 
@@ -147,6 +167,6 @@ def _numbers_beside(axes: Axes, unit: str) -> None:
 def _short(value: float) -> str:
     """Return a number for an axis: `12k`, `1.25M`."""
     for size, letter in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
-        if abs(value) >= size:
+        if abs(value) >= max(size, 10_000):
             return f"{value / size:.4g}{letter}"
-    return f"{value:.4g}"
+    return f"{value:,.4g}" if abs(value) < 1000 else f"{value:,.0f}"

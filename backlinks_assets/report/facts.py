@@ -1,6 +1,6 @@
 """What a report says, read from the parquet tables: the day's flags, coverage and cost, and the largest other moves.
 
-Reading and counting only. Charts' histories are `histories.py`, breakdowns `breakdowns.py`; words and pages are elsewhere.
+Reading and counting only. Charts' histories are `histories.py`, breakdowns `breakdowns.py`; words are `words.py`.
 """
 
 import datetime as dt
@@ -16,7 +16,7 @@ from backlinks_assets.tables.parquet import days, read_days
 
 ALL_TARGETS: Final = "*"
 OTHER_MOVES: Final = 8
-"""The largest moves that were not flagged, so many of them; below a score of `OTHER_MOVES_SCORE` nothing is worth a line."""
+"""So many of the largest moves that were not flagged, if their score is `OTHER_MOVES_SCORE` or more."""
 
 OTHER_MOVES_SCORE: Final = 1.5
 
@@ -69,7 +69,7 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """One day. `judged` is false if it has no `backlinks_changes`; `earlier_days` counts the days with answers before."""
+    """One day. `judged` is false if it has no `backlinks_changes`; `earlier_days` counts earlier days with answers."""
 
     date: dt.date
     simulated: bool

@@ -33,7 +33,8 @@ LINKS_OFFSET: Final = 10.0
 """Detection compares lost backlinks as log(links + 10)."""
 
 MOVED_LOG, MOVED_POINTS = 0.02, 1.5
-"""From here on a target's change counts as a move when the share of moving targets is drawn, as in detection."""
+MOVED_DAYS, MOVED_READINGS_MIN, MOVED_LINKS_MIN = 14, 3, 50
+"""A target moved if its change is larger than these and than any of its last 14 days, as in detection's index moves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ class History:
         rows = zip(self.days, self.values, self.low, self.high, strict=True)
         known = [row for row in rows if np.isfinite(row[1])]
         return [
-            (day, float(value), *(float(edge) if np.isfinite(edge) else None for edge in (low, high)))  # type: ignore[misc]
+            (day, float(value), *(float(edge) if np.isfinite(edge) else None for edge in (low, high)))
             for day, value, low, high in reversed(known)
         ]
 
@@ -75,7 +76,7 @@ class Histories:
             self._take_changes(root, flags)
 
     def of(self, flag: Change) -> History:
-        """Return a flag's series: of a target its readings, of an index move the share of targets that moved its way."""
+        """Return a flag's series: a target's readings, or of an index move the share of targets that moved its way."""
         if flag.is_index_move:
             share = self._shares.get((flag.metric, (flag.change or 0) > 0), self._blank())
             return History(self.days, share, self._blank(), self._blank())
@@ -109,20 +110,22 @@ class Histories:
             score[at] = np.nan if row["score"] is None else row["score"]
 
     def _take_shares(self, metric: str, rows: pa.Table) -> None:
-        """Percent of a day's targets that rose, and that fell, by more than ordinary noise since their last reading."""
+        """Percent of a day's targets that rose, and that fell, further than on any of their last 14 days."""
         value, previous = (rows[name].to_numpy().astype(float) for name in ("value", "previous"))
+        least = MOVED_POINTS
+        move = value - previous
         if metric == "lost_backlinks":
-            move = np.log(np.maximum(value, 0) + LINKS_OFFSET) - np.log(np.maximum(previous, 0) + LINKS_OFFSET)
             least = MOVED_LOG
-        else:
-            move, least = value - previous, MOVED_POINTS
-        moves = pd.DataFrame({"date": rows["date"].to_pylist(), "move": move}).dropna()
+            move = np.log(np.maximum(value, 0) + LINKS_OFFSET) - np.log(np.maximum(previous, 0) + LINKS_OFFSET)
+            move[value < MOVED_LINKS_MIN] = np.nan
+        long = pd.DataFrame({"date": rows["date"].to_pylist(), "target": rows["target"].to_pylist(), "move": move})
+        by_day = long.pivot_table(index="date", columns="target", values="move").reindex(self.days)
         for up in (True, False):
-            moved = moves["move"] > least if up else moves["move"] < -least
-            share, series = 100 * moved.groupby(moves["date"]).mean(), self._blank()
-            for day, percent in share.items():
-                series[self._at[day]] = percent  # type: ignore[index]
-            self._shares[metric, up] = series
+            moves = by_day if up else -by_day
+            furthest = moves.shift(1).rolling(MOVED_DAYS, min_periods=MOVED_READINGS_MIN).max()
+            comparable = (moves.notna() & furthest.notna()).sum(axis=1)
+            moved = (moves > furthest.clip(lower=least)).sum(axis=1)
+            self._shares[metric, up] = (100 * moved / comparable.where(comparable > 0)).to_numpy(dtype=float)
 
 
 def usual_range(values: Floats, baseline: Floats, score: Floats, flag: Change) -> tuple[Floats, Floats]:
@@ -130,8 +133,8 @@ def usual_range(values: Floats, baseline: Floats, score: Floats, flag: Change) -
 
     Detection's score is the distance to the baseline over the usual swing, in points, or in log(links + 10) for lost
     backlinks: so the swing is the distance over the score. One swing is drawn for all days, the median of those of the
-    last four weeks. Around the flagged reading of a slide or a confirmed loss the baseline is that of the day before: its
-    own is a single earlier reading.
+    last four weeks. On the day of a slide or a confirmed loss the baseline is that of the day before: its own is a
+    single earlier reading.
     """
     log = flag.metric == "lost_backlinks"
     level, base = (np.log(np.maximum(v, 0) + LINKS_OFFSET) if log else v for v in (values, baseline.copy()))
@@ -143,7 +146,7 @@ def usual_range(values: Floats, baseline: Floats, score: Floats, flag: Change) -
     if not len(known):
         return np.full(len(values), np.nan), np.full(len(values), np.nan)
     swing = float(np.median(known))
-    base = pd.Series(base).ffill(limit=7).to_numpy()
+    base = pd.Series(base).ffill(limit=7).to_numpy(copy=True)
     if np.isfinite(base).sum() == 1:  # only this day was judged: its baseline is the median of the week before
         base[-8:] = base[np.isfinite(base)][0]
     low, high = base - BAND_SWINGS * swing, base + BAND_SWINGS * swing

@@ -1,6 +1,6 @@
-"""A day's page, written from the parquet tables: one HTML file that needs nothing else, and the list of days beside it.
+"""A day's page, written from the parquet tables: one HTML file that needs nothing else; the list of days beside it.
 
-What it says is `facts.py`, `sentence.py` and `articles.py`; the list of days is `index.py`; the mark-up is `templates/`.
+What it says is `facts.py`, `sentence.py` and `articles.py`; the list is `index.py`; the mark-up is `templates/`.
 """
 
 import datetime as dt
@@ -47,8 +47,8 @@ def write_report(
 ) -> ReportFiles:
     """Write `<root>/reports/flags-YYYY-MM-DD.html` and bring `<root>/reports/index.html` level with the pages there.
 
-    Each file is replaced in one step. The same tables give the same bytes. `expected_targets` are those watched that day,
-    so that the ones without an answer are named; `failed` gives the reason by target, where it is known.
+    Each file is replaced in one step. The same tables give the same bytes. `expected_targets` are those watched that
+    day, so that the ones without an answer are named; `failed` gives the reason by target, where it is known.
 
     Raises:
         TablesError: a table can't be read or a page can't be written; the message names the path and what to do.
@@ -104,8 +104,8 @@ def _quiet(facts: Facts) -> str:
     """Return what to say where there is no flag of a target."""
     if not facts.coverage.answered:
         return (
-            "There is nothing to judge: no answer of this day is kept. The API answers for the present only, so that a day "
-            "that is over can't be asked for again."
+            "There is nothing to judge: no answer of this day is kept. The API answers for the present only: a day that "
+            "is over can't be asked for again."
         )
     if not facts.judged:
         return "The answers of this day are kept, and it has not been judged yet: build backlinks_changes of this day."
@@ -115,7 +115,7 @@ def _quiet(facts: Facts) -> str:
             "what is usual for it takes about two weeks to settle."
         )
     moved = " beyond what moved for all" if facts.index_moves else ""
-    return f"No target moved sharply{moved}: every reading lies within what is usual for its target, or changed too little."
+    return f"No target moved sharply{moved}: every reading is within what is usual for its target, or close to it."
 
 
 def _by_reason(coverage: Coverage) -> Sequence[dict[str, Any]]:
@@ -125,6 +125,4 @@ def _by_reason(coverage: Coverage) -> Sequence[dict[str, Any]]:
         for reason, pairs in ((reason, list(found)) for reason, found in groupby(by_reason, key=lambda pair: pair[0]))
     ]
     groups.sort(key=lambda group: -len(group["targets"]))
-    return [
-        {**group, "count": len(group["targets"]), "targets": group["targets"][:NAMES_MAX]} for group in groups
-    ]
+    return [{**group, "count": len(group["targets"]), "targets": group["targets"][:NAMES_MAX]} for group in groups]

@@ -5,7 +5,7 @@ drawn here.
 """
 
 import re
-import xml.etree.ElementTree as ET  # noqa: S405 - what is parsed is matplotlib's, of this process
+import xml.etree.ElementTree as ET
 from typing import Final
 
 from backlinks_assets.report.words import visible
@@ -26,7 +26,7 @@ def inline_svg(drawn: bytes, *, title: str, description: str, key: str) -> str:
 
     Classes are the names the drawing gave; `key` makes the ids of title and description unique.
     """
-    source = ET.fromstring(drawn)  # noqa: S314 - see the import
+    source = ET.fromstring(drawn)  # noqa: S314 - matplotlib's, of this process
     shapes = {node.get("id"): node for node in source.iter(f"{_SVG}path") if node.get("id")}
     root = ET.Element("svg", {"class": "chart", "viewBox": source.get("viewBox", ""), "role": "img"})
     root.set("aria-labelledby", f"{key}-title {key}-desc")

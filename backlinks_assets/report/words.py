@@ -8,7 +8,8 @@ import unicodedata
 from typing import Final
 
 MONTHS: Final = (
-    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December",
+    "January", "February", "March", "April", "May", "June",
+    "July", "August", "September", "October", "November", "December",
 )  # fmt: skip
 """English whatever the locale: the same tables give the same bytes on every machine."""
 
@@ -18,7 +19,7 @@ METRIC_NAMES: Final = {"lost_backlinks": "Lost backlinks", "spam_score": "Spam s
 _UNSEEN: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 """Control, format (among them what turns the direction of writing), surrogate and separator characters."""
 
-_MARKDOWN: Final = r"\`*_{}[]()|!#+-.~>"
+_MARKDOWN: Final = r"\`*_[]|!#~"
 
 
 def long_day(day: dt.date) -> str:
@@ -78,10 +79,9 @@ def visible(text: str) -> str:
 
 
 def markdown_text(text: str) -> str:
-    """Return Markdown, also for a table's cell, that shows a text as it is: no mark-up, HTML or line break comes of it."""
-    shown = visible(" ".join(text.split()))
-    escaped = "".join(f"\\{c}" if c in _MARKDOWN else c for c in shown.replace("&", "&amp;").replace("<", "&lt;"))
-    return escaped.replace("\\>", "&gt;")
+    """Return Markdown, for a line of text or a table's cell, that shows a text as it is: no mark-up, no HTML, no breaks."""
+    shown = visible(" ".join(text.split())).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return "".join(f"\\{c}" if c in _MARKDOWN else c for c in shown)
 
 
 def markdown_name(name: str) -> str:

@@ -161,7 +161,7 @@ def parse(text: str) -> Fault:
     given = {option.partition("=")[0]: option.partition("=")[2] for option in options}
     if unknown := given.keys() - {"target", "status_type", "first", "calls"}:
         known = "target, status_type, first or calls"
-        raise ValueError(f"Fault {name!r} has no option {sorted(unknown)[0]!r}; it may have {known}.")
+        raise ValueError(f"Fault {name!r} has no option {min(unknown)!r}; it may have {known}.")
     try:
         effect = _NAMED[name](value)
         first, _, last = given.get("calls", "").partition("-")

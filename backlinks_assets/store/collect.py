@@ -23,6 +23,7 @@ from backlinks_assets.account import ledger
 from backlinks_assets.account.limiter import AccountLimiter, Cancelled, LimiterError
 from backlinks_assets.api.client import SummaryClient
 from backlinks_assets.api.errors import AccountError, ApiError, RequestError, TransientError
+from backlinks_assets.api.listed import ListedTask
 from backlinks_assets.api.models import (
     RequestParameters,
     StatusType,
@@ -34,6 +35,7 @@ from backlinks_assets.api.models import (
 from backlinks_assets.store.database import StoreError
 from backlinks_assets.store.models import StoredAnswer
 from backlinks_assets.store.responses import ClaimState, Key, ResponseStore
+from backlinks_assets.store.settle import settle
 
 STATUS_TYPES: Final[tuple[StatusType, ...]] = ("live", "lost")
 MOST_ATTEMPTS: Final = 5
@@ -105,9 +107,10 @@ class Collector:
     Args:
         any_day: only the simulator may be asked about a day that is not the present one.
         space_in: the folder whose free space is watched.
+        billed_after: a call older than this is over at the vendor too, and then in its list if it was charged.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the parts it is put together from
         self,
         client: SummaryClient,
         limiter: AccountLimiter,
@@ -118,6 +121,7 @@ class Collector:
         at_once: int,
         any_day: bool,
         space_in: Path,
+        billed_after: dt.timedelta = dt.timedelta(seconds=135),
         now: Callable[[], dt.datetime] = utc_now,
     ) -> None:
         self._client = client
@@ -128,6 +132,7 @@ class Collector:
         self._at_once = at_once
         self._any_day = any_day
         self._space_in = space_in
+        self._billed_after = billed_after
         self._now = now
         self._stop = threading.Event()
         self._stop_reason: str | None = None
@@ -149,7 +154,8 @@ class Collector:
         """
         if not asks:
             return
-        self._store.close_dead_calls(self._now())
+        if self._store.close_dead_calls(self._now()):
+            self._settle()
         landed = self._store.landed({ask.date for ask in asks})
         finished: queue.SimpleQueue[tuple[int, StatusType, _Part]] = queue.SimpleQueue()
         outcomes = [Outcome(ask.date, ask.target) for ask in asks]
@@ -175,8 +181,20 @@ class Collector:
             if left_over := any(missing):
                 self.stop("the run was stopped")
             pool.shutdown(wait=True, cancel_futures=left_over)
+        if not self._stop.is_set():
+            self._settle()
         if self._stop_reason:
             raise StopError(self._stop_reason)
+
+    def _settle(self) -> None:
+        """Ask the vendor's list about calls without an answer, within the limits. The run does not depend on it."""
+
+        def listed(first: dt.datetime, last: dt.datetime, offset: int) -> list[ListedTask]:
+            with self._limiter.permit(self._stop.is_set):
+                return self._client.tasks_between(first, last, offset)
+
+        with contextlib.suppress(ApiError, LimiterError, Cancelled):
+            settle(self._store, listed, self._now(), self._billed_after)
 
     def _part(
         self,
@@ -202,14 +220,14 @@ class Collector:
         try:
             if self._stop.is_set():
                 raise Cancelled
-            if (refusal := self._not_callable(ask.date)) is not None:
+            if (refusal := self._not_callable(ask.date, self._now())) is not None:
                 part.take(self._store.latest(ask.date, ask.target, status_type), otherwise=refusal)
                 return
             if not self._claimed(key):
                 part.take(self._store.answer(key))
                 return
             try:
-                answer, attempts = self._ask(ask, status_type, part)
+                answer, _ = self._ask(ask, status_type, part)
             except BaseException:
                 with contextlib.suppress(StoreError):  # the first error is the one to tell
                     self._store.release(key)
@@ -231,9 +249,9 @@ class Collector:
         except (ApiError, _DayOverError) as error:
             part.error = str(error)
 
-    def _not_callable(self, date: dt.date) -> str | None:
+    def _not_callable(self, date: dt.date, now: dt.datetime) -> str | None:
         """Return why the API can't be asked about a day, or None: it answers for the present only."""
-        today = self._now().date()
+        today = now.date()
         if self._any_day or date == today:
             return None
         when = "is over" if date < today else "has not begun"
@@ -295,14 +313,15 @@ class Collector:
     def _enter(self, call_id: str, ask: Ask, status_type: StatusType, number: int) -> None:
         """Enter the call in the ledger at its very start: the day, the space and the budget must allow it."""
         while True:
-            if (refusal := self._not_callable(ask.date)) is not None:
+            now = self._now()  # one look, so that a call is booked on the day that was found to be the right one
+            if (refusal := self._not_callable(ask.date, now)) is not None:
                 raise _DayOverError(refusal)
             if (free := shutil.disk_usage(self._space_in).free) < SPACE_KEPT_BYTES:
                 raise _NoSpaceError(
                     f"Only {free >> 20} MiB are free for {self._space_in}: no call is started, since its answer might not "
                     "be kept. Free some space and run again."
                 )
-            call = ledger.Call(call_id, ask.date, ask.target, status_type, self._owner, number, self._now())
+            call = ledger.Call(call_id, ask.date, ask.target, status_type, self._owner, number, now)
             try:
                 return self._store.start_call(call, self._budget)
             except ledger.PriceUnknownError:

@@ -7,7 +7,7 @@ Here belong the connection's settings and the write transaction. The tables are 
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -58,7 +58,8 @@ class Database:
             try:
                 yield connection
             except BaseException:
-                connection.exec_driver_sql("ROLLBACK")
+                with suppress(sa.exc.DatabaseError):  # on a full disk SQLite has undone it already
+                    connection.exec_driver_sql("ROLLBACK")
                 raise
             connection.exec_driver_sql("COMMIT")
 

@@ -7,7 +7,8 @@ same answer, and an answer and its cost are committed together. How answers are 
 
 import datetime as dt
 import enum
-from collections.abc import Iterable, Iterator
+import threading
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import orjson
@@ -184,6 +185,21 @@ class ResponseStore:
                     ledger.end(tx, call, ledger.NO_ANSWER, ended_at=now, message="the process ended in mid-call")
         return len(dead)
 
+    def unknown_calls(self, since: dt.datetime) -> list[ledger.UnknownCall]:
+        """Return the calls of which it is not known whether they were charged (`settle.py`)."""
+        with self._database.read() as tx:
+            return ledger.unknown_calls(tx, since)
+
+    def known_task_ids(self, dates: Collection[dt.date]) -> set[str]:
+        with self._database.read() as tx:
+            return ledger.known_task_ids(tx, dates)
+
+    def settle_calls(self, settled: Iterable[tuple[str, float, str | None]]) -> None:
+        """Book what calls without an answer did cost: (call, dollars, the vendor's id), in one transaction."""
+        with self._database.write() as tx:
+            for call_id, cost_usd, task_id in settled:
+                ledger.settle(tx, call_id, cost_usd, task_id)
+
     # --- reading ------------------------------------------------------------------------------------------------
 
     def landed(self, dates: Iterable[dt.date]) -> set[Key]:
@@ -237,6 +253,17 @@ def _is(table: sa.Table, key: Key) -> sa.ColumnElement[bool]:
     return sa.and_(*[table.c[name] == value for name, value in key.columns().items()])
 
 
+_threads = threading.local()
+
+
+def _decompressor() -> zstandard.ZstdDecompressor:
+    """Return this thread's own: making one takes longer than a body does."""
+    if not hasattr(_threads, "decompressor"):
+        _threads.decompressor = zstandard.ZstdDecompressor()
+    found: zstandard.ZstdDecompressor = _threads.decompressor
+    return found
+
+
 def _stored(row: Any) -> StoredAnswer:
     return StoredAnswer(
         date=dt.date.fromisoformat(row.date),
@@ -244,7 +271,7 @@ def _stored(row: Any) -> StoredAnswer:
         status_type=row.status_type,
         request_key=row.request_key,
         parameters=orjson.loads(row.parameters),
-        body=zstandard.decompress(row.body),
+        body=_decompressor().decompress(row.body),
         task_id=row.task_id,
         cost_usd=row.cost_usd,
         captured_at=dt.datetime.fromisoformat(row.captured_at),

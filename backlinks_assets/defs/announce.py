@@ -1,0 +1,147 @@
+"""The sensor that announces, and what it reads of Dagster's runs: which days are being worked on, which runs failed.
+
+Thin: what is worth telling, and how it is sent and remembered, is `notify/`.
+"""
+
+import datetime as dt
+import re
+from collections.abc import Iterable
+from typing import Any, Final
+
+import dagster as dg
+
+from backlinks_assets.defs.assets import ASSETS, summary_responses
+from backlinks_assets.defs.resources import BacklinksData
+from backlinks_assets.notify.announce import Announced, announce, opened, report_page
+from backlinks_assets.notify.memory import Memory
+from backlinks_assets.notify.news import FailedRun
+from backlinks_assets.report.words import counted
+from backlinks_assets.settings import Settings
+from backlinks_assets.store.collect import utc_now
+
+LOOKS_AT_RUNS_OF: Final = dt.timedelta(hours=6)
+"""A run that began before that and has no end is a dead one: nothing waits for it."""
+TABLES_FOLLOW_WITHIN: Final = dt.timedelta(minutes=5)
+"""So long a day's message waits after its last answers for the flags and the page that are made of them."""
+
+_MOST_RUNS: Final = 500
+_OVERLAP: Final = dt.timedelta(minutes=2)
+_DAY: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
+_STOPPED: Final = re.compile(r"have no answers\. The run stopped: (.*)")
+_ERROR_NAME: Final = re.compile(r"^[\w.]+: ")
+_JOBS: Final = {"collect_job", "publish_job"}
+_OURS: Final = {key for asset in ASSETS for key in asset.keys}
+
+
+class NotAnnouncedError(Exception):
+    """Something could not be sent; the message says what, where, how often it was tried and when it is tried again."""
+
+
+@dg.sensor(
+    minimum_interval_seconds=60,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description=(
+        "Sends a day's new flags, index moves, failed days, a stopped account and a low balance to "
+        "BACKLINKS_NOTIFY_URLS, once each. A failed tick says what could not be sent; it is tried again."
+    ),
+)
+def announce_sensor(context: dg.SensorEvaluationContext, backlinks_data: BacklinksData) -> dg.SkipReason:
+    settings = backlinks_data.settings()
+    if not settings.notify_urls:
+        return dg.SkipReason("BACKLINKS_NOTIFY_URLS is not set: nothing is announced.")
+    now = utc_now()
+    with opened(settings) as memory:
+        keep_failed_runs(context.instance, memory, now)
+        done = announce(settings, memory, busy_days(context.instance, settings, now), now)
+    said = _said(done)
+    if done.troubles:
+        raise NotAnnouncedError(" ".join([*done.troubles, said]))
+    return dg.SkipReason(said)
+
+
+def busy_days(instance: dg.DagsterInstance, settings: Settings, now: dt.datetime) -> set[dt.date]:
+    """Return the days on which a run of the project is at work, or whose tables are still to follow their answers."""
+    filters = dg.RunsFilter(created_after=now - LOOKS_AT_RUNS_OF)
+    busy = set()
+    for record in instance.get_run_records(filters, limit=_MOST_RUNS):
+        day = _day_of(record.dagster_run)
+        if day is None:
+            continue
+        if not record.dagster_run.is_finished:
+            busy.add(day)
+        elif _collects(record.dagster_run) and record.end_time is not None:
+            # The page is the last to be built.
+            page = report_page(settings, day)
+            built = page.exists() and page.stat().st_mtime >= record.end_time
+            if not built and now.timestamp() - record.end_time < TABLES_FOLLOW_WITHIN.total_seconds():
+                busy.add(day)
+    return busy
+
+
+def keep_failed_runs(instance: dg.DagsterInstance, memory: Memory, now: dt.datetime) -> None:
+    """Hand the project's runs that failed since the last look to the memory, once each."""
+    start = dt.datetime.combine(now.date(), dt.time(), dt.UTC)
+    since = dt.datetime.fromisoformat(memory.note("runs_seen_until", start.isoformat()))
+    filters = dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE], updated_after=since - _OVERLAP)
+    records = instance.get_run_records(filters, limit=_MOST_RUNS, order_by="update_timestamp", ascending=True)
+    memory.keep_runs([run for record in records if (run := _failed_run(instance, record)) is not None])
+    if records:
+        memory.write_note("runs_seen_until", _utc(records[-1].update_timestamp).isoformat())
+
+
+def _failed_run(instance: dg.DagsterInstance, record: dg.RunRecord) -> FailedRun | None:
+    run, day = record.dagster_run, _day_of(record.dagster_run)
+    if day is None:
+        return None
+    says, metadata = _failure(instance, run.run_id)
+    stopped = _STOPPED.search(says)
+    rows = getattr(metadata.get("failed"), "records", [])
+    return FailedRun(
+        run_id=run.run_id,
+        day=day,
+        collects=_collects(run),
+        ended_at=_utc(record.update_timestamp),
+        says=says,
+        stopped=stopped[1] if stopped else None,
+        targets={str(row.data["target"]): str(row.data["reason"]) for row in rows if row.data["date"] == str(day)},
+    )
+
+
+def _failure(instance: dg.DagsterInstance, run_id: str) -> tuple[str, dict[str, Any]]:
+    """Return what a failed run says of itself, and the metadata of its failure where a step gave any."""
+    kinds = {dg.DagsterEventType.STEP_FAILURE, dg.DagsterEventType.RUN_FAILURE}
+    says = f"Run {run_id} failed"
+    for entry in instance.all_logs(run_id, of_type=kinds):
+        event = entry.get_dagster_event()
+        if not event.is_step_failure:
+            says = f"Run {run_id} failed: {event.message}"
+            continue
+        data = event.step_failure_data
+        if data.user_failure_data is not None and data.user_failure_data.description:
+            return data.user_failure_data.description, dict(data.user_failure_data.metadata)
+        if data.error is not None:
+            return _ERROR_NAME.sub("", (data.error.cause or data.error).message.strip()), {}
+    return says, {}
+
+
+def _day_of(run: dg.DagsterRun) -> dt.date | None:
+    """Return the day that one of the project's runs is about, the last of a span; None for a run of something else."""
+    if run.job_name not in _JOBS and not _OURS & set(run.asset_selection or ()):
+        return None
+    tags = run.tags.get("dagster/asset_partition_range_end") or run.tags.get("dagster/partition") or ""
+    found = _DAY.match(tags)
+    return dt.date.fromisoformat(found[0]) if found else None
+
+
+def _collects(run: dg.DagsterRun) -> bool:
+    return run.job_name == "collect_job" or summary_responses.key in (run.asset_selection or ())
+
+
+def _utc(moment: dt.datetime) -> dt.datetime:
+    return moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
+
+
+def _said(done: Announced) -> str:
+    titles: Iterable[str] = (message.title for message in done.messages)
+    made = "".join(f" “{title}”." for title in titles)
+    return f"{counted(done.delivered, 'message')} sent.{made}" if done.delivered or made else "Nothing new to announce."

@@ -1,0 +1,108 @@
+"""The tables as data frames, for consumers in Python: a span of days, or the partitions of a running asset.
+
+Reading only, from the parquet files: any number of readers disturb nothing. What the columns mean is `docs/tables.md`.
+"""
+
+import datetime as dt
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import pandas as pd
+import pyarrow as pa
+
+from backlinks_assets.names import target_of
+from backlinks_assets.settings import Settings
+from backlinks_assets.tables.parquet import days, read_days
+from backlinks_assets.tables.schemas import TABLES
+
+_NULLABLE: Final = {pa.int64(): pd.Int64Dtype(), pa.bool_(): pd.BooleanDtype()}
+"""pandas' own integers and truth values know no NULL: an unknown count would become a float, an unknown truth None."""
+
+
+class PartitionContext(Protocol):
+    """What is needed of Dagster's `AssetExecutionContext`."""
+
+    @property
+    def partition_time_window(self) -> Any: ...
+
+    @property
+    def partition_keys(self) -> Sequence[str]: ...
+
+
+def load_table(
+    name: str,
+    start: dt.date | str | None = None,
+    end: dt.date | str | None = None,
+    data_dir: Path | str | None = None,
+    columns: Sequence[str] | None = None,
+) -> pd.DataFrame:
+    """Return a table's rows from `start` to `end`, both included, by day: all days without them.
+
+    `date` is datetime64; whole numbers and truth values are pandas' nullable types, so that NULL is `<NA>` and never 0.
+    Days without a file give no rows. All columns, or those named.
+
+    Args:
+        name: a table of `docs/tables.md`, such as `backlinks_flags`.
+        start, end: days, or text as `2026-11-24`.
+        data_dir: the folder that holds `parquet`; without it, the one that the environment names. The simulator's
+            answers are in `demo` under the data folder.
+        columns: their names, in the order wanted.
+
+    Raises:
+        ValueError: no such table or column, a day that is none, or a span that ends before it starts.
+        FileNotFoundError: the folder holds no tables; the message says where they may be.
+        TablesError: a file can't be read; the message names it.
+    """
+    if name not in TABLES:
+        raise ValueError(f"There is no table {name!r}. The tables are {', '.join(TABLES)}.")
+    unknown = [column for column in columns or () if column not in TABLES[name].arrow.names]
+    if unknown:
+        raise ValueError(f"{name} has no column {', '.join(unknown)}: docs/tables.md lists those it has.")
+    root = Settings.from_env().root if data_dir is None else Path(data_dir)
+    if not (root / "parquet").is_dir():
+        raise FileNotFoundError(_no_tables(root))
+    held = days(root, name)
+    first = _day(start) if start is not None else min(held, default=dt.date.min)
+    last = _day(end) if end is not None else max(held, default=dt.date.max)
+    if start is not None and end is not None and last < first:
+        raise ValueError(f"The span ends ({last}) before it starts ({first}): give the earlier day first.")
+    table = read_days(root, name, first, last, columns)
+    frame: pd.DataFrame = table.to_pandas(types_mapper=_NULLABLE.get, date_as_object=False)
+    return frame
+
+
+def load_partition(
+    context: PartitionContext, name: str, data_dir: Path | str | None = None, columns: Sequence[str] | None = None
+) -> pd.DataFrame:
+    """Return a table's rows of the days that a running asset is about, for assets in Dagster.
+
+    Any partitions by time will do: a weekly asset gets its week, a run over several days all of them, and an asset by
+    date and target (this project's `target_days`) the rows of its targets.
+
+    Raises:
+        As `load_table`.
+    """
+    window = context.partition_time_window
+    last = (window.end - dt.timedelta(microseconds=1)).date()
+    frame = load_table(name, window.start.date(), last, data_dir, columns)
+    dimensions = [key.keys_by_dimension for key in context.partition_keys if hasattr(key, "keys_by_dimension")]
+    targets = {target_of(keys["target"]) for keys in dimensions if "target" in keys}
+    return frame[frame["target"].isin(targets)] if targets and "target" in frame else frame
+
+
+def _day(value: dt.date | str) -> dt.date:
+    if isinstance(value, dt.datetime):  # a pandas Timestamp is one
+        return value.date()
+    if isinstance(value, dt.date):
+        return value
+    try:
+        return dt.date.fromisoformat(value)
+    except ValueError:
+        raise ValueError(f"{value!r} is no day: write it as 2026-11-24.") from None
+
+
+def _no_tables(root: Path) -> str:
+    if (root / "demo" / "parquet").is_dir():
+        return f"{root} holds no tables of real answers; those of simulated ones are in {root / 'demo'}."
+    return f"{root} holds no tables yet: run a day, or name the folder that has them."

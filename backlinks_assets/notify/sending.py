@@ -1,0 +1,116 @@
+"""Sending through apprise: the places that the settings name, and one message to one of them.
+
+A place's URL holds secrets: it is kept here alone, and no error, log or table has any part of it but its scheme.
+"""
+
+import hashlib
+import logging
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from backlinks_assets.notify.message import MOST_CHARACTERS, Message, render
+
+SEND_TIMEOUT_S: Final = 20.0
+"""For one place; Dagster gives a sensor's tick 60 s."""
+
+_HTTP_STATUS: Final = re.compile(r"\berror=(\d{3})\b")
+
+
+class SendError(Exception):
+    """A message did not arrive; the message says why, as far as can be said without quoting the service."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One of the URLs. `key` is its salted hash, by which it is known again without being kept."""
+
+    number: int
+    scheme: str
+    key: str
+    service: Any = field(repr=False)
+
+    def __str__(self) -> str:
+        return f"number {self.number} of BACKLINKS_NOTIFY_URLS ({self.scheme})"
+
+
+def places_of(urls: Sequence[str], salt: bytes) -> tuple[list[Place], list[str]]:
+    """Return the places, and a sentence for each URL that apprise can't use; the others are sent to all the same."""
+    from apprise import Apprise
+
+    found: dict[str, Place] = {}
+    refused = []
+    for number, url in enumerate(urls, start=1):
+        key = hashlib.scrypt(url.encode(), salt=salt, n=2**12, r=8, p=1, dklen=12).hex()
+        with _hushed():
+            service = Apprise.instantiate(url, suppress_exceptions=True)
+        if service is None:
+            refused.append(
+                f"Number {number} of BACKLINKS_NOTIFY_URLS is none that apprise can use, so nothing is sent there. "
+                "docs/announcements.md says how to try a URL by hand."
+            )
+        elif key not in found:
+            found[key] = Place(number, url.partition("://")[0].lower(), key, service)
+    return list(found.values()), refused
+
+
+def send(place: Place, message: Message) -> None:
+    """Send a message to a place, in the style and within the length of its service.
+
+    Raises:
+        SendError: it was refused, or the place could not be reached.
+    """
+    from apprise import Apprise, NotifyFormat
+
+    service = place.service
+    style = _style(service)
+    titled = service.title_maxlen > 0  # otherwise apprise puts the title above the body
+    body = render(
+        message, style, min(MOST_CHARACTERS, service.body_maxlen - (0 if titled else len(message.title) + 20))
+    )
+    title, body = (message.title, body) if body else ("", message.title)
+    sender = Apprise()
+    sender.add(service)
+    with _hushed():
+        result = sender.notify(body=body, title=title, body_format=NotifyFormat(style), timeout=SEND_TIMEOUT_S)
+        said = " ".join(entry.message for entry in result.logs())
+    if not result:
+        raise SendError(_why(str(result.status.name), said))
+
+
+def _style(service: Any) -> str:
+    """Return the style that a service takes first, so that apprise need not convert it; text before Markdown.
+
+    Slack's own Markdown knows no escapes: names would show their backslashes there.
+    """
+    from apprise import NotifyFormat
+
+    style = service.resolve_format()
+    if style == NotifyFormat.MARKDOWN:
+        style = service.resolve_format(NotifyFormat.TEXT)
+    return str(style.value)
+
+
+def _why(status: str, said: str) -> str:
+    """Return a reason made of what is known to hold no secret; services' own words may quote the URL."""
+    if status == "TIMEOUT":
+        return f"no answer within {SEND_TIMEOUT_S:.0f} s"
+    if found := _HTTP_STATUS.search(said):
+        return f"it answered with HTTP {found[1]}"
+    return "it could not be reached, or refused the message"
+
+
+@contextmanager
+def _hushed() -> Iterator[None]:
+    """Keep apprise's own log, which may quote a URL, from being printed or stored."""
+    log = logging.getLogger("apprise")
+    before, silence = log.propagate, logging.NullHandler()
+    log.propagate = False
+    log.addHandler(silence)
+    try:
+        yield
+    finally:
+        log.removeHandler(silence)
+        log.propagate = before

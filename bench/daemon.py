@@ -1,0 +1,144 @@
+"""The daemon's way: from the tick of the daily schedule over several range runs and automation to the flags in DuckDB.
+
+`python bench/daemon.py --targets 2000` starts a real daemon with its code server on an instance of its own, sets the
+schedule going by a tick a minute ahead, and looks at the DuckDB file until the day is judged. One line of JSON.
+"""
+
+import argparse
+import datetime as dt
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import duckdb
+import psutil
+from tools import LATENCY_S, ROOT, api, environment, floor_s, report, scratch, write_targets
+
+RUNS = """
+from collections import Counter
+from dagster import DagsterInstance
+with DagsterInstance.get() as instance:
+    print(dict(Counter(f"{run.job_name} {run.status.value}" for run in instance.get_runs())))
+"""
+"""Asked of the instance at the end: which runs there were."""
+
+DEFINITIONS = '''
+"""The project's definitions with the daily schedule running, its next tick at the coming minute."""
+import dagster as dg
+from backlinks_assets import definitions
+from backlinks_assets.defs.schedules import daily_collect_schedule
+
+base = definitions.build_defs()
+defs = dg.Definitions(
+    assets=base.assets, jobs=base.jobs, sensors=base.sensors, resources=base.resources, executor=base.executor,
+    schedules=[dg.schedule(job=definitions.collect_job, cron_schedule="{cron}", execution_timezone="UTC",
+        name="daily_collect_schedule", default_status=dg.DefaultScheduleStatus.RUNNING)(
+        daily_collect_schedule._execution_fn.decorated_fn)],
+)
+'''
+
+
+def judged(file: Path, day: dt.date) -> bool:
+    """Whether the DuckDB file holds the day's judgement."""
+    if not file.exists():
+        return False
+    try:
+        with duckdb.connect(str(file), read_only=True) as connection:
+            found = connection.execute("SELECT count(*) FROM backlinks_changes WHERE date = ?", [day]).fetchone()
+    except duckdb.Error:
+        return False
+    return bool(found and found[0])
+
+
+def cpu_s(process: psutil.Process, seen: dict[int, float]) -> float:
+    """Return the CPU seconds of a process and all that it ever started, as far as they were seen."""
+    for one in [process, *process.children(recursive=True)]:
+        try:
+            times = one.cpu_times()
+        except psutil.Error:
+            continue
+        seen[one.pid] = times.user + times.system
+    return sum(seen.values())
+
+
+def memory_mb(process: psutil.Process) -> float:
+    """Return the resident memory of a process and its children, each shared page once for each."""
+    total = 0.0
+    for one in [process, *process.children(recursive=True)]:
+        try:
+            total += one.memory_info().rss / 1e6
+        except psutil.Error:
+            continue
+    return total
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--targets", type=int, default=2000)
+    parser.add_argument("--latency", type=float, default=LATENCY_S)
+    parser.add_argument("--most-seconds", type=float, default=900)
+    given = parser.parse_args()
+    with scratch() as folder, api(given.latency) as server:
+        write_targets(folder / "data", given.targets)
+        home = folder / "home"
+        home.mkdir()
+        shutil.copy(ROOT / "dagster.yaml", home)
+        now = dt.datetime.now(dt.UTC)
+        tick = (now + dt.timedelta(seconds=75)).replace(second=0, microsecond=0)
+        (folder / "bench_definitions.py").write_text(
+            DEFINITIONS.replace("{cron}", f"{tick.minute} {tick.hour} * * *"), encoding="utf-8"
+        )
+        own = environment(folder / "data", server.url, DAGSTER_HOME=str(home), PYTHONWARNINGS="ignore")
+        log = (folder / "daemon.log").open("w")
+        command = [sys.executable, "-m", "dagster._daemon", "run", "-f", str(folder / "bench_definitions.py")]
+        daemon = subprocess.Popen(command, env=own, cwd=folder, stdout=log, stderr=log, start_new_session=True)
+        watched, seen, peak, before = psutil.Process(daemon.pid), {}, 0.0, 0.0
+        ended = None
+        try:
+            while time.time() < tick.timestamp() + given.most_seconds and daemon.poll() is None:
+                used = cpu_s(watched, seen)
+                if time.time() < tick.timestamp():
+                    before = used
+                peak = max(peak, memory_mb(watched))
+                if judged(folder / "data" / "backlinks.duckdb", tick.date()):
+                    ended = time.time()
+                    break
+                time.sleep(0.5)
+            asked = subprocess.run(
+                [sys.executable, "-c", RUNS], env=own, capture_output=True, text=True, cwd=folder, check=False
+            )
+        finally:
+            os.killpg(daemon.pid, signal.SIGTERM)
+            daemon.wait(60)
+            log.close()
+        if ended is None:
+            sys.exit((folder / "daemon.log").read_text()[-4000:] + asked.stderr[-2000:])
+    told, floor = server.told, floor_s(server.told["calls"], given.latency)
+    wall = time.time() - time.monotonic()
+    report(
+        "daemon",
+        {
+            "targets": given.targets,
+            "calls": told["calls"],
+            "refused": told["refused"],
+            "floor_s": floor,
+            "seconds": ended - tick.timestamp(),
+            "over_floor": (ended - tick.timestamp()) / floor,
+            "first_call_s": told["first"] + wall - tick.timestamp(),
+            "after_last_call_s": ended - told["last"] - wall,
+            "most_a_minute": told["most_a_minute"],
+            "most_at_once": told["most_at_once"],
+            "cpu_ms_a_target": 1000 * (sum(seen.values()) - before) / given.targets,
+            "peak_mb": peak,
+            "runs": asked.stdout.strip(),
+        },
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,88 @@
+"""A response store as long use leaves it: answers and ledger of many targets and days, made by whole days at a time.
+
+The bodies are some dozens of the simulator's, of real size; a target keeps to one of them and strays now and then.
+"""
+
+import datetime as dt
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import zstandard
+
+from backlinks_assets.api.client import SummaryClient
+from backlinks_assets.api.models import RequestParameters, SummaryRequest
+from backlinks_assets.runtime import open_store
+from backlinks_assets.settings import Settings
+from backlinks_assets.simulator.server import PRICE_USD, Simulator
+from backlinks_assets.store.collect import STATUS_TYPES, utc_now
+
+BODIES = 48
+ANYWHERE = "http://127.0.0.1:9"
+"""An address that stands for the real API where nothing is asked."""
+
+
+def settings_of(data_dir: Path) -> Settings:
+    """Return the settings of a data folder that holds answers of a stand-in for the real API."""
+    credentials = {"DATAFORSEO_LOGIN": "bench@example.com", "DATAFORSEO_PASSWORD": "bench"}
+    return Settings.from_env({"BACKLINKS_DATA_DIR": str(data_dir), "DATAFORSEO_BASE_URL": ANYWHERE, **credentials})
+
+
+def fill(data_dir: Path, names: list[str], days: int, last: dt.date | None = None) -> list[dt.date]:
+    """Fill the store with `days` days up to `last` (today if left out) and return the days."""
+    settings = settings_of(data_dir)
+    with open_store(settings):
+        pass  # its tables
+    last = last or utc_now().date()
+    dates = [last - dt.timedelta(days=back) for back in reversed(range(days))]
+    bodies = _bodies()
+    parameters = RequestParameters()
+    connection = sqlite3.connect(settings.store_file, isolation_level=None)
+    connection.execute("PRAGMA synchronous=OFF")
+    for number, date in enumerate(dates):
+        connection.execute("BEGIN")
+        connection.executemany(
+            "INSERT INTO responses (date, target, status_type, request_key, parameters, task_id, cost_usd, captured_at,"
+            " attempts, simulated, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 1, 0, ?)",
+            _answers(names, number, date, parameters, bodies),
+        )
+        connection.executemany(
+            "INSERT INTO api_calls (call_id, booked_on, date, target, status_type, owner, attempt, started_at, ended_at,"
+            " outcome, status_code, task_id, reserved_microusd, cost_microusd)"
+            " VALUES (?, ?, ?, ?, ?, 'bench', 1, ?, ?, 'data', 20000, ?, 24036, 24036)",
+            _calls(names, number, date),
+        )
+        connection.execute("COMMIT")
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    connection.close()
+    return dates
+
+
+def _answers(
+    names: list[str], number: int, date: dt.date, parameters: RequestParameters, bodies: list[list[bytes]]
+) -> Iterator[tuple[object, ...]]:
+    key, text = parameters.key, '{"internal_list_limit":100}'
+    at = f"{date}T06:01:00+00:00"
+    for position, name in enumerate(names):
+        body = bodies[(position + (position % 40 == number % 40)) % BODIES]
+        for kind, status_type in enumerate(STATUS_TYPES):
+            yield (str(date), name, status_type, key, text, f"{position:032x}", PRICE_USD, at, body[kind])
+
+
+def _calls(names: list[str], number: int, date: dt.date) -> Iterator[tuple[object, ...]]:
+    at = f"{date}T06:00:59+00:00"
+    for position, name in enumerate(names):
+        for kind, status_type in enumerate(STATUS_TYPES):
+            call = f"{number:08x}{position:08x}{kind:016x}"
+            yield (call, str(date), str(date), name, status_type, at, at, f"{position:032x}")
+
+
+def _bodies() -> list[list[bytes]]:
+    with Simulator(as_real=True) as simulator, SummaryClient(simulator.url, "bench@example.com", "bench") as client:
+        return [
+            [
+                zstandard.compress(client.ask(SummaryRequest(f"body{number:03}.example", status_type)).body, 3)
+                for status_type in STATUS_TYPES
+            ]
+            for number in range(BODIES)
+        ]

@@ -1,0 +1,47 @@
+"""All benchmarks one after the other, then the page `docs/performance.md` made from their results.
+
+    python bench/run.py [--full]
+
+Without `--full` each is small enough for a few minutes in all; with it they have the sizes that the page speaks of.
+"""
+
+import argparse
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+
+SMALL = [
+    ["day.py", "--targets", "200"],
+    ["year.py", "--targets", "200", "--days", "60"],
+    ["publish.py", "--targets", "200", "--days", "60"],
+    ["quick.py"],
+    ["detection_speed.py"],
+]
+FULL = [
+    ["day.py", "--targets", "2000"],
+    ["year.py", "--targets", "2000", "--days", "365"],
+    ["publish.py"],
+    ["quick.py"],
+    ["detection_speed.py", "--full"],
+    ["soak.py"],
+]
+
+
+def main() -> int:
+    """Run them all, also after one has failed; return 1 if any has."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--full", action="store_true")
+    failed = []
+    for command in FULL if parser.parse_args().full else SMALL:
+        print(f"--- {' '.join(command)}", flush=True)
+        if subprocess.run([sys.executable, HERE / command[0], *command[1:]]).returncode:
+            failed.append(command[0])
+    if failed:
+        print(f"failed: {', '.join(failed)}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

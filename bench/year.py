@@ -1,0 +1,122 @@
+"""What a year costs: publishing one more day into it, building it again from the response store, reading one target.
+
+`python bench/year.py --targets 2000 --days 365`: one line of JSON. The store is synthetic (`history.py`), a row and
+a body for every answer; the tables are made by the project's own code.
+"""
+
+import argparse
+import json
+import resource
+import sys
+import time
+from pathlib import Path
+
+from history import fill, settings_of
+from tools import backlinks, environment, measured, report, scratch, write_targets
+
+from backlinks_assets.detection.settings import DetectionSettings
+from backlinks_assets.publish import publish_answers, publish_changes, publish_warehouse
+from backlinks_assets.runtime import open_store
+from backlinks_assets.settings import Settings
+from backlinks_assets.tables.warehouse import reading
+
+REBUILD = """
+import sys, json, time, datetime as dt
+from pathlib import Path
+from history import settings_of
+from backlinks_assets.detection.settings import DetectionSettings
+from backlinks_assets.publish import publish_changes, publish_days, publish_warehouse
+if __name__ == "__main__":
+    settings, instants = settings_of(Path(sys.argv[1])), [time.monotonic()]
+    dates = [dt.date.fromisoformat(text) for text in sys.argv[2:]]
+    for day in publish_days(settings, dates):
+        pass
+    instants.append(time.monotonic())
+    publish_warehouse(settings)
+    instants.append(time.monotonic())
+    flags = sum(len(day.flags) for day in publish_changes(settings, dates, [], DetectionSettings()))
+    instants.append(time.monotonic())
+    publish_warehouse(settings)
+    instants.append(time.monotonic())
+    print(json.dumps([flags, *(after - before for before, after in zip(instants, instants[1:]))]))
+"""
+"""What `publish_job` does over a span of days, but for the pages of `flags_report`."""
+
+
+def publish_day(settings: Settings, days: list) -> dict[str, float]:
+    """Publish the last day as the jobs do, and return the seconds of each step."""
+    began = time.perf_counter()
+    with open_store(settings) as store:
+        publish_answers(settings, store, days[-1])
+    answers = time.perf_counter()
+    first_sync = publish_warehouse(settings).seconds
+    changes_began = time.perf_counter()
+    list(publish_changes(settings, [days[-1]], [], DetectionSettings()))
+    changes = time.perf_counter()
+    second_sync = publish_warehouse(settings).seconds
+    return {
+        "day_answers_s": answers - began,
+        "day_changes_s": changes - changes_began,
+        "day_duckdb_s": first_sync + second_sync,
+        "day_s": time.perf_counter() - began,
+    }
+
+
+def one_target_s(settings: Settings, name: str) -> list[float]:
+    """Return the seconds of five readings of a target's whole history, each with a connection of its own."""
+    seconds = []
+    for _ in range(5):
+        began = time.perf_counter()
+        with reading(settings.root) as connection:
+            opened = time.perf_counter()
+            query = "SELECT * FROM backlinks_summary WHERE target = ? AND status_type = 'live' ORDER BY date"
+            connection.sql(query, params=[name]).fetchall()
+        seconds.append((time.perf_counter() - began, time.perf_counter() - opened))
+    return [min(one[0] for one in seconds), min(one[1] for one in seconds)]
+
+
+def measure(folder: Path, targets: int, days: int) -> dict[str, float]:
+    """Return the figures of one size."""
+    settings = settings_of(folder)
+    names = write_targets(folder, targets)
+    began = time.perf_counter()
+    dates = fill(folder, names, days)
+    figures: dict[str, float] = {"targets": targets, "days": days, "answers": 2 * targets * days}
+    figures["fill_s"] = time.perf_counter() - began
+    figures["store_mb"] = settings.store_file.stat().st_size / 1e6
+    here = environment(folder, settings.base_url) | {"PYTHONPATH": str(Path(__file__).parent)}
+    script = folder / "rebuild.py"  # a file, since the processes it starts import it
+    script.write_text(REBUILD, encoding="utf-8")
+    whole = measured([sys.executable, str(script), str(folder), *map(str, dates)], here)
+    assert whole.status == 0, whole.stderr
+    parts = json.loads(whole.stdout)
+    names_of_parts = ("flags", "rebuild_answers_s", "rebuild_duckdb_s", "rebuild_changes_s", "rebuild_duckdb_again_s")
+    figures |= dict(zip(names_of_parts, parts, strict=True))
+    figures |= {"rebuild_s": whole.seconds, "rebuild_cpu_s": whole.cpu_s, "rebuild_peak_mb": whole.peak_mb}
+    figures["rebuild_us_an_answer"] = whole.seconds / figures["answers"] * 1e6
+    figures |= publish_day(settings, dates)
+    again = measured(backlinks("run", "--json"), here, watch=False)
+    figures["again_s"] = again.seconds
+    figures["again_status"] = again.status
+    flags = [measured(backlinks("flags"), here, watch=False).seconds for _ in range(3)]
+    figures["flags_command_s"] = min(flags)
+    figures["help_s"] = min(measured(backlinks("--help"), here, watch=False).seconds for _ in range(3))
+    figures["one_target_s"], figures["one_target_query_s"] = one_target_s(settings, names[targets // 2])
+    figures["parquet_mb"] = sum(path.stat().st_size for path in folder.glob("parquet/*/*/*")) / 1e6
+    figures["duckdb_mb"] = settings.duckdb_file.stat().st_size / 1e6
+    figures["peak_mb_here"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+    return figures
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--targets", type=int, default=2000)
+    parser.add_argument("--days", type=int, default=365)
+    given = parser.parse_args()
+    with scratch() as folder:
+        report("year", measure(folder, given.targets, given.days))
+
+
+if __name__ == "__main__":
+    main()

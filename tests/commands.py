@@ -1,0 +1,184 @@
+"""The real command in processes of its own, to be watched, stopped and killed.
+
+Importing Dagster takes some seconds, so that processes are forked from one that has imported it already; what is run
+in them is the command's own `main`, or a job as the UI's worker runs it. The installed script itself is run where the
+way in matters (`script`).
+"""
+
+import contextlib
+import importlib
+import json
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+SCRIPT = Path(sys.executable).with_name("backlinks")
+PATIENCE_S = 150
+"""What no command of these tests takes, however slow the machine."""
+
+NOTHING: Mapping[str, Any] = {}
+_forkserver = multiprocessing.get_context("forkserver")
+_PRELOADED = ["run", "pipeline", "flags", "app", "backtest"]
+
+
+@dataclass
+class Ended:
+    """How a process ended, and what it said."""
+
+    status: int
+    out: str
+    err: str
+    summary: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, status: int, out: str, err: str) -> "Ended":
+        """Read what `--json` prints on its last line, where there is such a line."""
+        lines = out.strip().splitlines()
+        with contextlib.suppress(ValueError, IndexError):
+            return cls(status, out, err, json.loads(lines[-1]))
+        return cls(status, out, err)
+
+
+class Process:
+    """One command at work, in a process of its own."""
+
+    def __init__(self, work: Callable[..., None], arguments: Sequence[Any], folder: Path, patches: Mapping[str, Any]) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._out, self._err = (folder / f"{time.monotonic_ns()}.{name}" for name in ("out", "err"))
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # a fork server must have no threads
+        _forkserver.set_forkserver_preload([f"backlinks_assets.cli.{name}" for name in _PRELOADED])
+        self._process = _forkserver.Process(
+            target=_child, args=(work, list(arguments), dict(os.environ), str(self._out), str(self._err), dict(patches))
+        )
+        self._process.start()
+        self.pid = self._process.pid
+
+    def signal(self, number: int) -> None:
+        """Send a signal; nothing happens where the process is over."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, number)
+
+    @property
+    def is_over(self) -> bool:
+        return self._process.exitcode is not None
+
+    def end(self) -> Ended:
+        """Wait for its end, and return how it was."""
+        self._process.join(PATIENCE_S)
+        if self._process.exitcode is None:
+            self._process.kill()
+            self._process.join()
+            raise AssertionError(f"It did not end within {PATIENCE_S} s; it said: {self._err.read_text()}")
+        return Ended.of(self._process.exitcode, self._out.read_text(), self._err.read_text())
+
+    def kill(self) -> None:
+        """End it at once, as kill -9 does."""
+        self._process.kill()
+        self._process.join()
+
+
+def start(*arguments: str, patches: Mapping[str, Any] = NOTHING) -> Process:
+    """Start `backlinks ARGUMENTS`. `patches` are constants to set first, as `package.module.NAME`."""
+    return Process(_command, arguments, Path.cwd() / "said", patches)
+
+
+def command(*arguments: str, patches: Mapping[str, Any] = NOTHING) -> Ended:
+    """Run `backlinks ARGUMENTS` to its end."""
+    return start(*arguments, patches=patches).end()
+
+
+def script(*arguments: str, **environment: str) -> Ended:
+    """Run the installed script itself, from the start."""
+    done = subprocess.run(
+        [SCRIPT, *arguments],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
+    )
+    return Ended.of(done.returncode, done.stdout, done.stderr)
+
+
+def dagster_run(job: str, tags: Mapping[str, str], patches: Mapping[str, Any] = NOTHING) -> Process:
+    """Start a run of a job as the UI's worker does: its own process, the project's instance, no command around it."""
+    return Process(_dagster_run, [job, dict(tags)], Path.cwd() / "said", patches)
+
+
+def opening() -> Process:
+    """Start a process that opens Dagster's instance and nothing else."""
+    return Process(_open, [], Path.cwd() / "said", NOTHING)
+
+
+def wait_for(what: Callable[[], bool], seconds: float = 60.0) -> None:
+    """Wait until it is so; long waits are for slow machines only."""
+    end = time.monotonic() + seconds
+    while not what():
+        if time.monotonic() > end:
+            raise AssertionError("What was waited for did not happen.")
+        time.sleep(0.005)
+
+
+def today() -> date:
+    """The API's day."""
+    return datetime.now(UTC).date()
+
+
+def _child(
+    work: Callable[..., None],
+    arguments: list[Any],
+    environment: dict[str, str],
+    out: str,
+    err: str,
+    patches: dict[str, Any],
+) -> None:
+    os.environ.clear()
+    os.environ.update(environment)
+    os.chdir(Path(out).parent.parent)
+    time.tzset()
+    for stream, file in ((1, out), (2, err)):
+        os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), stream)
+    sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115 - the process's own, to its end
+    sys.stderr = open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for name, value in patches.items():
+        module, _, constant = name.rpartition(".")
+        setattr(importlib.import_module(f"backlinks_assets.{module}"), constant, value)
+    try:
+        work(*arguments)
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+
+
+def _command(*arguments: str) -> None:
+    from backlinks_assets.cli.app import main
+
+    sys.argv = ["backlinks", *arguments]
+    main()
+
+
+def _open() -> None:
+    from backlinks_assets.dagster_home import open_instance
+    from backlinks_assets.settings import Settings
+
+    with open_instance(Settings.from_env()) as instance:
+        instance.get_runs_count()
+
+
+def _dagster_run(job: str, tags: dict[str, str]) -> None:
+    from backlinks_assets.dagster_home import open_instance
+    from backlinks_assets.definitions import defs
+    from backlinks_assets.settings import Settings
+
+    with open_instance(Settings.from_env()) as instance:
+        result = defs.resolve_job_def(job).execute_in_process(instance=instance, tags=tags, raise_on_error=False)
+    sys.exit(0 if result.success else 1)

@@ -1,0 +1,105 @@
+"""Places to announce to, on loopback: a webhook and a mail server that take real messages, and may refuse them."""
+
+import asyncio
+import email
+import email.message
+import email.policy
+import json
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from aiosmtpd.smtp import SMTP, AuthResult
+
+
+class Webhook:
+    """Takes POSTs of JSON. `statuses` are what it answers, one after the other; then 200."""
+
+    def __init__(self, statuses: Sequence[int] = ()) -> None:
+        self.posts: list[dict[str, Any]] = []
+        self.attempts = 0
+        left = list(statuses)
+        lock = threading.Lock()
+        webhook = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                with lock:
+                    webhook.attempts += 1
+                    status = left.pop(0) if left else 200
+                    if status == 200:
+                        webhook.posts.append({**body, "path": self.path})
+                self.send_response(status)
+                self.end_headers()
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
+        self._thread.start()
+        self.port = self._server.server_port
+
+    def url(self, path: str = "hook", login: str = "") -> str:
+        return f"json://{login and login + '@'}127.0.0.1:{self.port}/{path}"
+
+    @property
+    def titles(self) -> list[str]:
+        return [post["title"] for post in self.posts]
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+@contextmanager
+def webhook(*statuses: int) -> Iterator[Webhook]:
+    server = Webhook(statuses)
+    try:
+        yield server
+    finally:
+        server.close()
+
+
+class Inbox:
+    """What a mail server has taken, and the logins that were shown to it."""
+
+    def __init__(self) -> None:
+        self.mails: list[email.message.EmailMessage] = []
+        self.logins: list[tuple[bytes, bytes]] = []
+
+    async def handle_DATA(self, _server: Any, _session: Any, envelope: Any) -> str:
+        self.mails.append(email.message_from_bytes(envelope.content, policy=email.policy.default))
+        return "250 OK"
+
+    def authenticate(self, _server: Any, _session: Any, _envelope: Any, _mechanism: str, data: Any) -> AuthResult:
+        self.logins.append((data.login, data.password))
+        return AuthResult(success=data.password == b"right", handled=False)
+
+
+@contextmanager
+def mail_server() -> Iterator[tuple[Inbox, int]]:
+    """Yield the inbox and the port of an SMTP server that wants a login with the password `right`."""
+    inbox = Inbox()
+
+    def protocol() -> SMTP:
+        return SMTP(
+            inbox, authenticator=inbox.authenticate, auth_required=True, auth_require_tls=False, hostname="localhost"
+        )
+
+    loop = asyncio.new_event_loop()
+    server = loop.run_until_complete(loop.create_server(protocol, "127.0.0.1", 0))
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    try:
+        yield inbox, server.sockets[0].getsockname()[1]
+    finally:
+        loop.call_soon_threadsafe(server.close)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.close()
