@@ -7,9 +7,12 @@ assets call this and say what came out.
 import datetime as dt
 import multiprocessing
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from itertools import chain, groupby, islice
+from operator import attrgetter
 from typing import Final
 
 import pandas as pd
@@ -19,10 +22,11 @@ from backlinks_assets.detection.detect import detect
 from backlinks_assets.detection.settings import DetectionSettings, target_thresholds
 from backlinks_assets.runtime import open_store
 from backlinks_assets.settings import Settings
+from backlinks_assets.store.models import StoredAnswer
 from backlinks_assets.store.responses import ResponseStore
 from backlinks_assets.tables import warehouse
 from backlinks_assets.tables.history import detection_history
-from backlinks_assets.tables.parquet import days, write_day
+from backlinks_assets.tables.parquet import days, write_day, writing_day
 from backlinks_assets.tables.rows import answer_tables, costs_table
 from backlinks_assets.tables.schemas import TABLES
 from backlinks_assets.targets import Target
@@ -31,6 +35,8 @@ HISTORY_DAYS: Final = 120
 """Days before the first judged one that detection is given: more than it looks back, so that the first is whole."""
 
 
+TARGETS_A_PART: Final = 500
+"""Targets whose answers are in memory together; each part is a row group of the day's files."""
 PROCESSES: Final = min(2, os.cpu_count() or 1)
 """Processes that build the tables of many days together; each takes some 200 MB."""
 DAYS_WORTH_PROCESSES: Final = 20
@@ -70,34 +76,56 @@ def publish_answers(settings: Settings, store: ResponseStore, date: dt.date) -> 
     Raises:
         NothingKeptError: the store holds no answer for the day; no file is touched.
     """
-    tables = answer_tables(date, store.answers(date))
-    if not tables.summary.num_rows:
+    parts = _parts(store.answers(date))
+    first = next(parts, None)
+    if first is None:
         raise NothingKeptError(
             f"No answer is kept for {date}: there is nothing to build its tables from. Answers come by a run of "
             "summary_responses on the day itself; the API answers for the present only."
         )
+    rows: Counter[str] = Counter()
+    unreadable: Counter[str] = Counter()
+    damaged: list[tuple[str, str]] = []
+    targets = known = 0
+    with (
+        writing_day(settings.root, "backlinks_summary", date) as write_summary,
+        writing_day(settings.root, "referring_links", date) as write_links,
+    ):
+        for answers in chain([first], parts):
+            tables = answer_tables(date, answers)
+            write_summary(tables.summary)
+            write_links(tables.links)
+            rows.update(backlinks_summary=tables.summary.num_rows, referring_links=tables.links.num_rows)
+            unreadable.update(tables.unreadable_fields)
+            damaged += tables.damaged
+            targets += len(tables.summary["target"].unique())
+            known += len(tables.summary.filter(tables.summary["has_data"])["target"].unique())
+    pa.default_memory_pool().release_unused()
     costs = store.day_costs(date)
     cost_row = costs_table(
         date, costs.calls, costs.answers, costs.cost_usd, costs.charged_without_answer, settings.simulated
     )
-    made = {"backlinks_summary": tables.summary, "referring_links": tables.links, "api_costs": cost_row}
-    for name, table in made.items():
-        write_day(settings.root, name, date, table)
-    known = tables.summary.filter(tables.summary["has_data"])
-    targets = len(set(tables.summary["target"].to_pylist()))
+    write_day(settings.root, "api_costs", date, cost_row)
     return AnswersDay(
         date=date,
         targets=targets,
-        empty=targets - len(set(known["target"].to_pylist())),
-        unreadable=tables.unreadable_fields,
-        damaged=tables.damaged,
+        empty=targets - known,
+        unreadable=dict(sorted(unreadable.items())),
+        damaged=damaged,
         costs={
             "calls": costs.calls,
             "cost_usd": costs.cost_usd,
             "charged_without_answer": costs.charged_without_answer,
         },
-        rows={name: table.num_rows for name, table in made.items()},
+        rows={**rows, "api_costs": 1},
     )
+
+
+def _parts(answers: Iterable[StoredAnswer]) -> Iterator[list[StoredAnswer]]:
+    """Yield a day's answers, which come in the order of their targets, some hundred targets at a time."""
+    targets = (list(of_target) for _, of_target in groupby(answers, attrgetter("target")))
+    while part := list(chain.from_iterable(islice(targets, TARGETS_A_PART))):
+        yield part
 
 
 def publish_days(

@@ -9,6 +9,7 @@ from typing import Any, Final
 import dagster as dg
 
 from backlinks_assets.publish import AnswersDay, ChangesDay
+from backlinks_assets.report.words import markdown_name, markdown_text
 from backlinks_assets.settings import Settings
 from backlinks_assets.tables.schemas import TABLES
 
@@ -94,17 +95,12 @@ def flags_table(day: ChangesDay, *, simulated: bool) -> dg.MetadataValue[Any]:
         return dg.MetadataValue.md(f"No flag on {day.date}.")
     lines = ["| severity | target | what | why |", "| --- | --- | --- | --- |"]
     for row in worst_first(day).head(MOST_SHOWN).itertuples():
-        target = "all targets" if row.target == "*" else _plain(row.target)
-        lines.append(f"| {row.severity} | {target} | {row.metric.replace('_', ' ')} | {_plain(row.reason)} |")
+        target = "all targets" if row.target == "*" else markdown_name(row.target)
+        lines.append(f"| {row.severity} | {target} | {row.metric.replace('_', ' ')} | {markdown_text(row.reason)} |")
     if len(day.flags) > MOST_SHOWN:
         lines.append(f"\n… and {len(day.flags) - MOST_SHOWN:,} more in backlinks_flags.")
     note = "\n\n*Simulated numbers: no real target is meant.*" if simulated else ""
     return dg.MetadataValue.md("\n".join(lines) + note)
-
-
-def _plain(text: str) -> str:
-    escaped = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return "".join(f"\\{character}" if character in r"\`*_[]|!#~" else character for character in escaped)
 
 
 def results(context: dg.AssetExecutionContext, by_day: Mapping[str, Metadata]) -> Iterator[dg.MaterializeResult[Any]]:

@@ -28,8 +28,6 @@ TICK_DAYS: Final = 14
 
 STYLE: Final[Any] = {
     "svg.fonttype": "none",  # text stays text: searched, read aloud, in the page's font
-    "svg.hashsalt": "flags",  # the same bytes every time
-    "svg.id": None,
     "path.simplify": False,
     "text.parse_math": False,  # a dollar sign is a dollar sign
     "axes.unicode_minus": True,
@@ -94,7 +92,7 @@ def _figure(width: int = WIDTH, height: int = HEIGHT) -> tuple[Figure, Axes]:
 def _drawn(figure: Figure) -> bytes:
     buffer = io.BytesIO()
     with mpl.rc_context(STYLE):
-        figure.savefig(buffer, format="svg", metadata={"Creator": None})
+        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     return buffer.getvalue()
 
 

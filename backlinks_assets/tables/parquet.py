@@ -6,8 +6,8 @@ made of them is `warehouse.py`.
 
 import datetime as dt
 import os
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -37,13 +37,41 @@ def write_day(root: Path, table: str, date: dt.date, data: pa.Table) -> Path:
             NULL or not unique, or `date` holds another day.
         TablesError: the disk would not take it; the file that was there is untouched.
     """
-    path = parquet_path(root, table, date)
-    rows = _conform(TABLES[table], date, data)
+    with writing_day(root, table, date) as write:
+        write(data)
+    return parquet_path(root, table, date)
+
+
+@contextmanager
+def writing_day(root: Path, table: str, date: dt.date) -> Iterator[Callable[[pa.Table], None]]:
+    """Give a function that takes a table's day part by part; with the block's end the whole is in its place.
+
+    So that a day need not be in memory at once: each part is a row group of the file. Of a table of several parts
+    each begins with a target after the last one of the part before it. On any error nothing is replaced.
+
+    Raises:
+        ValueError, TablesError: as `write_day`, of which the parts are checked one by one.
+    """
     temporary_folder = root / "parquet" / ".tmp"
+    schema = TABLES[table]
+    last: str | None = None
     sweep(temporary_folder)
-    with replacing(path, temporary_folder) as temporary, temporary.open("xb") as file:
-        pq.write_table(rows, file, compression="zstd")
-    return path
+    with (
+        replacing(parquet_path(root, table, date), temporary_folder) as temporary,
+        temporary.open("xb") as file,
+        pq.ParquetWriter(file, schema.parquet_schema, compression="zstd") as writer,
+    ):
+
+        def write(part: pa.Table) -> None:
+            nonlocal last
+            rows = _conform(schema, date, part)
+            if "target" in rows.column_names and rows.num_rows:
+                if last is not None and rows["target"][0].as_py() <= last:
+                    raise ValueError(f"{schema.name} of {date}: the parts are not in the order of their targets")
+                last = rows["target"][-1].as_py()
+            writer.write_table(rows)
+
+        yield write
 
 
 def read_days(root: Path, table: str, start: dt.date, end: dt.date, columns: Sequence[str] | None = None) -> pa.Table:
