@@ -32,13 +32,16 @@ import dagster as dg
 from backlinks_assets import definitions
 from backlinks_assets.defs.schedules import daily_collect_schedule
 
-base = definitions.build_defs()
-defs = dg.Definitions(
-    assets=base.assets, jobs=base.jobs, sensors=base.sensors, resources=base.resources, executor=base.executor,
-    schedules=[dg.schedule(job=definitions.collect_job, cron_schedule="{cron}", execution_timezone="UTC",
+def soon():
+    base = definitions.build_defs()
+    return dg.Definitions(
+        assets=base.assets, jobs=base.jobs, sensors=base.sensors, resources=base.resources, executor=base.executor,
+        asset_checks=base.asset_checks, schedules=[dg.schedule(job=definitions.collect_job, cron_schedule="{cron}", execution_timezone="UTC",
         name="daily_collect_schedule", default_status=dg.DefaultScheduleStatus.RUNNING)(
         daily_collect_schedule._execution_fn.decorated_fn)],
-)
+    )
+
+defs = soon()
 '''
 
 

@@ -43,7 +43,9 @@ def score(folder: Path, history: pd.DataFrame, settings: DetectionSettings) -> d
     changes = detect(history, settings)
     with tempfile.NamedTemporaryFile(suffix=".csv") as file:
         changes.loc[changes["severity"].notna(), ["date", "target", "metric"]].to_csv(file.name, index=False)
-        done = subprocess.run([sys.executable, folder / "score.py", file.name], capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            [sys.executable, folder / "score.py", file.name], capture_output=True, text=True, check=True
+        )
     found: dict[str, Any] = json.loads(done.stdout)
     return found
 

@@ -58,7 +58,11 @@ def main() -> int:
         result = soak(Settings.from_env(), days, given.targets)
     told, _ = server.communicate()
     seen = json.loads(told)
-    result |= {"server_calls": seen["calls"], "server_most_at_once": seen["most_at_once"], "server_usd": seen["spent_usd"]}
+    result |= {
+        "server_calls": seen["calls"],
+        "server_most_at_once": seen["most_at_once"],
+        "server_usd": seen["spent_usd"],
+    }
     wrong = faults_of(result)
     print(json.dumps(result | {"wrong": wrong}))
     return 1 if wrong else 0

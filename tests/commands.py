@@ -50,7 +50,9 @@ class Ended:
 class Process:
     """One command at work, in a process of its own."""
 
-    def __init__(self, work: Callable[..., None], arguments: Sequence[Any], folder: Path, patches: Mapping[str, Any]) -> None:
+    def __init__(
+        self, work: Callable[..., None], arguments: Sequence[Any], folder: Path, patches: Mapping[str, Any]
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._out, self._err = (folder / f"{time.monotonic_ns()}.{name}" for name in ("out", "err"))
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # a fork server must have no threads

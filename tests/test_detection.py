@@ -25,7 +25,9 @@ def made(targets: int = 30, days: int = DAYS, seed: int = 3) -> pd.DataFrame:
                 "date": [FIRST + dt.timedelta(days=day) for day in range(days)],
                 "target": f"site{number:03d}.example",
                 "spam_score": np.round(20 + 0.4 * random.standard_normal(days)),
-                "lost_backlinks": np.round(size * np.exp(np.cumsum(0.001 + 0.002 * np.abs(random.standard_normal(days))))),
+                "lost_backlinks": np.round(
+                    size * np.exp(np.cumsum(0.001 + 0.002 * np.abs(random.standard_normal(days))))
+                ),
                 "live_backlinks": np.round(3 * size * np.exp(0.002 * random.standard_normal(days))),
                 "referring_main_domains": np.round(size / 3),
             }
@@ -66,9 +68,7 @@ def test_a_spam_attack_is_flagged_once_on_its_day_with_its_words() -> None:
 
 
 def test_a_hub_that_is_lost_is_told_with_the_live_links_that_went_with_it() -> None:
-    history = change(
-        made(), 40, 7, lost_backlinks=lambda lost: lost * 1.4, live_backlinks=lambda live: live * 0.85
-    )
+    history = change(made(), 40, 7, lost_backlinks=lambda lost: lost * 1.4, live_backlinks=lambda live: live * 0.85)
     (flag,) = flags(history).itertuples()
     assert (flag.target, flag.metric, flag.direction) == ("site007.example", "lost_backlinks", "up")
     assert "live backlinks went" in flag.reason
@@ -83,7 +83,9 @@ def test_links_that_leave_live_and_join_lost_are_a_loss_where_lost_alone_is_not_
     history.loc[rows, "lost_backlinks"] = 2 * live + wobble
     alone = flags(history.copy())
     assert alone[alone["date"] == FIRST + dt.timedelta(days=day)].empty
-    lost = change(history, day, target, lost_backlinks=lambda x: x + 0.2 * live, live_backlinks=lambda x: x - 0.2 * live)
+    lost = change(
+        history, day, target, lost_backlinks=lambda x: x + 0.2 * live, live_backlinks=lambda x: x - 0.2 * live
+    )
     (flag,) = flags(lost)[lambda found: found["date"] == FIRST + dt.timedelta(days=day)].itertuples()
     assert flag.kind == "confirmed_loss"
     assert "live backlinks went with them" in flag.reason
@@ -136,7 +138,9 @@ def test_since_returns_the_same_rows_as_the_whole_replay() -> None:
 
 def test_null_is_no_reading_and_never_zero() -> None:
     history = made()
-    history.loc[history["date"] == FIRST + dt.timedelta(days=20), ["spam_score", "lost_backlinks", "live_backlinks"]] = np.nan
+    history.loc[
+        history["date"] == FIRST + dt.timedelta(days=20), ["spam_score", "lost_backlinks", "live_backlinks"]
+    ] = np.nan
     found = detect(history)
     assert (found["date"] != FIRST + dt.timedelta(days=20)).all()
     assert found["severity"].notna().sum() == 0

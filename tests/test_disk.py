@@ -136,7 +136,10 @@ def _read_only(folder: Path):
         folder.chmod(0o500)
         return lambda: folder.chmod(0o700)
     for options in (["--bind", folder, folder], ["-o", "remount,bind,ro", folder]):
-        if shutil.which("mount") is None or subprocess.run(["mount", *options], capture_output=True, check=False).returncode:
+        if (
+            shutil.which("mount") is None
+            or subprocess.run(["mount", *options], capture_output=True, check=False).returncode
+        ):
             pytest.skip("as root, without the right to mount, no folder is read-only")
     return lambda: subprocess.run(["umount", "-l", folder], check=True)
 

@@ -109,7 +109,13 @@ def met(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Met]:
     """One run of the command over all faults."""
     folder = tmp_path_factory.mktemp("faults")
     plan = [
-        Fault(case.effect, target=f"{name}.example", status_type="live", first_of_each_target=case.times, charged=case.charged)
+        Fault(
+            case.effect,
+            target=f"{name}.example",
+            status_type="live",
+            first_of_each_target=case.times,
+            charged=case.charged,
+        )
         for name, case in CASES.items()
     ]
     with pytest.MonkeyPatch.context() as patch, Simulator(as_real=True, faults=plan) as server:
@@ -166,7 +172,9 @@ def test_what_the_server_charged_is_what_the_ledger_and_the_report_say(met: Met)
 
 def test_a_retry_after_is_obeyed_and_a_pause_holds_everyone(met: Met) -> None:
     for name in ("http-429", "http-503"):
-        first, second = [call for call in met.server.calls if call.target == f"{name}.example" and call.status_type == "live"]
+        first, second = [
+            call for call in met.server.calls if call.target == f"{name}.example" and call.status_type == "live"
+        ]
         assert second.started - (first.ended or first.started) >= 1.0
     refused = next(call for call in met.server.calls if call.status_code == 40202)
     over = refused.ended or refused.started

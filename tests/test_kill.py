@@ -36,7 +36,9 @@ def paid_calls(server: Simulator) -> int:
 
 def finished(server: Simulator) -> int:
     """The good answers that the server has sent to their end."""
-    return sum(call.status_code == 20000 and call.status_type is not None and call.ended is not None for call in server.calls)
+    return sum(
+        call.status_code == 20000 and call.status_type is not None and call.ended is not None for call in server.calls
+    )
 
 
 def in_the_store() -> tuple[int, int]:

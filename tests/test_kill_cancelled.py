@@ -30,7 +30,9 @@ TERMINATE = "mutation($id: String!) { terminateRun(runId: $id) { __typename ... 
 
 
 @pytest.mark.filterwarnings("ignore")  # of Dagster's own workspace and schema
-def test_a_run_cancelled_in_the_ui_starts_nothing_more_and_keeps_what_was_in_flight(api, write_targets, monkeypatch) -> None:
+def test_a_run_cancelled_in_the_ui_starts_nothing_more_and_keeps_what_was_in_flight(
+    api, write_targets, monkeypatch
+) -> None:
     monkeypatch.setenv("BACKLINKS_CALLS_PER_MINUTE", "60000")
     monkeypatch.setenv("PYTHONWARNINGS", "ignore")
     server = api(latency_s=0.3)
@@ -48,9 +50,13 @@ def test_a_run_cancelled_in_the_ui_starts_nothing_more_and_keeps_what_was_in_fli
                 assert "errors" not in done, done
                 return done["data"]
 
-            tags = [{"key": key, "value": value} for key, value in range_tags(today, today, names[0], names[-1]).items()]
+            tags = [
+                {"key": key, "value": value} for key, value in range_tags(today, today, names[0], names[-1]).items()
+            ]
             run_id = ask(LAUNCH, tags=tags)["launchRun"]["run"]["runId"]
-            if instance.get_run_by_id(run_id).status is dg.DagsterRunStatus.QUEUED:  # as the daemon takes it off its queue
+            if (
+                instance.get_run_by_id(run_id).status is dg.DagsterRunStatus.QUEUED
+            ):  # as the daemon takes it off its queue
                 instance.launch_run(run_id, process.create_request_context())
             commands.wait_for(lambda: len(server.calls) >= 45, 120)
             assert ask(TERMINATE, id=run_id)["terminateRun"]["__typename"] == "TerminateRunSuccess"

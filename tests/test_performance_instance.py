@@ -59,9 +59,7 @@ def what_is_read(instance: dg.DagsterInstance, run_id: str) -> dict[str, object]
     return {
         "types": [record.event_log_entry.dagster_event_type for record in log.get_records_for_run(run_id).records],
         "materialized": instance.get_materialized_partitions(ASSET),
-        "metadata": {
-            record.partition_key: record.asset_materialization.metadata["calls"].value for record in records
-        },
+        "metadata": {record.partition_key: record.asset_materialization.metadata["calls"].value for record in records},
         "planned": dict(planned),
         "last_partition": materialization.asset_materialization.partition if materialization else None,
         "last_of_this_run": asset.asset_entry.last_run_id == run_id,

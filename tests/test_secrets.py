@@ -107,7 +107,9 @@ def test_no_process_list_shows_the_password(real, write_targets) -> None:
     write_targets("shop.example")
     run = commands.start("run")
     commands.wait_for(lambda: len(server.calls) == 2)
-    shown = [line for process in Path("/proc").iterdir() if process.name.isdigit() and b"python" in (line := _line(process))]
+    shown = [
+        line for process in Path("/proc").iterdir() if process.name.isdigit() and b"python" in (line := _line(process))
+    ]
     assert len(shown) > 1
     assert not any(map(told_in, shown))
     assert run.end().status == 0

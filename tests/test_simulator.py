@@ -122,7 +122,7 @@ def test_numbers_are_the_same_in_another_process_and_in_another_order() -> None:
 
     backwards = {each: found(*each) for each in reversed(asked)}
     digest = hashlib.sha256("".join(backwards[each] for each in asked).encode()).hexdigest()
-    other = subprocess.run(  # noqa: S603 - our own interpreter, our own code
+    other = subprocess.run(
         [sys.executable, "-c", PRINT_DIGEST, json.dumps(asked)], capture_output=True, text=True, check=True
     )
     assert other.stdout.strip() == digest
@@ -169,17 +169,12 @@ def test_counts_fit_together_for_many_targets_and_days() -> None:
                 case = (target, day, status)
                 pages = found["referring_pages"]
                 assert sum(found["referring_links_types"].values()) == pages <= found["backlinks"], case
-                assert (
-                    found["referring_links_attributes"].get("nofollow", 0)
-                    == found["referring_pages_nofollow"]
-                ), case
+                assert found["referring_links_attributes"].get("nofollow", 0) == found["referring_pages_nofollow"], case
                 assert found["referring_pages_nofollow"] <= pages, case
                 assert found["referring_main_domains"] <= found["referring_domains"], case
                 assert found["referring_domains_nofollow"] <= found["referring_domains"], case
                 assert found["referring_domains"] <= max(1, found["backlinks"]), case
-                assert found["referring_subnets"] <= found["referring_ips"] <= found["referring_domains"], (
-                    case
-                )
+                assert found["referring_subnets"] <= found["referring_ips"] <= found["referring_domains"], case
                 assert 0 <= found["backlinks_spam_score"] <= 100, case
                 assert 0 <= found["rank"] <= 1000, case
                 for name in MAPS:
@@ -249,9 +244,7 @@ def test_rank_is_told_on_either_scale(ask: Ask) -> None:
 
 
 def test_a_null_option_is_an_option_not_set(ask: Ask) -> None:
-    nulls = dict.fromkeys(
-        ("include_subdomains", "internal_list_limit", "backlinks_filters", "rank_scale", "tag")
-    )
+    nulls = dict.fromkeys(("include_subdomains", "internal_list_limit", "backlinks_filters", "rank_scale", "tag"))
     assert result(ask("shop.example", **nulls)) == result(ask("shop.example"))
 
 
@@ -259,9 +252,7 @@ def test_a_day_in_the_tag_is_answered_as_of_that_day(ask: Ask) -> None:
     def of(tag: str | None) -> dict[str, Any]:
         return result(ask("velotrail.example", tag=tag))
 
-    assert (
-        of("2026-11-24|velotrail.example|live") == of(None) == of("any other tag") == of("2026-13-45|x|live")
-    )
+    assert of("2026-11-24|velotrail.example|live") == of(None) == of("any other tag") == of("2026-13-45|x|live")
     assert of("2026-10-01|velotrail.example|live") != of(None)
 
 

@@ -23,9 +23,7 @@ def test_it_prints_the_line_to_use_serves_and_ends_tidily(ending: signal.Signals
         "--fault",
         "http:503,first=1",
     ]
-    with subprocess.Popen(  # noqa: S603 - our own interpreter, our own module
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
             lines = [process.stdout.readline() for _ in range(2)]

@@ -18,9 +18,7 @@ SUMMARY = "/v3/backlinks/summary/live"
 PRICE_USD = 0.024036
 
 
-def ask(
-    sim: Simulator, target: str = "shop.example", timeout: float = 20.0, **parameters: Any
-) -> requests.Response:
+def ask(sim: Simulator, target: str = "shop.example", timeout: float = 20.0, **parameters: Any) -> requests.Response:
     return requests.post(
         sim.url + SUMMARY,
         json=[{"target": target, **parameters}],
@@ -32,11 +30,7 @@ def ask(
 
 def is_refused_on_the_task(answer: requests.Response) -> bool:
     body = answer.json()
-    return (
-        body["status_code"] == 20000
-        and body["tasks"][0]["status_code"] == 40202
-        and answer.status_code == 200
-    )
+    return body["status_code"] == 20000 and body["tasks"][0]["status_code"] == 40202 and answer.status_code == 200
 
 
 def is_refused_on_the_envelope(answer: requests.Response) -> bool:

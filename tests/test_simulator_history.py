@@ -67,9 +67,7 @@ def test_every_day_of_a_year_has_a_sharp_event_at_one_of_the_samples() -> None:
     quiet = []
     for back in range(365):
         day = date(2027, 11, 1) - timedelta(days=back)
-        started = [
-            t for t in scheduled_targets() if any(e.day == day.toordinal() for e in happened(t, day, day))
-        ]
+        started = [t for t in scheduled_targets() if any(e.day == day.toordinal() for e in happened(t, day, day))]
         if not any(abs(spam_step(t, day)) >= 7 or lost_step(t, day) >= 0.07 for t in started):
             quiet.append(day)
     assert quiet == []
@@ -130,8 +128,7 @@ def test_an_index_refresh_moves_most_targets_the_same_way_within_two_days() -> N
         if refresh.spam_points:
             checked += 1
             moves = [
-                reading(t, after, "live")["backlinks_spam_score"]
-                - reading(t, before, "live")["backlinks_spam_score"]
+                reading(t, after, "live")["backlinks_spam_score"] - reading(t, before, "live")["backlinks_spam_score"]
                 for t in names
             ]
             along = sum(move * refresh.spam_points >= 4 for move in moves) / len(names)

@@ -41,9 +41,7 @@ def test_calls_over_the_rate_are_refused_with_40202_for_nothing() -> None:
 def ledger_at(instants: list[float]) -> Ledger:
     """A ledger whose clock reads these instants, one a call."""
     times = iter(instants)
-    return Ledger(
-        calls_per_minute=2, calls_at_once=None, balance_usd=None, calls_kept=10, clock=lambda: next(times)
-    )
+    return Ledger(calls_per_minute=2, calls_at_once=None, balance_usd=None, calls_kept=10, clock=lambda: next(times))
 
 
 def test_the_rate_is_judged_over_a_sliding_minute() -> None:

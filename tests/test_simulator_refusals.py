@@ -175,18 +175,14 @@ def test_user_data_tells_the_account_for_free() -> None:
 
 
 def test_id_list_tells_what_was_executed_and_what_it_cost(sim: Simulator) -> None:
-    ids = [
-        post(sim, [{"target": t, "tag": "mine"}]).json()["tasks"][0]["id"] for t in ("a.example", "b.example")
-    ]
+    ids = [post(sim, [{"target": t, "tag": "mine"}]).json()["tasks"][0]["id"] for t in ("a.example", "b.example")]
     post(sim, [{"target": "invalid.example"}])
     now = datetime.now(UTC)
     span = {
         "datetime_from": f"{now - timedelta(hours=1):%Y-%m-%d %H:%M:%S} +00:00",
         "datetime_to": f"{now + timedelta(hours=1):%Y-%m-%d %H:%M:%S} +00:00",
     }
-    rows = post(sim, [{**span, "include_metadata": True}], "/v3/backlinks/id_list").json()["tasks"][0][
-        "result"
-    ]
+    rows = post(sim, [{**span, "include_metadata": True}], "/v3/backlinks/id_list").json()["tasks"][0]["result"]
     assert [row["id"] for row in rows] == ids[::-1]
     assert {row["cost"] for row in rows} == {PRICE_USD}
     assert rows[0]["metadata"]["target"] == "b.example"

@@ -94,7 +94,9 @@ def test_pages_and_answers_full_of_such_strings_are_kept_as_they_are_and_name_no
     assert set(pq.read_table(summary, partitioning=None)["target"].to_pylist()) == set(texts)
     assert set(tmp_path.parent.iterdir()) == before
     for file in tmp_path.rglob("*"):
-        assert not any(part in file.name for part in ("cmd()", "<img", "drop table", "javascript", "[red]", "{{", "1999"))
+        assert not any(
+            part in file.name for part in ("cmd()", "<img", "drop table", "javascript", "[red]", "{{", "1999")
+        )
 
 
 @pytest.mark.parametrize(
@@ -121,7 +123,14 @@ def test_what_the_api_says_is_told_as_one_printable_line(api, write_targets, tex
 
 def a_flag(target: str, day: dt.date, reason: str) -> dict[str, object]:
     row: dict[str, object] = dict.fromkeys(TABLES["backlinks_flags"].arrow.names)
-    known = {"target": target, "metric": "spam_score", "value": 60, "score": 9.0, "kind": "jump", "severity": "critical"}
+    known = {
+        "target": target,
+        "metric": "spam_score",
+        "value": 60,
+        "score": 9.0,
+        "kind": "jump",
+        "severity": "critical",
+    }
     return {**row, **known, "direction": "up", "reason": reason, "date": day, "simulated": False}
 
 
@@ -132,10 +141,11 @@ def the_flags_table(flags: pd.DataFrame) -> str:
 def test_in_dagsters_markdown_names_and_reasons_are_plain_text() -> None:
     flags = pd.DataFrame([a_flag(text, commands.today(), text) for text in [*HOSTILE, *PAGES]])
     markdown = the_flags_table(flags)
-    assert "<img" not in markdown
-    for special in r"\[x\]", r"\*\*bold\*\*", r"\`code\`", "&lt;img src=x onerror=alert(1)&gt;":
-        assert special in markdown
-    assert not re.search(r"(?<!\\)[\[\]`]", markdown)
+    rendered = re.sub(r"(?<!\\)`[^`|\n]*`", "CODE", markdown)  # what is shown as code is shown as it is
+    assert "<" not in rendered
+    assert not re.search(r"(?<!\\)[\[\]`*]", rendered)
+    for reason in (r"\[x\]", r"\*\*bold\*\*", r"\`code\`", "&lt;img src=x onerror=alert(1)&gt;"):
+        assert reason in rendered
     rows = [line for line in markdown.splitlines() if line.startswith("| critical")]
     assert len(rows) == len(flags)
     assert all(len(re.findall(r"(?<!\\)\|", row)) == 5 for row in rows)  # no name makes a cell of its own

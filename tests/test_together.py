@@ -37,7 +37,9 @@ def each_was_charged_once(server: Simulator, targets: int) -> None:
 
 def published() -> tuple[int, int]:
     with duckdb.connect(str(Settings.from_env().duckdb_file), read_only=True) as tables:
-        found = tables.execute("SELECT count(*), count(DISTINCT (target, status_type)) FROM backlinks_summary").fetchone()
+        found = tables.execute(
+            "SELECT count(*), count(DISTINCT (target, status_type)) FROM backlinks_summary"
+        ).fetchone()
     return found or (0, 0)
 
 

@@ -29,7 +29,9 @@ api_calls = sa.Table(
     metadata,
     sa.Column("call_id", sa.String, primary_key=True),
     sa.Column("booked_on", sa.String, nullable=False, comment="UTC day on which the call started"),
-    sa.Column("date", sa.String, nullable=False, index=True, comment="the partition's day; the simulator answers for any"),
+    sa.Column(
+        "date", sa.String, nullable=False, index=True, comment="the partition's day; the simulator answers for any"
+    ),
     sa.Column("target", sa.String, nullable=False),
     sa.Column("status_type", sa.String, nullable=False),
     sa.Column("owner", sa.String, nullable=False),
@@ -48,7 +50,9 @@ daily_spend = sa.Table(
     "daily_spend",
     metadata,
     sa.Column("booked_on", sa.String, primary_key=True),
-    sa.Column("spent_microusd", sa.BigInteger, nullable=False, comment="costs of ended calls; the expected one if unknown"),
+    sa.Column(
+        "spent_microusd", sa.BigInteger, nullable=False, comment="costs of ended calls; the expected one if unknown"
+    ),
     sa.Column("in_flight_microusd", sa.BigInteger, nullable=False, comment="expected costs of calls under way"),
     sa.Column("in_flight", sa.Integer, nullable=False),
     sa.Column("price_microusd", sa.BigInteger, comment="the highest cost of one answer seen that day"),
@@ -159,9 +163,7 @@ def start(tx: sa.Connection, call: Call, budget: Budget) -> None:
     tx.execute(
         daily_spend.update()
         .where(daily_spend.c.booked_on == day)
-        .values(
-            in_flight_microusd=daily_spend.c.in_flight_microusd + price, in_flight=daily_spend.c.in_flight + 1
-        )
+        .values(in_flight_microusd=daily_spend.c.in_flight_microusd + price, in_flight=daily_spend.c.in_flight + 1)
     )
 
 
@@ -243,9 +245,7 @@ def settle(tx: sa.Connection, call_id: str, cost_usd: float, task_id: str | None
     if call.outcome != NO_ANSWER or call.cost_microusd is not None:
         return
     cost = microusd(cost_usd) or 0
-    tx.execute(
-        api_calls.update().where(api_calls.c.call_id == call_id).values(cost_microusd=cost, task_id=task_id)
-    )
+    tx.execute(api_calls.update().where(api_calls.c.call_id == call_id).values(cost_microusd=cost, task_id=task_id))
     tx.execute(
         daily_spend.update()
         .where(daily_spend.c.booked_on == call.booked_on)

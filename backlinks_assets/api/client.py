@@ -201,9 +201,7 @@ class SummaryClient:
                 raise self._incomplete() from None
             raise self._not_json(status, retry_after) from None
         if status == 429 or status >= 500:
-            raise TransientError(
-                f"{self._host()} answers with HTTP {status}", answer=answer, retry_after_s=retry_after
-            )
+            raise TransientError(f"{self._host()} answers with HTTP {status}", answer=answer, retry_after_s=retry_after)
         return answer
 
     def _incomplete(self) -> TransientError:

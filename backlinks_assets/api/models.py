@@ -62,19 +62,13 @@ class RequestParameters(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     include_subdomains: bool = Field(True, description="Count links to the target's subdomains too.")
-    include_indirect_links: bool = Field(
-        True, description="Count links by way of redirects and canonical pages."
-    )
-    exclude_internal_backlinks: bool = Field(
-        True, description="Leave out links from subdomains of the same domain."
-    )
+    include_indirect_links: bool = Field(True, description="Count links by way of redirects and canonical pages.")
+    exclude_internal_backlinks: bool = Field(True, description="Leave out links from subdomains of the same domain.")
     internal_list_limit: int = Field(
         100, ge=1, le=1000, description="Entries kept in each referring_links_* breakdown (1 to 1000)."
     )
     rank_scale: RankScale = Field("one_thousand", description="Scale of `rank`: 0-100 or 0-1000.")
-    backlinks_filters: Filters = Field(
-        None, description='Count only links that match, e.g. ["dofollow", "=", true].'
-    )
+    backlinks_filters: Filters = Field(None, description='Count only links that match, e.g. ["dofollow", "=", true].')
 
     @property
     def key(self) -> str:

@@ -3,6 +3,7 @@
 Partitions only. Which targets are watched is the targets file (`targets.py`).
 """
 
+import itertools
 from collections.abc import Collection, Sequence
 from typing import Final
 
@@ -38,7 +39,7 @@ def ranges(known: Sequence[str], wanted: Collection[str], most_keys: int = MOST_
         else:
             spans.append([position, position])
     while len(spans) > MOST_RANGES:
-        gaps = [after[0] - before[1] for before, after in zip(spans, spans[1:], strict=False)]
+        gaps = [after[0] - before[1] for before, after in itertools.pairwise(spans)]
         narrowest = gaps.index(min(gaps))
         spans[narrowest][1] = spans.pop(narrowest + 1)[1]
     return [

@@ -9,7 +9,7 @@ from typing import Any, Final
 import dagster as dg
 
 from backlinks_assets.publish import AnswersDay, ChangesDay
-from backlinks_assets.report.words import markdown_name, markdown_text
+from backlinks_assets.report.words import markdown_text
 from backlinks_assets.settings import Settings
 from backlinks_assets.tables.schemas import TABLES
 
@@ -95,7 +95,7 @@ def flags_table(day: ChangesDay, *, simulated: bool) -> dg.MetadataValue[Any]:
         return dg.MetadataValue.md(f"No flag on {day.date}.")
     lines = ["| severity | target | what | why |", "| --- | --- | --- | --- |"]
     for row in worst_first(day).head(MOST_SHOWN).itertuples():
-        target = "all targets" if row.target == "*" else markdown_name(row.target)
+        target = "all targets" if row.target == "*" else markdown_text(row.target)
         lines.append(f"| {row.severity} | {target} | {row.metric.replace('_', ' ')} | {markdown_text(row.reason)} |")
     if len(day.flags) > MOST_SHOWN:
         lines.append(f"\n… and {len(day.flags) - MOST_SHOWN:,} more in backlinks_flags.")

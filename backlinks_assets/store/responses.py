@@ -149,7 +149,13 @@ class ResponseStore:
             )
 
     def land(
-        self, key: Key, call_id: str, answer: SummaryAnswer, parameters: RequestParameters, attempts: int, now: dt.datetime
+        self,
+        key: Key,
+        call_id: str,
+        answer: SummaryAnswer,
+        parameters: RequestParameters,
+        attempts: int,
+        now: dt.datetime,
     ) -> None:
         """Keep an answer durably, book its cost and end its claim, in one transaction."""
         row = {
