@@ -128,7 +128,7 @@ def test_a_leap_day_is_a_day_like_any(api) -> None:
     assert keys[-3:] == ["2028-02-28", "2028-02-29", "2028-03-01"]
 
 
-@pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "America/Los_Angeles", "<-12>12"], ids=["+14", "-8", "-12"])
+@pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "<-12>12"], ids=["+14", "-12"])
 def test_on_a_machine_of_another_time_zone_the_day_is_utcs(api, write_targets, monkeypatch, zone: str) -> None:
     server = api()
     write_targets("shop.example")

@@ -260,9 +260,9 @@ def test_the_schedule_asks_for_today_as_a_few_ranges_and_skips_what_is_retired(i
     )
     requests = schedule.evaluate_tick(context).run_requests
     assert len(instance.get_dynamic_partitions("targets")) == 599
-    assert len(requests) == 3
+    assert len(requests) == 2
     assert all(request.tags["dagster/asset_partition_range_start"].startswith(f"{TODAY}|") for request in requests)
-    assert len({request.run_key for request in requests}) == 3
+    assert len({request.run_key for request in requests}) == 2
 
 
 def test_without_targets_the_schedule_says_so(instance, api, write_targets) -> None:

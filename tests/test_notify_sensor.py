@@ -1,6 +1,7 @@
 """The announcing sensor on a real Dagster instance: failed runs, stopped accounts, low balances, failed ticks."""
 
 import datetime as dt
+import functools
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -24,6 +25,11 @@ from backlinks_assets.store.collect import utc_now
 TARGETS = ["a.example", "b.example", "c.example"]
 
 Tick = Callable[[], str]
+
+
+@functools.cache
+def definitions() -> dg.Definitions:
+    return build_defs()
 
 
 @pytest.fixture
@@ -50,13 +56,13 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> dict[str, dt.datetime]:
 @pytest.fixture
 def tick(instance: dg.DagsterInstance) -> Tick:
     """Evaluate the sensor once as the daemon does; return what the tick says."""
-    definitions = build_defs()
-    sensor = definitions.get_repository_def().get_sensor_def("announce_sensor")
+    repository = definitions().get_repository_def()
+    sensor = repository.get_sensor_def("announce_sensor")
 
     def once() -> str:
         context = dg.build_sensor_context(
             instance=instance,
-            repository_def=definitions.get_repository_def(),
+            repository_def=repository,
             resources={"backlinks_data": BacklinksData()},
         )
         return sensor.evaluate_tick(context).skip_message or ""
@@ -71,13 +77,13 @@ def day_of(clock: dict[str, dt.datetime]) -> dt.date:
 def collect(instance: dg.DagsterInstance, day: dt.date) -> bool:
     add_missing_targets(instance, TARGETS)
     tags = range_tags(str(day), str(day), TARGETS[0], TARGETS[-1])
-    job = build_defs().resolve_job_def("collect_job")
+    job = definitions().resolve_job_def("collect_job")
     return job.execute_in_process(instance=instance, tags=tags, raise_on_error=False).success
 
 
 def publish(instance: dg.DagsterInstance, day: dt.date) -> bool:
     tags = day_range_tags(str(day), str(day))
-    job = build_defs().resolve_job_def("publish_job")
+    job = definitions().resolve_job_def("publish_job")
     return job.execute_in_process(instance=instance, tags=tags, raise_on_error=False).success
 
 
@@ -194,7 +200,7 @@ def test_a_day_that_ended_without_answers_is_told_where_there_were_some_every_da
     clock["now"] = dt.datetime.combine(today, dt.time(12), dt.UTC)
     tick()
     first = today - dt.timedelta(days=1)
-    job = build_defs().resolve_job_def("collect_job")
+    job = definitions().resolve_job_def("collect_job")
     assert job.execute_in_process(
         instance=instance, tags=range_tags(str(first), str(today), TARGETS[0], TARGETS[-1])
     ).success

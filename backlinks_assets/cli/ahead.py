@@ -27,7 +27,11 @@ class Ahead:
         self._news = threading.Condition()
         self._done = False
         self._bug: BaseException | None = None
-        self.stopped: str | None = None
+        self._why_ended: str | None = None
+
+    @property
+    def stopped(self) -> str | None:
+        return self._why_ended or (self._collector.stopped if self._collector else None)
 
     # --- the command's side ---------------------------------------------------------------------------------------
 
@@ -35,7 +39,7 @@ class Ahead:
     def at_work(self, asks: Sequence[Ask], on_outcome: Callable[[Outcome], None]) -> Iterator[None]:
         """Collect in a thread of its own while the block goes on; `on_outcome` is told there of each target."""
         with self._api.collector() as collector:
-            self._collector, self._done, self.stopped = collector, False, None
+            self._collector, self._done, self._why_ended = collector, False, None
             worker = threading.Thread(
                 target=self._work, args=(collector, asks, on_outcome), name="collect-ahead", daemon=True
             )
@@ -70,7 +74,7 @@ class Ahead:
                     self._outcomes[outcome.date, outcome.target] = outcome
                     self._news.notify_all()
         except StopError as error:
-            self.stopped = str(error)
+            self._why_ended = str(error)
         except BaseException as error:  # noqa: BLE001 - raised again where a run waits for it
             self._bug = error
         finally:
@@ -90,6 +94,7 @@ class Ahead:
     def collect(self, asks: Sequence[Ask]) -> Iterator[Outcome]:
         """Yield the outcomes of these asks as they come; raises as `Collector.collect`."""
         wanted = {(ask.date, ask.target) for ask in asks}
+        complete = True
         while wanted:
             with self._news:
                 self._news.wait_for(lambda: self._done or not wanted.isdisjoint(self._outcomes))
@@ -97,10 +102,12 @@ class Ahead:
             if not came:
                 break
             wanted.difference_update((outcome.date, outcome.target) for outcome in came)
+            complete = complete and all(outcome.error is None for outcome in came)
             yield from came
         if self._bug is not None:
             raise self._bug
         if wanted and self._collector is not None:  # not known when this began, or reported before
             yield from self._collector.collect([ask for ask in asks if (ask.date, ask.target) in wanted])
-        if self.stopped:
+            return
+        if self.stopped and not complete:  # a stop that came after the last of these is another run's
             raise StopError(self.stopped)

@@ -10,12 +10,12 @@ from typing import Any
 
 import dagster as dg
 
-from backlinks_assets.defs import checks, collecting, progress, publishing, reporting
+from backlinks_assets.defs import checks, collecting, publishing, reporting
 from backlinks_assets.defs.automation import when_answers_changed
 from backlinks_assets.defs.partitions import days, target_days
 from backlinks_assets.defs.resources import BacklinksApi, BacklinksData
 from backlinks_assets.detection.settings import DetectionSettings
-from backlinks_assets.publish import NothingKeptError, publish_answers, publish_changes, publish_warehouse
+from backlinks_assets.publish import NothingKeptError, publish_changes, publish_days, publish_warehouse
 from backlinks_assets.store.collect import Ask, Outcome, StopError
 from backlinks_assets.targets import target_of
 
@@ -63,10 +63,9 @@ def summary_responses(
         )
     failed: list[Outcome] = []
     stopped = None
-    with backlinks_api.collector() as opened, progress.at_work(opened) as collector:
+    with backlinks_api.collector() as collector:
         try:
             for outcome in collector.collect(asks):
-                progress.report(outcome)
                 if outcome.error is not None:
                     failed.append(outcome)
                     continue
@@ -77,7 +76,6 @@ def summary_responses(
                 )
         except StopError as error:
             stopped = str(error)
-            progress.report_stop(stopped)
     if failed or stopped:
         raise collecting.failure(failed, len(asks), stopped)
 
@@ -121,15 +119,13 @@ def answer_tables(
     watched = backlinks_data.targets()
     by_day: dict[str, publishing.Metadata] = {}
     kept: list[dt.date] = []
-    with backlinks_data.store() as store:
-        for date in context.partition_keys:
-            try:
-                day = publish_answers(settings, store, dt.date.fromisoformat(date))
-            except NothingKeptError as error:
-                by_day[date] = publishing.nothing_kept_metadata(str(error))
-            else:
-                by_day[date] = publishing.answers_metadata(day)
-                kept.append(day.date)
+    dates = [dt.date.fromisoformat(date) for date in context.partition_keys]
+    for date, day in zip(dates, publish_days(settings, dates), strict=True):
+        if isinstance(day, NothingKeptError):
+            by_day[str(date)] = publishing.nothing_kept_metadata(str(day))
+        else:
+            by_day[str(date)] = publishing.answers_metadata(day)
+            kept.append(date)
     if not kept:
         raise dg.Failure(publishing.why_nothing(by_day), allow_retries=False)
     publish_warehouse(settings)

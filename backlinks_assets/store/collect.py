@@ -145,6 +145,11 @@ class Collector:
             self._stop_reason = self._stop_reason or reason
         self._stop.set()
 
+    @property
+    def stopped(self) -> str | None:
+        """Why no more calls are started, as soon as that is so; None while they are."""
+        return self._stop_reason
+
     def collect(self, asks: Sequence[Ask]) -> Iterator[Outcome]:
         """Yield an outcome for every ask, in the order in which they finish.
 
