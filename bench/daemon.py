@@ -36,7 +36,7 @@ def soon():
     base = definitions.build_defs()
     return dg.Definitions(
         assets=base.assets, jobs=base.jobs, sensors=base.sensors, resources=base.resources, executor=base.executor,
-        asset_checks=base.asset_checks, schedules=[dg.schedule(job=definitions.collect_job, cron_schedule="{cron}", execution_timezone="UTC",  # noqa: E501
+        asset_checks=base.asset_checks, schedules=[dg.schedule(job=definitions.collect_job, cron_schedule="{cron}", execution_timezone="UTC",
         name="daily_collect_schedule", default_status=dg.DefaultScheduleStatus.RUNNING)(
         daily_collect_schedule._execution_fn.decorated_fn)],
     )

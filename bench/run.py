@@ -16,16 +16,23 @@ SMALL = [
     ["day.py", "--targets", "200"],
     ["year.py", "--targets", "200", "--days", "60"],
     ["publish.py", "--targets", "200", "--days", "60"],
+    ["instance.py", "--targets", "200", "--days", "60"],
+    ["growth.py"],
     ["quick.py"],
     ["detection_speed.py"],
+    ["page.py"],
 ]
 FULL = [
     ["day.py", "--targets", "2000"],
+    ["daemon.py", "--targets", "2000"],
     ["year.py", "--targets", "2000", "--days", "365"],
     ["publish.py"],
+    ["instance.py", "--targets", "2000", "--days", "365"],
+    ["growth.py", "--full"],
     ["quick.py"],
     ["detection_speed.py", "--full"],
     ["soak.py"],
+    ["page.py"],
 ]
 
 

@@ -248,7 +248,7 @@ def test_simulated_and_real_runs_never_share_an_instance(instance, api, write_ta
 
 def test_the_schedule_asks_for_today_as_a_few_ranges_and_skips_what_is_retired(instance, api, write_targets) -> None:
     api()
-    names = [f"shop{number:04d}.example" for number in range(600)]
+    names = [f"shop{number:04d}.example" for number in range(2100)]
     write_targets(*[f"{name},{'2026-01-02' if name == names[100] else ''}" for name in names], header="target,retired")
     definitions = build_defs()
     schedule = definitions.get_repository_def().get_schedule_def("daily_collect_schedule")
@@ -259,10 +259,10 @@ def test_the_schedule_asks_for_today_as_a_few_ranges_and_skips_what_is_retired(i
         resources={"backlinks_data": BacklinksData()},
     )
     requests = schedule.evaluate_tick(context).run_requests
-    assert len(instance.get_dynamic_partitions("targets")) == 599
-    assert len(requests) == 2
+    assert len(instance.get_dynamic_partitions("targets")) == 2099
+    assert len(requests) == 3
     assert all(request.tags["dagster/asset_partition_range_start"].startswith(f"{TODAY}|") for request in requests)
-    assert len({request.run_key for request in requests}) == 2
+    assert len({request.run_key for request in requests}) == 3
 
 
 def test_without_targets_the_schedule_says_so(instance, api, write_targets) -> None:

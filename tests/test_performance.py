@@ -117,6 +117,22 @@ def test_when_the_command_fails_no_further_call_is_made_and_what_came_is_kept(ah
     assert reused == made
 
 
+def test_an_error_of_the_collecting_thread_ends_the_command(ahead, api, write_targets) -> None:
+    api()
+    write_targets(*TARGETS)
+    asks = asks_of(ahead, Settings.from_env())
+
+    def break_down(_outcome) -> None:
+        raise RuntimeError("the bar broke")
+
+    def work() -> None:
+        with ahead.at_work(asks, break_down):
+            pass
+
+    with pytest.raises(RuntimeError, match="the bar broke"):
+        work()
+
+
 # --- the command --------------------------------------------------------------------------------------------------------
 
 

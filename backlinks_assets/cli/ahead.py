@@ -48,6 +48,8 @@ class Ahead:
                 yield
                 while worker.is_alive():
                     worker.join(0.2)  # short waits let signals in
+                if self._bug is not None:
+                    raise self._bug
             except BaseException:
                 self.stop("the run was stopped")
                 raise

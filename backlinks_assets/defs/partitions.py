@@ -12,7 +12,7 @@ import dagster as dg
 FIRST_DAY: Final = "2026-01-01"
 """The first day that has a partition; no answer of this project is older."""
 
-MOST_KEYS_A_RUN: Final = 500
+MOST_KEYS_A_RUN: Final = 1000
 """Dagster writes the planned events of a whole range before its run starts, some 1 ms each; a run's process takes some
 5 s of CPU to start, so that fewer and longer runs cost less."""
 MOST_RANGES: Final = 40

@@ -1,0 +1,145 @@
+"""Makes `docs/performance.md` and its picture from the newest results: `python bench/page.py`.
+
+Each figure stands with the load under which it was measured (load of the last minute over the cores). The words are
+here, the numbers are `results/*.jsonl`.
+"""
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tools import RESULTS, ROOT
+
+Result = dict[str, Any]
+PAGE = ROOT / "docs" / "performance.md"
+PICTURE = ROOT / "docs" / "img" / "growth.svg"
+
+QUESTIONS: list[tuple[str, str, str, str, Callable[[Any], str]]] = [
+    # (result, field, what it says, what is asked for, how it is written)
+    ("day", "over_floor", "A day of {targets:,} targets by `backlinks run`, over the floor", "1.10", "{:.3f}".format),
+    ("day", "first_call_s", "First call out after the command", "6 s", "{:.1f} s".format),
+    ("day", "cpu_ms_a_target", "CPU a target, all processes", "25 ms", "{:.1f} ms".format),
+    ("day", "again_seconds", "A second run of the finished day", "10 s", "{:.1f} s".format),
+    ("daemon", "over_floor", "A day of {targets:,} targets from the schedule's tick, over the floor", "1.35", "{:.3f}".format),
+    ("daemon", "cpu_ms_a_target", "CPU a target, daemon, code server and runs", "25 ms", "{:.1f} ms".format),
+    ("year", "day_s", "One more day of {targets:,} targets into {days} days", "3 s", "{:.2f} s".format),
+    ("year", "rebuild_s", "Those days again from the response store ({answers:,} answers)", "90 s", "{:.0f} s".format),
+    ("year", "one_target_s", "One target's days from DuckDB, opening included", "20 ms", lambda s: f"{1000 * s:.1f} ms"),
+    ("year", "flags_command_s", "`backlinks flags`", "0.6 s", "{:.2f} s".format),
+    ("year", "help_s", "`backlinks --help`", "0.6 s", "{:.2f} s".format),
+    ("instance", "page_first_s", "The UI's partition page over {targets:,} × {days}, first time", "–", "{:.2f} s".format),
+    ("instance", "page_again_s", "The same, later", "–", "{:.2f} s".format),
+    ("instance", "automation_tick_s", "A tick of the automation", "–", "{:.2f} s".format),
+    ("instance", "index_mb", "The event log", "–", lambda mb: f"{mb:,.0f} MB"),
+    ("instance", "thinned_index_mb", "The event log after the retention job (30 days kept whole)", "–", lambda mb: f"{mb:,.0f} MB"),
+    ("instance", "retention_s", "The retention job", "–", "{:.0f} s".format),
+]
+
+
+def newest(question: str) -> list[Result]:
+    """Return a question's results, oldest first; of several of one size the newest."""
+    file = RESULTS / f"{question}.jsonl"
+    lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+    found = {}
+    for one in map(json.loads, lines):
+        found.pop((one.get("targets"), one.get("days")), None)
+        found[one.get("targets"), one.get("days")] = one
+    return list(found.values())
+
+
+def largest(question: str) -> Result | None:
+    """Return the result of the largest size."""
+    return max(newest(question), key=lambda one: (one.get("targets", 0) * one.get("days", 1)), default=None)
+
+
+def table(head: list[str], rows: list[list[str]]) -> str:
+    """Return a Markdown table."""
+    lines = ["| " + " | ".join(row) + " |" for row in [head, ["---"] * len(head), *rows]]
+    return "\n".join(lines)
+
+
+def questions() -> str:
+    """Return the table of what is asked for and what was measured."""
+    rows = []
+    for name, field, words, asked, written in QUESTIONS:
+        result = largest(name)
+        if result is not None and result.get(field) is not None:
+            rows.append([words.format(**result), asked, written(result[field]), str(result["load"])])
+    return table(["question", "at most", "measured", "load"], rows)
+
+
+def growth() -> str:
+    """Return the tables of how time and memory grow."""
+    days = [
+        [f"{one['targets']:,}", f"{one['seconds']:.1f}", f"{one['cpu_s']:.1f}", f"{one['peak_mb']:.0f}", str(one["load"])]
+        for one in sorted(newest("growth_day"), key=lambda one: one["targets"])
+    ]
+    histories = [
+        [
+            f"{one['targets']:,}",
+            f"{one['days']:,}",
+            f"{one['rows']:,.0f}",
+            f"{one['publish_one_day_s']:.2f}",
+            f"{one['publish_all_s']:.1f}",
+            f"{one['detection_history_90_days_s']:.2f}",
+            f"{1000 * one['one_target_s']:.1f}",
+            f"{one['duckdb_mb']:.0f}",
+            str(one["load"]),
+        ]
+        for one in sorted(newest("growth_history"), key=lambda one: (one["targets"], one["days"]))
+    ]
+    return "\n\n".join(
+        [
+            "A day whose answers are kept already: reported to Dagster, tabled, judged, drawn.",
+            table(["targets", "seconds", "CPU s", "peak MB", "load"], days),
+            "One more day published into a history (DuckDB and the 90 days that judging reads).",
+            table(
+                ["targets", "days", "rows", "one day s", "from nothing s", "history s", "a target ms", "DuckDB MB", "load"],
+                histories,
+            ),
+        ]
+    )
+
+
+def draw() -> None:
+    """Draw both growths, on logarithmic axes: what grows as its work does is a straight line of slope one."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    import matplotlib.pyplot as plt
+
+    mpl.rcParams.update({"svg.hashsalt": "growth", "font.size": 9})
+    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.4), layout="constrained")
+    days = sorted(newest("growth_day"), key=lambda one: one["targets"])
+    left.plot([one["targets"] for one in days], [one["cpu_s"] for one in days], "o-", label="CPU, s")
+    left.plot([one["targets"] for one in days], [one["peak_mb"] for one in days], "s--", label="peak memory, MB")
+    left.set(xscale="log", yscale="log", xlabel="targets", title="A day")
+    left.legend()
+    histories = newest("growth_history")
+    for targets in sorted({one["targets"] for one in histories}):
+        some = sorted((one for one in histories if one["targets"] == targets), key=lambda one: one["days"])
+        right.plot([one["days"] for one in some], [one["publish_one_day_s"] for one in some], "o-", label=f"{targets:,} targets")
+    right.set(xscale="log", yscale="log", xlabel="days of history", ylabel="s", title="One more day into DuckDB")
+    right.legend()
+    PICTURE.parent.mkdir(exist_ok=True)
+    figure.savefig(PICTURE, metadata={"Date": None})
+
+
+def main() -> None:
+    """Write the page; its text is `page.md` with the tables put in."""
+    text = Path(__file__).with_name("page.md").read_text(encoding="utf-8")
+    draw()
+    day, daemon = largest("day") or {}, largest("daemon") or {}
+    filled = text.replace("{{questions}}", questions()).replace("{{growth}}", growth())
+    for name, result in (("day", day), ("daemon", daemon), ("instance", largest("instance") or {}), ("year", largest("year") or {})):
+        for field, value in result.items():
+            filled = filled.replace("{{" + f"{name}.{field}" + "}}", f"{value:,}" if isinstance(value, int | float) else str(value))
+    if "{{" in filled:
+        sys.exit(f"no result for {filled[filled.index('{{') :][:60]!r}: run the benchmark first")
+    PAGE.write_text(filled, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
