@@ -22,18 +22,42 @@ QUESTIONS: list[tuple[str, str, str, str, Callable[[Any], str]]] = [
     ("day", "first_call_s", "First call out after the command", "6 s", "{:.1f} s".format),
     ("day", "cpu_ms_a_target", "CPU a target, all processes", "25 ms", "{:.1f} ms".format),
     ("day", "again_seconds", "A second run of the finished day", "10 s", "{:.1f} s".format),
-    ("daemon", "over_floor", "A day of {targets:,} targets from the schedule's tick, over the floor", "1.35", "{:.3f}".format),
+    (
+        "daemon",
+        "over_floor",
+        "A day of {targets:,} targets from the schedule's tick, over the floor",
+        "1.35",
+        "{:.3f}".format,
+    ),
     ("daemon", "cpu_ms_a_target", "CPU a target, daemon, code server and runs", "25 ms", "{:.1f} ms".format),
     ("year", "day_s", "One more day of {targets:,} targets into {days} days", "3 s", "{:.2f} s".format),
     ("year", "rebuild_s", "Those days again from the response store ({answers:,} answers)", "90 s", "{:.0f} s".format),
-    ("year", "one_target_s", "One target's days from DuckDB, opening included", "20 ms", lambda s: f"{1000 * s:.1f} ms"),
+    (
+        "year",
+        "one_target_s",
+        "One target's days from DuckDB, opening included",
+        "20 ms",
+        lambda s: f"{1000 * s:.1f} ms",
+    ),
     ("year", "flags_command_s", "`backlinks flags`", "0.6 s", "{:.2f} s".format),
     ("year", "help_s", "`backlinks --help`", "0.6 s", "{:.2f} s".format),
-    ("instance", "page_first_s", "The UI's partition page over {targets:,} × {days}, first time", "–", "{:.2f} s".format),
+    (
+        "instance",
+        "page_first_s",
+        "The UI's partition page over {targets:,} × {days}, first time",
+        "–",
+        "{:.2f} s".format,
+    ),
     ("instance", "page_again_s", "The same, later", "–", "{:.2f} s".format),
     ("instance", "automation_tick_s", "A tick of the automation", "–", "{:.2f} s".format),
     ("instance", "index_mb", "The event log", "–", lambda mb: f"{mb:,.0f} MB"),
-    ("instance", "thinned_index_mb", "The event log after the retention job (30 days kept whole)", "–", lambda mb: f"{mb:,.0f} MB"),
+    (
+        "instance",
+        "thinned_index_mb",
+        "The event log after the retention job (30 days kept whole)",
+        "–",
+        lambda mb: f"{mb:,.0f} MB",
+    ),
     ("instance", "retention_s", "The retention job", "–", "{:.0f} s".format),
 ]
 
@@ -51,7 +75,7 @@ def newest(question: str) -> list[Result]:
 
 def largest(question: str) -> Result | None:
     """Return the result of the largest size."""
-    return max(newest(question), key=lambda one: (one.get("targets", 0) * one.get("days", 1)), default=None)
+    return max(newest(question), key=lambda one: one.get("targets", 0) * one.get("days", 1), default=None)
 
 
 def table(head: list[str], rows: list[list[str]]) -> str:
@@ -73,7 +97,13 @@ def questions() -> str:
 def growth() -> str:
     """Return the tables of how time and memory grow."""
     days = [
-        [f"{one['targets']:,}", f"{one['seconds']:.1f}", f"{one['cpu_s']:.1f}", f"{one['peak_mb']:.0f}", str(one["load"])]
+        [
+            f"{one['targets']:,}",
+            f"{one['seconds']:.1f}",
+            f"{one['cpu_s']:.1f}",
+            f"{one['peak_mb']:.0f}",
+            str(one["load"]),
+        ]
         for one in sorted(newest("growth_day"), key=lambda one: one["targets"])
     ]
     histories = [
@@ -96,7 +126,17 @@ def growth() -> str:
             table(["targets", "seconds", "CPU s", "peak MB", "load"], days),
             "One more day published into a history (DuckDB and the 90 days that judging reads).",
             table(
-                ["targets", "days", "rows", "one day s", "from nothing s", "history s", "a target ms", "DuckDB MB", "load"],
+                [
+                    "targets",
+                    "days",
+                    "rows",
+                    "one day s",
+                    "from nothing s",
+                    "history s",
+                    "a target ms",
+                    "DuckDB MB",
+                    "load",
+                ],
                 histories,
             ),
         ]
@@ -120,7 +160,12 @@ def draw() -> None:
     histories = newest("growth_history")
     for targets in sorted({one["targets"] for one in histories}):
         some = sorted((one for one in histories if one["targets"] == targets), key=lambda one: one["days"])
-        right.plot([one["days"] for one in some], [one["publish_one_day_s"] for one in some], "o-", label=f"{targets:,} targets")
+        right.plot(
+            [one["days"] for one in some],
+            [one["publish_one_day_s"] for one in some],
+            "o-",
+            label=f"{targets:,} targets",
+        )
     right.set(xscale="log", yscale="log", xlabel="days of history", ylabel="s", title="One more day into DuckDB")
     right.legend()
     PICTURE.parent.mkdir(exist_ok=True)
@@ -133,9 +178,16 @@ def main() -> None:
     draw()
     day, daemon = largest("day") or {}, largest("daemon") or {}
     filled = text.replace("{{questions}}", questions()).replace("{{growth}}", growth())
-    for name, result in (("day", day), ("daemon", daemon), ("instance", largest("instance") or {}), ("year", largest("year") or {})):
+    for name, result in (
+        ("day", day),
+        ("daemon", daemon),
+        ("instance", largest("instance") or {}),
+        ("year", largest("year") or {}),
+    ):
         for field, value in result.items():
-            filled = filled.replace("{{" + f"{name}.{field}" + "}}", f"{value:,}" if isinstance(value, int | float) else str(value))
+            filled = filled.replace(
+                "{{" + f"{name}.{field}" + "}}", f"{value:,}" if isinstance(value, int | float) else str(value)
+            )
     if "{{" in filled:
         sys.exit(f"no result for {filled[filled.index('{{') :][:60]!r}: run the benchmark first")
     PAGE.write_text(filled, encoding="utf-8")
