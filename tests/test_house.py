@@ -13,7 +13,7 @@ PACKAGE = ROOT / "backlinks_assets"
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path.name != "__init__.py")
 
 # A package may import those behind it in this list, and what stands beside them.
-LAYERS = ["cli", "defs", "report", "detection", "tables", "store", "account", "api"]
+LAYERS = ["cli", "defs", "notify", "report", "detection", "tables", "store", "account", "api"]
 
 
 def imports(path: Path) -> set[str]:
