@@ -13,6 +13,7 @@ from backlinks_assets.defs.assets import ASSETS
 from backlinks_assets.defs.automation import publish_automation_sensor
 from backlinks_assets.defs.jobs import collect_job, publish_job
 from backlinks_assets.defs.resources import BacklinksApi, BacklinksData
+from backlinks_assets.defs.retention import retention_job, retention_schedule
 from backlinks_assets.defs.schedules import daily_collect_schedule
 from backlinks_assets.defs.sensors import targets_sensor
 
@@ -21,8 +22,8 @@ def build_defs(resources: Mapping[str, Any] | None = None) -> dg.Definitions:
     """Return the definitions, with `resources` in the place of those of the same name."""
     return dg.Definitions(
         assets=ASSETS,
-        jobs=[collect_job, publish_job],
-        schedules=[daily_collect_schedule],
+        jobs=[collect_job, publish_job, retention_job],
+        schedules=[daily_collect_schedule, retention_schedule],
         sensors=[targets_sensor, publish_automation_sensor, announce_sensor],
         resources={"backlinks_data": BacklinksData(), "backlinks_api": BacklinksApi(), **(resources or {})},
         executor=dg.in_process_executor,  # a process a step costs two seconds, and the steps are short

@@ -5,6 +5,7 @@ assets call this and say what came out.
 """
 
 import datetime as dt
+import gc
 import multiprocessing
 import os
 from collections import Counter
@@ -33,15 +34,13 @@ from backlinks_assets.targets import Target
 
 HISTORY_DAYS: Final = 120
 """Days before the first judged one that detection is given: more than it looks back, so that the first is whole."""
-
-
 TARGETS_A_PART: Final = 500
 """Targets whose answers are in memory together; each part is a row group of the day's files."""
 PROCESSES: Final = min(2, os.cpu_count() or 1)
 """Processes that build the tables of many days together; each takes some 200 MB."""
 DAYS_WORTH_PROCESSES: Final = 20
 """Starting a process takes as long as building five days of 2,000 targets."""
-DAYS_A_PART: Final = 5
+DAYS_A_PART: Final = 12
 
 
 class NothingKeptError(Exception):
@@ -141,7 +140,8 @@ def publish_days(
         return
     parts = [dates[start : start + DAYS_A_PART] for start in range(0, len(dates), DAYS_A_PART)]
     # Started anew rather than forked: a fork would share locks and open databases of this process.
-    with ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn")) as pool:
+    # Nothing that reading makes refers to itself, so that looking for such garbage is time lost.
+    with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), initializer=gc.disable) as pool:
         for published in pool.map(_publish_days, [settings] * len(parts), parts):
             yield from published
 

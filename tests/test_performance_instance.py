@@ -9,6 +9,7 @@ import pytest
 
 from backlinks_assets.dagster_events import ProjectEventLog
 from backlinks_assets.dagster_home import open_instance
+from backlinks_assets.definitions import build_defs
 from backlinks_assets.defs.partitions import range_tags, target_days
 from backlinks_assets.defs.retention import retention_job
 from backlinks_assets.settings import Settings
@@ -122,3 +123,9 @@ def test_retention_refuses_a_storage_where_it_would_lose_partitions(plain) -> No
     config = {"ops": {"thin_old_runs": {"config": {"keep_days": 0}}}}
     assert not retention_job.execute_in_process(instance=plain, run_config=config, raise_on_error=False).success
     assert plain.get_run_by_id(done) is not None
+
+
+def test_retention_is_in_the_code_location_and_off_until_started() -> None:
+    schedule = build_defs().resolve_schedule_def("retention_schedule")
+    assert schedule.job_name == "retention_job"
+    assert schedule.default_status is dg.DefaultScheduleStatus.STOPPED

@@ -7,6 +7,7 @@ leaves out or adds. No HTTP, no judgement of status codes (`errors.py`), no colu
 import datetime as dt
 import hashlib
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Annotated, Any, Literal
 
 import orjson
@@ -70,7 +71,7 @@ class RequestParameters(BaseModel):
     rank_scale: RankScale = Field("one_thousand", description="Scale of `rank`: 0-100 or 0-1000.")
     backlinks_filters: Filters = Field(None, description='Count only links that match, e.g. ["dofollow", "=", true].')
 
-    @property
+    @cached_property
     def key(self) -> str:
         """Sixteen hex digits that are equal when, and only when, the parameters are: part of an answer's key."""
         canonical = orjson.dumps(self.model_dump(), option=orjson.OPT_SORT_KEYS)

@@ -6,7 +6,8 @@ Fields and opening only. The environment is `settings.py`; what a collector does
 import datetime as dt
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Literal
+from functools import lru_cache
+from typing import Any, Literal
 
 import dagster as dg
 import orjson
@@ -64,13 +65,13 @@ class BacklinksApi(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def parameters(self) -> RequestParameters:
         """Return the project's request parameters; raises ValueError for those the API would refuse."""
-        return RequestParameters(
+        return _parameters(
             include_subdomains=self.include_subdomains,
             include_indirect_links=self.include_indirect_links,
             exclude_internal_backlinks=self.exclude_internal_backlinks,
             internal_list_limit=self.internal_list_limit,
             rank_scale=self.rank_scale,
-            backlinks_filters=orjson.loads(self.backlinks_filters) if self.backlinks_filters else None,
+            backlinks_filters=self.backlinks_filters,
         )
 
     def ask(self, date: str, target: Target) -> Ask:
@@ -86,3 +87,9 @@ class BacklinksApi(dg.ConfigurableResource):  # type: ignore[type-arg]
     def collector(self) -> Iterator[Collector]:
         with open_collector(Settings.from_env(demo=self.demo)) as collector:
             yield collector
+
+
+@lru_cache
+def _parameters(*, backlinks_filters: str, **fields: Any) -> RequestParameters:
+    """Return the one object that all asks with the same parameters share."""
+    return RequestParameters(backlinks_filters=orjson.loads(backlinks_filters) if backlinks_filters else None, **fields)

@@ -163,29 +163,36 @@ class Collector:
             self._settle()
         landed = self._store.landed({ask.date for ask in asks})
         finished: queue.SimpleQueue[tuple[int, StatusType, _Part]] = queue.SimpleQueue()
-        outcomes = [Outcome(ask.date, ask.target) for ask in asks]
-        missing = [len(STATUS_TYPES)] * len(asks)
+        turns = _Turns(
+            (number, ask, status_type, ask.key(status_type) in landed)
+            for number, ask in enumerate(asks)
+            for status_type in STATUS_TYPES
+        )
+        begun: dict[int, tuple[Outcome, int]] = {}
+        left = len(asks)
         pool = ThreadPoolExecutor(max_workers=self._at_once, thread_name_prefix="collect")
         try:
-            for number, ask in enumerate(asks):
-                for status_type in STATUS_TYPES:
-                    pool.submit(self._part, number, ask, status_type, ask.key(status_type) in landed, finished)
-            left = len(asks)
+            for _ in range(self._at_once):
+                pool.submit(self._work, turns, finished)
             while left:
                 try:
                     number, status_type, part = finished.get(timeout=_POLL_S)
                 except queue.Empty:
                     continue
-                part.add_to(outcomes[number], status_type)
-                missing[number] -= 1
-                if missing[number] == 0:
-                    left -= 1
-                    yield outcomes[number]
+                ask = asks[number]
+                outcome, missing = begun.pop(number, (Outcome(ask.date, ask.target), len(STATUS_TYPES)))
+                part.add_to(outcome, status_type)
+                if missing > 1:
+                    begun[number] = outcome, missing - 1
+                    continue
+                left -= 1
+                yield outcome
         finally:
             # Also when the consumer goes away or is interrupted: calls in flight end and are kept.
-            if left_over := any(missing):
+            if left:
                 self.stop("the run was stopped")
-            pool.shutdown(wait=True, cancel_futures=left_over)
+                turns.close()
+            pool.shutdown(wait=True)
         if not self._stop.is_set():
             self._settle()
         if self._stop_reason:
@@ -201,14 +208,11 @@ class Collector:
         with contextlib.suppress(ApiError, LimiterError, Cancelled):
             settle(self._store, listed, self._now(), self._billed_after)
 
-    def _part(
-        self,
-        number: int,
-        ask: Ask,
-        status_type: StatusType,
-        is_landed: bool,
-        finished: "queue.SimpleQueue[tuple[int, StatusType, _Part]]",
-    ) -> None:
+    def _work(self, turns: "_Turns", finished: "queue.SimpleQueue[tuple[int, StatusType, _Part]]") -> None:
+        for number, ask, status_type, is_landed in turns:
+            finished.put((number, status_type, self._part(ask, status_type, is_landed)))
+
+    def _part(self, ask: Ask, status_type: StatusType, is_landed: bool) -> "_Part":
         part = _Part()
         try:
             if is_landed:
@@ -218,7 +222,7 @@ class Collector:
         except Exception as error:  # noqa: BLE001 - a worker's bug must end the run with its name, not hang it
             part.error = f"unexpected error: {type(error).__name__}: {error}"
             self.stop(part.error)
-        finished.put((number, status_type, part))
+        return part
 
     def _one(self, ask: Ask, status_type: StatusType, part: "_Part") -> None:
         key = ask.key(status_type)
@@ -353,6 +357,29 @@ class _DayOverError(Exception):
 
 class _NoSpaceError(Exception):
     """There is too little free space to keep an answer."""
+
+
+class _Turns:
+    """What is to be done, taken by many threads, one item each in turn. What is not yet taken takes no memory."""
+
+    def __init__(self, items: Iterator[tuple[int, Ask, StatusType, bool]]) -> None:
+        self._items = items
+        self._lock = threading.Lock()
+        self._closed = False
+
+    def __iter__(self) -> Iterator[tuple[int, Ask, StatusType, bool]]:
+        return self
+
+    def __next__(self) -> tuple[int, Ask, StatusType, bool]:
+        with self._lock:
+            if self._closed:
+                raise StopIteration
+            return next(self._items)
+
+    def close(self) -> None:
+        """Give no more."""
+        with self._lock:
+            self._closed = True
 
 
 @dataclass(slots=True)

@@ -6,6 +6,7 @@ Works on a file of its own that no one else has open. When to do it, and how the
 
 import datetime as dt
 from contextlib import closing
+from itertools import groupby
 from pathlib import Path
 
 import duckdb
@@ -42,11 +43,15 @@ DAY_OF_FILE = r"CAST(regexp_extract(filename, 'date=([0-9-]{10})[/\\][^/\\]+$', 
 """The day of a parquet file, by its own folder. DuckDB's hive partitioning would take it from the first
 folder of the path that is named `date=…`, and read any `x=1` above as a column."""
 
+CLUSTERED = {"backlinks_summary": "target, status_type, date"}
+"""Tables whose months are kept in an order of their own: a target's year is then read in 6 ms instead of 40."""
+
 _DELETE = 'DELETE FROM "{table}" WHERE date IN (SELECT unnest(?::DATE[]))'
 _INSERT = """
 INSERT INTO "{table}" BY NAME
 SELECT {day} AS date, * EXCLUDE (filename)
 FROM read_parquet(?, filename = true, union_by_name = true, hive_partitioning = false)
+{order}
 """
 # By name, since an older file may lack a column.
 
@@ -98,16 +103,34 @@ def remove_days(connection: duckdb.DuckDBPyConnection, table: str, days: list[dt
 def insert_days(
     connection: duckdb.DuckDBPyConnection, root: Path, table: str, days: list[dt.date], files: Files
 ) -> int:
-    """Put a table's rows of some days in, all their files in one statement; return how many rows."""
-    paths = [unglobbed(parquet_path(root.absolute(), table, day)) for day in days]
-    statement = _INSERT.format(table=TABLES[table].name, day=DAY_OF_FILE)
-    inserted = connection.execute(statement, [paths]).fetchone()
+    """Put a table's rows of some days in; return how many rows.
+
+    All files in one statement; of a table in `CLUSTERED` those of each month, in its order.
+    """
+    # Rows of a table that has no order go in as the threads come by them: a quarter less time over many days.
+    connection.execute(f"SET preserve_insertion_order = {str(table in CLUSTERED).lower()}")
+    rows = 0
+    months = groupby(sorted(days), key=lambda day: (day.year, day.month))
+    for month in [list(some) for _, some in months] if table in CLUSTERED else [sorted(days)]:
+        paths = [unglobbed(parquet_path(root.absolute(), table, day)) for day in month]
+        order = f"ORDER BY {CLUSTERED[table]}" if table in CLUSTERED and len(month) > 1 else ""
+        statement = _INSERT.format(table=TABLES[table].name, day=DAY_OF_FILE, order=order)
+        inserted = connection.execute(statement, [paths]).fetchone()
+        rows += int(inserted[0]) if inserted else 0
     sizes, mtimes = zip(*(files[table, day] for day in days), strict=True)
     connection.execute(
         "INSERT INTO _published SELECT ?, unnest(?::DATE[]), unnest(?::BIGINT[]), unnest(?::BIGINT[])",
         [table, days, list(sizes), list(mtimes)],
     )
-    return int(inserted[0]) if inserted else 0
+    return rows
+
+
+def cluster_month(connection: duckdb.DuckDBPyConnection, root: Path, table: str, first: dt.date, held: Files) -> None:
+    """Put the month of a first day in anew, in `CLUSTERED`'s order: its days came one by one."""
+    days = sorted(day for name, day in held if name == table and (day.year, day.month) == (first.year, first.month))
+    if len(days) > 1:
+        remove_days(connection, table, days)
+        insert_days(connection, root, table, days, held)
 
 
 def stamp(connection: duckdb.DuckDBPyConnection, stamp_ns: int) -> None:

@@ -5,6 +5,7 @@ never changed in place: a copy is, and replaces it whole, so that a reader may h
 inside is `duckdb_file.py`.
 """
 
+import datetime as dt
 import os
 import shutil
 import time
@@ -162,6 +163,7 @@ def _update(
     with closing(duckdb_file.open_copy(copy)) as connection:
         if len(written) <= _FEW:
             connection.execute("SET threads = 1")
+            connection.execute("SET memory_limit = '128MB'")
         for table in TABLES:
             outdated = [day for name, day in (*removed, *written) if name == table and (name, day) in held]
             fresh = [day for name, day in written if name == table]
@@ -173,10 +175,26 @@ def _update(
                 except duckdb.Error as error:
                     damage = find_damaged([parquet_path(root, table, day) for day in fresh])
                     raise (damage or error) from error
+        _cluster_ended_months(connection, root, held, files, written)
         duckdb_file.stamp(connection, stamp_ns)
         connection.execute("CHECKPOINT")
     os.utime(copy, ns=(stamp_ns, stamp_ns))
     return written, removed, rows
+
+
+def _cluster_ended_months(
+    connection: duckdb.DuckDBPyConnection,
+    root: Path,
+    held: duckdb_file.Files,
+    files: duckdb_file.Files,
+    written: tuple[duckdb_file.Day, ...],
+) -> None:
+    """With the first day of a month that is new, bring the month before in order, if it came day by day."""
+    for table, day in written:
+        if table in duckdb_file.CLUSTERED and day.day == 1 and (table, day) not in held:
+            last = day - dt.timedelta(days=1)
+            month = {key: state for key, state in files.items() if key[0] == table and held.get(key) == state}
+            duckdb_file.cluster_month(connection, root, table, last.replace(day=1), month)
 
 
 def _foreign_log(path: Path) -> Path:
