@@ -15,11 +15,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import commands
+import dagster as dg
 import pytest
 
 from backlinks_assets.api.client import SummaryClient
 from backlinks_assets.api.errors import RequestError, TransientError
 from backlinks_assets.api.models import SummaryRequest
+from backlinks_assets.dagster_home import open_instance
+from backlinks_assets.defs.partitions import range_tags
+from backlinks_assets.defs.sensors import add_missing_targets
 from backlinks_assets.runtime import open_store
 from backlinks_assets.settings import Settings
 from backlinks_assets.simulator import faults
@@ -71,6 +75,31 @@ def test_an_account_level_refusal_stops_the_day_at_once(api, write_targets, name
         server.faults = FaultPlan([])
         assert commands.command("run").status == 0
         assert server.spent_usd == pytest.approx(2 * TARGETS * PRICE_USD)
+
+
+@pytest.mark.parametrize("name", ["unverified", "balance-402", "another-field"])
+def test_a_run_of_the_ui_stops_at_once_as_well(api, write_targets, name: str) -> None:
+    effect, cause, where = REFUSALS[name]
+    server = api(Fault(effect, calls=(PAID + 1, None)), latency_s=0.05)
+    targets = [f"shop{number:03d}.example" for number in range(TARGETS)]
+    write_targets(*targets)
+    settings, today = Settings.from_env(), str(commands.today())
+    with open_instance(settings) as instance:
+        add_missing_targets(instance, targets)
+    run = commands.dagster_run("collect_job", range_tags(today, today, targets[0], targets[-1]))
+    assert run.end().status == 1
+    assert PAID < len(server.calls) <= PAID + 30
+    assert server.spent_usd == pytest.approx(PAID * PRICE_USD)
+    with open_store(settings) as store:
+        assert len(store.landed([commands.today()])) == PAID
+    with open_instance(settings) as instance:
+        (record,) = instance.get_run_records()
+        (failed,) = instance.get_records_for_run(
+            record.dagster_run.run_id, of_type=dg.DagsterEventType.STEP_FAILURE
+        ).records
+    told = failed.event_log_entry.dagster_event.step_failure_data.user_failure_data.description
+    assert cause in told
+    assert where in told
 
 
 def test_an_api_that_is_not_there_is_told_in_a_sentence(api, write_targets) -> None:
