@@ -19,7 +19,7 @@ test: $(VENV)/.dev ## Run the tests
 	$(BIN)/python -m pytest
 
 ui: $(VENV)/.runtime ## Open Dagster's UI on http://127.0.0.1:3000 (PORT=… for another)
-	DAGSTER_HOME="$(CURDIR)" PYTHONWARNINGS="$(QUIET)" $(BIN)/dagster dev -w workspace.yaml -h 127.0.0.1 -p $(or $(PORT),3000)
+	@DAGSTER_HOME="$(CURDIR)" PYTHONWARNINGS='$(QUIET)' $(BIN)/dagster dev -w workspace.yaml -h 127.0.0.1 -p $(or $(PORT),3000)
 
 screenshots: $(VENV)/.dev ## Take the pictures of docs/img from the real UI, after make demo
 	$(BIN)/python docs/screenshots.py

@@ -23,9 +23,15 @@ from sqlalchemy.pool import StaticPool
 MOST_OPEN: Final = 16
 """Files of runs kept open by one process; the webserver and the daemon read many runs' files."""
 EVENTS_A_BATCH: Final = 250
+COMPACT_SHARE: Final = 0.15
+"""Of the file's pages, free ones: what a first thinning leaves. A later one frees a week's."""
 
+_RUN_CACHE_KIB: Final = 256
+"""A run's file is written from one end to the other; SQLite's 2 MB for each of those open would be kept for nothing."""
 _INDEX: Final = "index"
 """Dagster's name for the file over all runs; each run has a file of its own beside it."""
+
+_PAGE_COUNTS: Final = ("freelist_count", "page_count")
 
 _EVENTS: Final = SqlEventLogStorageTable
 _MATERIALIZED: Final = DagsterEventType.ASSET_MATERIALIZATION.value
@@ -98,10 +104,18 @@ class ProjectEventLog(SqliteEventLogStorage):
                 path.with_name(name).unlink(missing_ok=True)
         return dropped
 
-    def compact(self) -> None:
-        """Give the space of deleted events back to the disk."""
+    def compact(self) -> bool:
+        """Give the space of deleted events back to the disk where that is much of the file; otherwise it is reused.
+
+        Nobody can write meanwhile, so that it must be rare. False: it was not worth it.
+        """
         with self._using, self._engine(_INDEX).connect() as connection:
-            connection.execution_options(isolation_level="AUTOCOMMIT").exec_driver_sql("VACUUM")
+            free, pages = (connection.exec_driver_sql(f"PRAGMA {name}").scalar_one() for name in _PAGE_COUNTS)
+            worth_it = bool(free > COMPACT_SHARE * pages)
+            connection.rollback()
+            if worth_it:
+                connection.execution_options(isolation_level="AUTOCOMMIT").exec_driver_sql("VACUUM")
+        return worth_it
 
     def wipe(self) -> None:
         self._let_go()
@@ -128,7 +142,7 @@ class ProjectEventLog(SqliteEventLogStorage):
                 poolclass=StaticPool,
                 connect_args={"timeout": SQLITE_BUSY_TIMEOUT_SECONDS, "check_same_thread": False},
             )
-            sa.event.listen(engine, "connect", _configure)
+            sa.event.listen(engine, "connect", _configure if file == _INDEX else _configure_run)
             self._engines[file] = engine
         self._engines.move_to_end(file)
         if len(self._engines) > MOST_OPEN:
@@ -145,3 +159,8 @@ class ProjectEventLog(SqliteEventLogStorage):
 def _configure(connection: Any, _record: object) -> None:
     # With a write-ahead log this loses no consistency; a power cut may lose the last events, never a paid answer.
     connection.execute("PRAGMA synchronous=NORMAL")
+
+
+def _configure_run(connection: Any, record: object) -> None:
+    _configure(connection, record)
+    connection.execute(f"PRAGMA cache_size=-{_RUN_CACHE_KIB}")

@@ -19,6 +19,7 @@ from typing import Final
 import pandas as pd
 import pyarrow as pa
 
+from backlinks_assets import memory
 from backlinks_assets.detection.detect import detect
 from backlinks_assets.detection.settings import DetectionSettings, target_thresholds
 from backlinks_assets.runtime import open_store
@@ -99,7 +100,7 @@ def publish_answers(settings: Settings, store: ResponseStore, date: dt.date) -> 
             damaged += tables.damaged
             targets += len(tables.summary["target"].unique())
             known += len(tables.summary.filter(tables.summary["has_data"])["target"].unique())
-    pa.default_memory_pool().release_unused()
+    memory.trim()
     costs = store.day_costs(date)
     cost_row = costs_table(
         date, costs.calls, costs.answers, costs.cost_usd, costs.charged_without_answer, settings.simulated
@@ -173,6 +174,8 @@ def publish_changes(
     history = detection_history(settings.root, last, (last - first).days + 1 + HISTORY_DAYS)
     thresholds = {target.target: target_thresholds(target.thresholds) for target in targets if target.thresholds}
     changes = detect(history, detection, thresholds, since=first)
+    del history
+    memory.trim()
     by_day = dict(tuple(changes.groupby("date"))) if len(changes) else {}
     for date in judged:
         day = by_day.get(date, changes.iloc[:0]).assign(simulated=settings.simulated)
@@ -186,7 +189,9 @@ def publish_changes(
 
 def publish_warehouse(settings: Settings) -> warehouse.SyncResult:
     """Bring the DuckDB file level with the parquet files; readers that hold the old one go on reading it."""
-    return warehouse.sync(settings.root)
+    result = warehouse.sync(settings.root)
+    memory.trim()
+    return result
 
 
 def _typed(name: str, frame: pd.DataFrame) -> pa.Table:

@@ -14,6 +14,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from backlinks_assets.report.words import counted
 from backlinks_assets.tables.parquet import parquet_path, read_days
 from backlinks_assets.tables.schemas import TABLES
 
@@ -53,24 +54,29 @@ def every_target_present(root: Path, day: dt.date, expected: Collection[str]) ->
         if (missing := {"live", "lost"} - held.get(target, set()))
     ]
     words = (
-        f"{len(rows):,} of {len(expected):,} targets lack an answer on {day}. Run summary_responses for the day again: "
-        "only what is missing is asked for."
+        f"{len(rows):,} of {counted(len(expected), 'target')} {'lacks' if len(rows) == 1 else 'lack'} an answer on {day}. "
+        "Run summary_responses for the day again: only what is missing is asked for."
         if rows
-        else f"All {len(expected):,} targets watched on {day} have their answers."
+        else f"No answer is missing on {day}: {counted(len(expected), 'target')} watched."
     )
     return Finding(not rows, len(rows), rows[:MOST_LISTED], words)
 
 
 def values_plausible(root: Path, day: dt.date) -> Finding:
     """Whether scores are 0 to 100, counts not negative, and parts no larger than their wholes."""
-    frame = read_days(root, "backlinks_summary", day, day).to_pandas()
     counts = [item.name for item in TABLES["backlinks_summary"].arrow if pa.types.is_integer(item.type)]
+    frame = read_days(root, "backlinks_summary", day, day, ["target", "status_type", *counts]).to_pandas()
     broken = [_offenders(frame, name, frame[name] < 0, "at least 0") for name in counts]
     for name, bound in _AT_MOST:
         limit = frame[bound] if isinstance(bound, str) else bound
         broken.append(_offenders(frame, name, frame[name] > limit, f"at most {bound}"))
     rows = pd.concat(broken, ignore_index=True)
-    words = f"{len(rows):,} values of {day} are not plausible." if len(rows) else f"All values of {day} are plausible."
+    are = "is" if len(rows) == 1 else "are"
+    words = (
+        f"{counted(len(rows), 'value')} of {day} {are} not plausible."
+        if len(rows)
+        else f"All values of {day} are plausible."
+    )
     listed = rows.head(MOST_LISTED).to_dict("records")
     return Finding(rows.empty, len(rows), [{str(key): value for key, value in row.items()} for row in listed], words)
 
@@ -93,7 +99,7 @@ def schema_as_declared(root: Path, day: dt.date, tables: Collection[str]) -> Fin
             if kind != item.type:
                 rows.append({"table": name, "column": item.name, "declared": str(item.type), "found": str(kind)})
     words = (
-        f"{len(rows):,} columns of {day} are not as declared."
+        f"{counted(len(rows), 'column')} of {day} {'is' if len(rows) == 1 else 'are'} not as declared."
         if rows
         else f"Columns of {day} are as declared: {', '.join(tables)}."
     )
@@ -109,8 +115,9 @@ def sharp_changes(flags: pd.DataFrame, metric: str, day: dt.date) -> Finding:
     ]
     what = metric.replace("_", " ")
     critical = int((found["severity"] == "critical").sum())
+    how = f", {critical:,} of them critically" if len(found) > 1 else ", critically" if critical else ""
     words = (
-        f"{len(found):,} targets changed sharply in {what} on {day}, {critical:,} of them critically."
+        f"{counted(len(found), 'target')} changed sharply in {what} on {day}{how}."
         if rows
         else f"No target changed sharply in {what} on {day}."
     )

@@ -42,6 +42,7 @@ class Settings:
     read_timeout_s: float = 120.0
     notify_urls: tuple[str, ...] = field(default=(), repr=False)  # each may hold a password or a token
     low_balance_usd: float | None = None
+    reports_url: str | None = None
     notices: tuple[str, ...] = ()
 
     @classmethod
@@ -101,6 +102,7 @@ class Settings:
             read_timeout_s=_whole(env, "BACKLINKS_READ_TIMEOUT_S", 120, 500),
             notify_urls=notify_urls,
             low_balance_usd=_dollars(env, "BACKLINKS_LOW_BALANCE_USD"),
+            reports_url=_reports_url(_text(env, "BACKLINKS_REPORTS_URL")),
             notices=tuple(notices),
         )
 
@@ -116,6 +118,10 @@ class Settings:
     @property
     def duckdb_file(self) -> Path:
         return self.root / "backlinks.duckdb"
+
+    def report_address(self, page: Path) -> str:
+        """Return where a person opens a page of the folder `reports`: on the web where it is served, or its path."""
+        return f"{self.reports_url}/{page.name}" if self.reports_url else str(page)
 
     @property
     def limits_dir(self) -> Path:
@@ -184,6 +190,31 @@ def _base_url(text: str | None) -> str | None:
     return text.rstrip("/").removesuffix("/v3")
 
 
+def _reports_url(text: str | None) -> str | None:
+    """Return the web address of the folder of reports, without a slash at its end."""
+    if text is None:
+        return None
+    how = "Write the address under which the folder `reports` is served, such as https://intranet.example/backlinks."
+    try:
+        parts = urlsplit(text)
+        _ = parts.port
+    except ValueError as error:
+        raise SettingsError(f"BACKLINKS_REPORTS_URL is no usable URL: {error}. {how}") from None
+    if "@" in parts.netloc:
+        raise SettingsError(f"BACKLINKS_REPORTS_URL holds credentials, which every message would show. {how}")
+    if (
+        parts.scheme.lower() not in {"http", "https"}
+        or not parts.hostname
+        or parts.query
+        or parts.fragment
+        or not _WEB_ADDRESS.fullmatch(text)
+    ):
+        raise SettingsError(f"BACKLINKS_REPORTS_URL is {text!r}, which is no address of a web folder. {how}")
+    return text.removesuffix("/index.html").rstrip("/")
+
+
+_WEB_ADDRESS = re.compile(r"[A-Za-z0-9._~:/%@!$&'*+,;=\[\]-]+")
+"""What may stand in an address as it is; anything else is written with percent signs."""
 _URL_START = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 

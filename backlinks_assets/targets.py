@@ -446,7 +446,7 @@ def _overrides(values: Mapping[str, str], problem: Callable[[str, str], None]) -
             except (ValueError, TypeError, RecursionError) as error:
                 read.pop(name, None)
                 problem(cell, f"can't be {name}: {error}")
-    return ParameterOverrides.model_validate(read)
+    return ParameterOverrides.model_validate(read) if read else _NO_OVERRIDES
 
 
 def _parameter(name: str, cell: str) -> object:

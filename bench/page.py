@@ -22,6 +22,8 @@ QUESTIONS: list[tuple[str, str, str, str, Callable[[Any], str]]] = [
     ("day", "first_call_s", "First call out after the command", "6 s", "{:.1f} s".format),
     ("day", "cpu_ms_a_target", "CPU a target, all processes", "25 ms", "{:.1f} ms".format),
     ("day", "again_seconds", "A second run of the finished day", "10 s", "{:.1f} s".format),
+    ("day_fast", "peak_mb", "Peak memory of a day of {targets:,} targets", "400 MB", "{:.0f} MB".format),
+    ("day_fast", "again_peak_mb", "Peak memory of its second run", "400 MB", "{:.0f} MB".format),
     (
         "daemon",
         "over_floor",
@@ -30,6 +32,8 @@ QUESTIONS: list[tuple[str, str, str, str, Callable[[Any], str]]] = [
         "{:.3f}".format,
     ),
     ("daemon", "cpu_ms_a_target", "CPU a target, daemon, code server and runs", "25 ms", "{:.1f} ms".format),
+    ("daemon", "first_call_s", "First call out after the tick", "–", "{:.1f} s".format),
+    ("daemon", "peak_mb", "Memory of daemon, code server and runs together", "–", "{:,.0f} MB".format),
     ("year", "day_s", "One more day of {targets:,} targets into {days} days", "3 s", "{:.2f} s".format),
     ("year", "rebuild_s", "Those days again from the response store ({answers:,} answers)", "90 s", "{:.0f} s".format),
     (
@@ -49,6 +53,7 @@ QUESTIONS: list[tuple[str, str, str, str, Callable[[Any], str]]] = [
         "{:.2f} s".format,
     ),
     ("instance", "page_again_s", "The same, later", "–", "{:.2f} s".format),
+    ("instance", "thinned_page_first_s", "The same, first time after the retention job", "–", "{:.2f} s".format),
     ("instance", "automation_tick_s", "A tick of the automation", "–", "{:.2f} s".format),
     ("instance", "index_mb", "The event log", "–", lambda mb: f"{mb:,.0f} MB"),
     (
@@ -58,7 +63,15 @@ QUESTIONS: list[tuple[str, str, str, str, Callable[[Any], str]]] = [
         "–",
         lambda mb: f"{mb:,.0f} MB",
     ),
-    ("instance", "retention_s", "The retention job", "–", "{:.0f} s".format),
+    ("instance", "retention_s", "The retention job, its first time", "–", "{:.0f} s".format),
+    (
+        "soak",
+        "late_mb",
+        "Memory after {calls:,} calls in one process ({early_mb} MB after a fifth)",
+        "flat",
+        "{:.1f} MB".format,
+    ),
+    ("soak", "late_descriptors", "Descriptors then ({early_descriptors} after a fifth)", "flat", str),
 ]
 
 

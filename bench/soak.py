@@ -3,8 +3,8 @@
     python bench/soak.py [--calls 50000] [--targets 250]
 
 The collector of the project (client, limits, ledger, store) works day after day of so many targets, as a process that
-stays up would, against the simulator in a process of its own. Prints one JSON object; exit status 1 where something
-grew or is missing. Memory and descriptors are compared between the end of the first fifth and the end.
+stays up would, against the simulator in a process of its own. One line of JSON; exit status 1 where something grew or
+is missing. Memory and descriptors are compared between the end of the first fifth and the end.
 """
 
 import argparse
@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from tools import report
 
 from backlinks_assets.api.models import RequestParameters
 from backlinks_assets.runtime import open_collector, open_store
@@ -64,7 +65,7 @@ def main() -> int:
         "server_usd": seen["spent_usd"],
     }
     wrong = faults_of(result)
-    print(json.dumps(result | {"wrong": wrong}))
+    report("soak", result | {"wrong": wrong})
     return 1 if wrong else 0
 
 
@@ -97,9 +98,12 @@ def soak(settings: Settings, days: int, targets: int) -> dict[str, Any]:
         "ledger_usd": round(usd, 6),
         "seconds": round(seconds, 1),
         "calls_a_second": round(2 * days * targets / seconds),
-        "rss_mb": [round(early[0], 1), round(late[0], 1)],
-        "descriptors": [early[1], late[1]],
-        "threads": [early[2], late[2]],
+        "early_mb": round(early[0], 1),
+        "late_mb": round(late[0], 1),
+        "early_descriptors": early[1],
+        "late_descriptors": late[1],
+        "early_threads": early[2],
+        "late_threads": late[2],
         "store_mb": round(settings.store_file.stat().st_size / 1e6, 1),
     }
 
@@ -118,9 +122,9 @@ def faults_of(result: dict[str, Any]) -> list[str]:
         "calls were made twice": result["server_calls"] == result["calls"],
         "more than 30 at once": result["server_most_at_once"] <= 30,
         "the ledger is not the server's": abs(result["ledger_usd"] - result["server_usd"]) < 1e-6,
-        "memory grows": result["rss_mb"][1] - result["rss_mb"][0] <= MOST_GROWTH_MB,
-        "descriptors grow": result["descriptors"][1] - result["descriptors"][0] <= MOST_DESCRIPTORS,
-        "threads grow": result["threads"][1] <= result["threads"][0],
+        "memory grows": result["late_mb"] - result["early_mb"] <= MOST_GROWTH_MB,
+        "descriptors grow": result["late_descriptors"] - result["early_descriptors"] <= MOST_DESCRIPTORS,
+        "threads grow": result["late_threads"] <= result["early_threads"],
     }
     return [wrong for wrong, fine in looks.items() if not fine]
 

@@ -10,6 +10,8 @@ import importlib
 import json
 import multiprocessing
 import os
+import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -26,7 +28,7 @@ PATIENCE_S = 150
 
 NOTHING: Mapping[str, Any] = {}
 _forkserver = multiprocessing.get_context("forkserver")
-_PRELOADED = ["run", "pipeline", "flags", "app", "backtest"]
+_PRELOADED = ["run", "pipeline", "flags", "app", "backtest", "doctor"]
 
 
 @dataclass
@@ -108,6 +110,35 @@ def script(*arguments: str, **environment: str) -> Ended:
         check=False,
     )
     return Ended.of(done.returncode, done.stdout, done.stderr)
+
+
+def parsed(line: str) -> None:
+    """Assert that the command accepts each `backlinks …` of a line of shell; nothing is run.
+
+    What is a program of its own beside it (pipes, redirections, variables set before it) is passed over.
+    """
+    import typer
+
+    from backlinks_assets.cli.app import app
+
+    calls = [call for call in re.split(r"&&|\|", re.sub(r">\s*\S+", "", line)) if "backlinks" in call]
+    assert calls, line
+    for call in calls:
+        words = shlex.split(call)
+        at = next(number for number, word in enumerate(words) if Path(word).name == "backlinks")
+        assert all("=" in word for word in words[:at]), line
+        if words[at + 1 :] == ["--install-completion"]:  # would be done, not only read; test_cli_terminal does it
+            continue
+        command, context, rest = typer.main.get_command(app), None, words[at + 1 :]
+        try:
+            while True:
+                context = command.make_context("backlinks", list(rest), parent=context, resilient_parsing=False)
+                if not hasattr(command, "resolve_command"):
+                    break
+                _, command, rest = command.resolve_command(context, [*context._protected_args, *context.args])
+        except Exception as error:
+            if type(error).__name__ != "Exit":  # --help is answered
+                raise AssertionError(f"{line}: {getattr(error, 'message', None) or error}") from error
 
 
 def dagster_run(job: str, tags: Mapping[str, str], patches: Mapping[str, Any] = NOTHING) -> Process:

@@ -10,6 +10,7 @@ import dagster as dg
 import pytest
 
 from backlinks_assets.settings import Settings
+from backlinks_assets.simulator.faults import parse
 from backlinks_assets.store.collect import utc_now
 
 BACKLINKS = [sys.executable, "-m", "backlinks_assets.cli.app"]
@@ -84,6 +85,16 @@ def test_an_account_level_refusal_is_status_1_with_a_sentence(api, write_targets
     assert "Traceback" not in done.stderr + done.stdout
     assert "s3cret-passphrase" not in done.stderr + done.stdout
     assert len(server.calls) <= 30
+    assert done.stderr.count("DATAFORSEO_PASSWORD") == 1  # told once, not for each target
+    assert "shop000.example" in done.stderr
+
+
+def test_targets_that_fail_for_the_same_reason_are_told_together(api, write_targets) -> None:
+    api(*(parse(f"code:40501,target=bad{number}.example") for number in range(2)))
+    write_targets("shop.example", "bad0.example", "bad1.example")
+    done = backlinks("run")
+    assert done.returncode == 3
+    assert len([line for line in done.stderr.splitlines() if "40501" in line]) == 1
 
 
 def test_without_credentials_everything_says_that_it_is_simulated(write_targets, clean_environment: Path) -> None:
@@ -179,25 +190,12 @@ def test_the_doctor_finds_what_is_wrong_and_spends_nothing(api, write_targets) -
     write_targets(*TARGETS)
     fine = backlinks("doctor")
     assert fine.returncode == 0, fine.stdout
-    assert all(line.startswith("fine\t") for line in fine.stdout.splitlines())
+    assert {line.split("\t")[0] for line in fine.stdout.splitlines()} == {"fine", "note"}
+    assert "note\taccount" in fine.stdout  # no budget is set
     wrong = backlinks("doctor", DATAFORSEO_PASSWORD="another", DATAFORSEO_BASE_URL="http://127.0.0.1:9")
     assert wrong.returncode == 1
     assert "to do\taccount" in wrong.stdout
     assert server.spent_usd == 0
-
-
-def test_help_teaches_and_the_quick_ways_import_no_dagster() -> None:
-    shown = backlinks("--help")
-    assert shown.returncode == 0
-    assert all(name in shown.stdout for name in ("run", "demo", "flags", "targets", "backtest", "doctor"))
-    code = (
-        "import sys; sys.argv=['backlinks','flags']\n"
-        "from backlinks_assets.cli.app import main\n"
-        "try: main()\nexcept SystemExit: pass\n"
-        "print(sorted({name.partition('.')[0] for name in sys.modules} & {'dagster','pandas','pyarrow','requests'}))"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
-    assert done.stdout.splitlines()[-1] == "[]", done.stderr
 
 
 def test_two_hundred_targets_make_four_hundred_calls_within_the_limits(api, write_targets, monkeypatch) -> None:

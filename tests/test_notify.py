@@ -101,6 +101,34 @@ def test_the_message_leads_to_the_report_and_tells_coverage_and_spend(hook: Webh
     assert "1 of 2 collected; $0.25 spent on 3 calls." in body
 
 
+BACKSLASH = "\\"
+WHERE = "https://intranet.example/seo_team/reports"
+
+
+@pytest.mark.parametrize(
+    ("style", "link"),
+    [
+        ("text", f"Report: {WHERE}/flags-2026-11-24.html"),
+        (
+            "markdown",
+            f"Report: [{WHERE.replace('_', BACKSLASH + '_')}/flags-2026-11-24.html]({WHERE}/flags-2026-11-24.html)",
+        ),
+        ("html", f'Report: <a href="{WHERE}/flags-2026-11-24.html">{WHERE}/flags-2026-11-24.html</a>'),
+    ],
+)
+def test_where_the_reports_are_served_the_message_links_to_the_page(
+    hook: Webhook, look: Look, monkeypatch: pytest.MonkeyPatch, style: str, link: str
+) -> None:
+    monkeypatch.setenv("BACKLINKS_REPORTS_URL", f"{WHERE}/")
+    write_flags(flag("a.example"))
+    page = Settings.from_env().root / "reports" / "flags-2026-11-24.html"
+    page.parent.mkdir(parents=True)
+    page.write_text("<title>24 November</title>")
+    look(f"{hook.url()}?format={style}")
+    assert link in hook.posts[0]["message"]
+    assert str(page.parent) not in hook.posts[0]["message"]
+
+
 def test_flags_that_come_later_make_a_second_message_of_only_what_is_new(hook: Webhook, look: Look) -> None:
     write_flags(flag("a.example"), flag("b.example"))
     look(hook.url())
@@ -355,3 +383,5 @@ def test_a_message_fits_its_service_and_says_how_much_it_leaves_out(style: str, 
         assert {160: "(40)", 600: "39 more", 2000: "35 more", 4000: "30 more"}[most] in body
     assert render(message, style, 50) == ""  # the title has the counts
     assert Message.from_json(json.loads(json.dumps(message.as_json()))) == message
+    kept_before = {name: value for name, value in message.as_json().items() if name != "report"}
+    assert Message.from_json(json.loads(json.dumps(kept_before))).report == ""

@@ -11,7 +11,7 @@ from dagster._core.utils import make_new_run_id
 from notify_places import Webhook, webhook
 
 from backlinks_assets.definitions import build_defs
-from backlinks_assets.defs import announce
+from backlinks_assets.defs import announce, collecting
 from backlinks_assets.defs.partitions import day_range_tags, range_tags
 from backlinks_assets.defs.resources import BacklinksData
 from backlinks_assets.defs.sensors import add_missing_targets
@@ -157,7 +157,33 @@ def test_an_account_level_stop_is_told_with_what_to_do(instance, hook, tick, clo
     (post,) = hook.posts
     assert "collecting stopped" in post["title"]
     assert "Top it up in the vendor's dashboard." in post["message"]
+    assert "asked for" not in post["message"]  # that is for who reads the run
     assert f"3 of 3 targets have no answers for {day}." in post["message"]
+
+
+def test_a_stop_is_known_by_its_field_and_not_by_the_words_of_the_error(
+    instance, hook, tick, clock, api, write_targets, monkeypatch
+) -> None:
+    api(
+        Fault(faults.code(40501, "Invalid Field: 'target'."), target="b.example"),
+        Fault(faults.code(40200, "Payment Required."), target="c.example"),
+    )
+    write_targets(*TARGETS)
+    tick()
+
+    def in_other_words(failed, asked, stopped):
+        told = failure([outcome for outcome in failed if outcome.target == "b.example"], asked, stopped)
+        return dg.Failure("Something went wrong.", metadata=told.metadata, allow_retries=False)
+
+    failure = collecting.failure
+    monkeypatch.setattr(collecting, "failure", in_other_words)
+    assert not collect(instance, day_of(clock))
+    wait(clock, 6)
+    tick()
+    (post,) = hook.posts
+    assert "collecting stopped" in post["title"]
+    assert "Top it up in the vendor's dashboard." in post["message"]
+    assert "Something went wrong" not in post["message"]
 
 
 def test_tables_that_could_not_be_built_are_told(instance, hook, tick, clock, api, write_targets) -> None:

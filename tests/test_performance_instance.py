@@ -111,6 +111,22 @@ def test_retention_deletes_what_nothing_rests_on_and_keeps_every_partition(insta
     assert instance.get_materialized_partitions(ASSET) == before
 
 
+def test_space_is_given_back_once_it_is_worth_it(instance) -> None:
+    log = instance.event_log_storage
+    file = Path(log.path_for_shard("index"))
+    with log.index_connection() as tx:
+        tx.exec_driver_sql("CREATE TABLE ballast AS SELECT randomblob(1000000) AS bytes")
+        tx.exec_driver_sql("DROP TABLE ballast")
+    with log.index_connection() as tx:
+        tx.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    before = file.stat().st_size
+    assert log.compact()
+    with log.index_connection() as tx:
+        tx.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    assert file.stat().st_size < before - 900_000
+    assert not log.compact()
+
+
 def test_retention_leaves_recent_runs_alone(instance) -> None:
     recent = run(instance, KEYS[0], KEYS[3]).run_id
     events = len(instance.event_log_storage.get_records_for_run(recent).records)

@@ -141,6 +141,18 @@ def test_the_keyboard_finds_the_flags_and_every_reading(browser: Any, busy: Repo
     page.close()
 
 
+def test_the_keyboard_leads_from_day_to_day(browser: Any, busy: ReportFiles) -> None:
+    page = opened(browser, busy.path, width=360)
+    for _ in range(3):  # past the skip link and the list of days
+        page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == "Earlier day: 23 Nov"
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/flags-2026-11-23.html")
+    page.get_by_role("link", name="Later day: 24 Nov").click()
+    page.wait_for_url("**/flags-2026-11-24.html")
+    page.close()
+
+
 def test_a_screen_reader_has_landmarks_headings_in_order_and_words_for_every_chart(
     browser: Any, busy: ReportFiles
 ) -> None:

@@ -223,6 +223,48 @@ def test_the_index_lists_a_page_of_another_version_without_numbers(tmp_path: Pat
     assert "2 days, 1 November 2026 to 24 November 2026" in text
 
 
+def days_linked(root: Path, back: int) -> dict[str, str]:
+    """Return where a page's links to its neighbours lead, and that each of them is there."""
+    html = (root / "reports" / f"flags-{days_before(back)}.html").read_text(encoding="utf-8")
+    links = {str(a["rel"]): str(a["href"]) for tag, a in Parsed(html).tags if tag == "a" and "rel" in a}
+    assert all((root / "reports" / name).exists() for name in links.values())
+    return links
+
+
+def test_each_page_leads_to_the_nearest_earlier_and_later_day_in_whatever_order_they_were_written(
+    tmp_path: Path,
+) -> None:
+    for back in (9, 0, 3, 2, 3):
+        write_report(tmp_path, days_before(back), simulated=False)
+    page = {back: f"flags-{days_before(back)}.html" for back in (9, 3, 2, 0)}
+    assert days_linked(tmp_path, 9) == {"next": page[3]}
+    assert days_linked(tmp_path, 3) == {"prev": page[9], "next": page[2]}
+    assert days_linked(tmp_path, 2) == {"prev": page[3], "next": page[0]}
+    assert days_linked(tmp_path, 0) == {"prev": page[2]}
+    assert "Earlier day: 15 Nov" in text_of((tmp_path / "reports" / page[3]).read_text(encoding="utf-8"))
+
+
+def test_a_later_day_changes_nothing_of_an_earlier_page_but_its_link(tmp_path: Path) -> None:
+    a_hostile_day(tmp_path)
+    path = write_report(tmp_path, DAY, simulated=True).path
+    before = path.read_text(encoding="utf-8")
+    write_report(tmp_path, DAY + dt.timedelta(days=2), simulated=True)
+    link = '<a rel="next" href="flags-2026-11-26.html"><span class="unseen">Later day: </span>26 Nov</a>'
+    after = path.read_text(encoding="utf-8")
+    assert after.count(link) == 1
+    assert "".join(after.replace(link, "").split()) == "".join(before.split())
+    assert write_report(tmp_path, DAY, simulated=True).path.read_text(encoding="utf-8") == after
+
+
+def test_a_file_that_is_no_page_of_this_project_is_linked_to_and_left_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "reports").mkdir()
+    foreign = tmp_path / "reports" / f"flags-{days_before(1)}.html"
+    foreign.write_bytes(b"\xff<!-- days --><!-- end of days -->")
+    write_report(tmp_path, DAY, simulated=False)
+    assert foreign.read_bytes() == b"\xff<!-- days --><!-- end of days -->"
+    assert days_linked(tmp_path, 0) == {"prev": foreign.name}
+
+
 def test_a_page_that_cannot_be_written_leaves_the_old_one(tmp_path: Path) -> None:
     path = write_report(tmp_path, DAY, simulated=False).path
     before = path.read_bytes()

@@ -65,6 +65,15 @@ def test_the_password_is_in_no_repr() -> None:
         ({"BACKLINKS_BUDGET_USD_PER_DAY": "-1"}, "BACKLINKS_BUDGET_USD_PER_DAY"),
         ({"BACKLINKS_BUDGET_USD_PER_DAY": "nan"}, "BACKLINKS_BUDGET_USD_PER_DAY"),
         ({"BACKLINKS_LOW_BALANCE_USD": "some"}, "BACKLINKS_LOW_BALANCE_USD"),
+        ({"BACKLINKS_REPORTS_URL": "/srv/reports"}, "BACKLINKS_REPORTS_URL is '/srv/reports', which is no address"),
+        ({"BACKLINKS_REPORTS_URL": "file:///srv/reports"}, "no address of a web folder"),
+        ({"BACKLINKS_REPORTS_URL": "javascript://x.example/%0aalert(1)"}, "no address of a web folder"),
+        ({"BACKLINKS_REPORTS_URL": "https://x.example/a b"}, "no address of a web folder"),
+        ({"BACKLINKS_REPORTS_URL": 'https://x.example/"><b>'}, "no address of a web folder"),
+        ({"BACKLINKS_REPORTS_URL": "https://x.example/?day=1"}, "no address of a web folder"),
+        ({"BACKLINKS_REPORTS_URL": "https:///reports"}, "no address of a web folder"),
+        ({"BACKLINKS_REPORTS_URL": "https://x.example:port"}, "BACKLINKS_REPORTS_URL is no usable URL"),
+        ({"BACKLINKS_REPORTS_URL": "https://me:pw@x.example"}, "BACKLINKS_REPORTS_URL holds credentials"),
         ({"BACKLINKS_DATABASE_URL": "postgresql://x"}, "not supported yet"),
     ],
 )
@@ -73,6 +82,14 @@ def test_what_cannot_be_used_is_named(env: dict[str, str], words: str) -> None:
         Settings.from_env(env)
     assert "s3cret-passphrase" not in str(refused.value)
     assert ":pw@" not in str(refused.value)
+
+
+@pytest.mark.parametrize("end", ["", "/", "/index.html"])
+def test_a_page_is_at_its_path_or_at_the_address_that_is_set(end: str) -> None:
+    page = Path("/data/reports/flags-2026-11-24.html")
+    assert Settings.from_env({}).report_address(page) == str(page)
+    settings = Settings.from_env({"BACKLINKS_REPORTS_URL": f" https://x.example:8443/seo/reports{end} "})
+    assert settings.report_address(page) == "https://x.example:8443/seo/reports/flags-2026-11-24.html"
 
 
 def test_where_to_announce_may_be_one_url_or_several_and_a_url_may_hold_commas() -> None:

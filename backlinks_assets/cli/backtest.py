@@ -1,15 +1,16 @@
 """`backlinks backtest`: what would have been flagged, over the tables or over a CSV, never looking ahead."""
 
 import csv
-import datetime as dt
+import json
 import sys
+import time
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from rich.markup import escape
-from rich.table import Table
 
-from backlinks_assets.cli.console import UsageError, err, out, progress, settings_and_notices
+from backlinks_assets.cli.console import UsageError, err, out, progress, settings_and_notices, shown, table
 from backlinks_assets.detection.detect import detect
 from backlinks_assets.detection.settings import THRESHOLD_COLUMNS, DetectionSettings, target_thresholds
 from backlinks_assets.tables.history import detection_history
@@ -19,12 +20,20 @@ from backlinks_assets.targets import TargetsError, load_targets
 COLUMNS = ["date", "target", "metric", "kind", "severity", "reason"]
 _NEEDED = ("date", "target", "spam_score", "lost_backlinks")
 _MOST_LISTED = 10
+_LONGEST_BAR = 24
+
+_COUNTS = {
+    "by_kind": ("Flags by kind", ["metric", "kind", "severity"]),
+    "by_day": ("Days with most flags", ["date"]),
+    "by_target": ("Noisiest targets", ["target"]),
+}
+"""What is counted: its name in JSON, its title, and by which columns."""
 
 
-def run_backtest(history_file: Path | None, out_file: Path | None) -> int:
+def run_backtest(history_file: Path | None, out_file: Path | None, *, as_json: bool = False) -> int:
     """Judge every day of a history; print a summary and write the flags if a file is named. Returns 0."""
     history, thresholds = _read(history_file) if history_file else _from_tables()
-    started = dt.datetime.now(dt.UTC)
+    started = time.monotonic()
     with progress("Judging", _days_in(history)) as advance:
         try:
             changes = detect(history, DetectionSettings(), thresholds, on_day=lambda _: advance())
@@ -33,8 +42,20 @@ def run_backtest(history_file: Path | None, out_file: Path | None) -> int:
     flags = changes.loc[changes["severity"].notna(), COLUMNS]
     if out_file is not None:
         _write(flags, out_file)
-    seconds = (dt.datetime.now(dt.UTC) - started).total_seconds()
-    _summarise(flags, history, seconds, out_file)
+    readings = history.drop_duplicates(["date", "target"])
+    summary = {
+        "flags": len(flags),
+        "target_days": len(readings),
+        "targets": readings["target"].nunique(),
+        "days": readings["date"].nunique(),
+        **{name: _counted(flags, by) for name, (_, by) in _COUNTS.items()},
+        "written_to": str(out_file) if out_file else None,
+        "seconds": round(time.monotonic() - started, 1),
+    }
+    if as_json:
+        print(json.dumps(summary))
+    else:
+        _tell(summary)
     return 0
 
 
@@ -102,36 +123,53 @@ def _cell(value: object) -> str:
     return "'" + text if text.lstrip().startswith(("=", "+", "-", "@")) else text
 
 
-def _summarise(flags: pd.DataFrame, history: pd.DataFrame, seconds: float, out_file: Path | None) -> None:
-    readings = history.drop_duplicates(["date", "target"])
-    per_thousand = 1000 * len(flags) / max(1, len(readings))
+def _counted(flags: pd.DataFrame, by: list[str]) -> list[dict[str, Any]]:
+    """Return how many flags there are for each value of some columns, most first. An index move is no target's."""
+    kept = flags[flags["target"] != "*"] if by == ["target"] else flags
+    counts = kept.groupby(by, sort=True).size().sort_values(ascending=False, kind="stable")
+    keys = [key if isinstance(key, tuple) else (key,) for key in counts.index]
+    return [
+        {**dict(zip(by, map(str, key), strict=True)), "flags": int(count)}
+        for key, count in zip(keys, counts, strict=True)
+    ]
+
+
+def _tell(summary: dict[str, Any]) -> None:
+    """Print the summary: tables with bars on a terminal, lines in a pipe."""
+    per_thousand = 1000 * summary["flags"] / max(1, summary["target_days"])
     title = (
-        f"{len(flags):,} flags in {len(readings):,} target-days ({per_thousand:.2f} a thousand), "
-        f"{readings['target'].nunique():,} targets, {readings['date'].nunique():,} days, {seconds:.1f} s"
+        f"{summary['flags']:,} flags in {summary['target_days']:,} target-days ({per_thousand:.2f} a thousand), "
+        f"{summary['targets']:,} targets, {summary['days']:,} days, {summary['seconds']:.1f} s"
     )
+    print_counts = _print_table if sys.stdout.isatty() else _print_lines
     if not sys.stdout.isatty():
         print(title)
-    for name, by in (("Flags by kind", ["metric", "kind", "severity"]), ("Days with most flags", ["date"])):
-        _print_counts(name, flags, by)
-    _print_counts("Noisiest targets", flags[flags["target"] != "*"], ["target"])
+    for name, (heading, by) in _COUNTS.items():
+        if summary[name]:
+            print_counts(heading, by, summary[name])
     if sys.stdout.isatty():
-        out().print(title)
-    if out_file is not None:
-        out().print(f"Written to {escape(str(out_file))}.")
+        out().print(f"[bold]{title}[/]")
+    if summary["written_to"]:
+        out().print(f"Written to {escape(shown(Path(summary['written_to'])))}.")
+    elif summary["flags"] and sys.stdout.isatty():
+        out().print("Each with its reason: `--out flags.csv` writes them.")
 
 
-def _print_counts(title: str, flags: pd.DataFrame, by: list[str]) -> None:
-    counts = flags.groupby(by, sort=True).size().sort_values(ascending=False, kind="stable").head(_MOST_LISTED)
-    if not sys.stdout.isatty():
-        for key, count in counts.items():
-            cells = key if isinstance(key, tuple) else (key,)
-            print(title, *map(_cell, cells), int(count), sep="\t")
-        return
-    table = Table(title=title, title_justify="left")
+def _print_lines(heading: str, by: list[str], counts: list[dict[str, Any]]) -> None:
+    for count in counts[:_MOST_LISTED]:
+        print(heading, *(_cell(count[name]) for name in by), count["flags"], sep="\t")
+
+
+def _print_table(heading: str, by: list[str], counts: list[dict[str, Any]]) -> None:
+    listed = table(heading)
     for name in by:
-        table.add_column(name.replace("_", " ").capitalize())
-    table.add_column("Flags", justify="right")
-    for key, count in counts.items():
-        cells = key if isinstance(key, tuple) else (key,)
-        table.add_row(*[escape(str(cell)) for cell in cells], f"{int(count):,}")
-    out().print(table)
+        listed.add_column(name.capitalize(), overflow="fold")
+    listed.add_column("Flags", justify="right")
+    listed.add_column("", no_wrap=True)
+    most = counts[0]["flags"]
+    for count in counts[:_MOST_LISTED]:
+        bar = "━" * max(1, round(_LONGEST_BAR * count["flags"] / most))
+        names = [escape(count[name].replace("_", " ") if name in {"metric", "kind"} else count[name]) for name in by]
+        listed.add_row(*names, f"{count['flags']:,}", f"[cyan]{bar}[/]")
+    out().print(listed)
+    out().print(f"[dim]and {len(counts) - _MOST_LISTED:,} more[/]\n" if len(counts) > _MOST_LISTED else "")

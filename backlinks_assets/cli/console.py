@@ -1,17 +1,21 @@
-"""How the command speaks: the two consoles, errors as sentences with their exit status, notices.
+"""How the command speaks: the two consoles, tables, errors as sentences with their exit status, notices.
 
-No call's own words; those are in its module.
+No call's own words; those are in its module. Importing this is cheap: rich is imported when something is shown.
 """
 
+import os
+import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-
-from rich.console import Console
-from rich.markup import escape
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from backlinks_assets.settings import Settings, SettingsError
-from backlinks_assets.targets import TargetsError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
 
 STOPPED, UNUSABLE, INCOMPLETE = 1, 2, 3
 """Exit statuses beside 0: stopped; unusable input or usage; done, but some targets have no data for the day."""
@@ -21,56 +25,116 @@ class UsageError(ValueError):
     """What was typed can't be used; the message says how to write it."""
 
 
-def out() -> Console:
+def out() -> "Console":
     """Return the console of stdout, looked up at each call since stdout may have been replaced."""
+    from rich.console import Console
+
     return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
 
 
-def err() -> Console:
-    return Console(stderr=True, highlight=False, soft_wrap=True)
+def err() -> "Console":
+    from rich.console import Console
+
+    return Console(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty())
+
+
+def table(title: str | None = None, *, lines: bool = False) -> "Table":
+    """Return an empty table in the command's one style; `lines` draws one between rows."""
+    from rich import box
+    from rich.table import Table
+
+    return Table(
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        header_style="dim",
+        box=box.HORIZONTALS if lines else box.SIMPLE_HEAD,
+        show_lines=lines,
+        show_edge=False,
+        pad_edge=False,
+    )
+
+
+def pairs(said: Mapping[str, str]) -> None:
+    """Print a line for each word and what is said about it, as markup; on a terminal what wraps stays in its column."""
+    from rich.table import Table
+
+    grid = Table.grid(padding=(0, 2))
+    for word, text in said.items():
+        if not sys.stdout.isatty():
+            out().print(f"{word}: {text}")
+        grid.add_row(f"[bold]{word}[/]", text)
+    if sys.stdout.isatty():
+        out().print(grid)
+
+
+def shown(path: Path) -> str:
+    """Return a path as a person types it here: short where it lies under the working folder."""
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
+
+
+def me() -> str:
+    """Return how this command is called here: its name, or its path where the shell would not find it by name."""
+    if shutil.which("backlinks") or not sys.argv[0].endswith("backlinks"):
+        return "backlinks"
+    return shown(Path(sys.argv[0]).absolute())
 
 
 def complain(sentence: str) -> None:
     """Print an error's sentence on stderr."""
+    from rich.markup import escape
+
     err().print(f"[bold red]backlinks:[/] {escape(sentence)}")
 
 
 def describe(error: Exception) -> tuple[str | None, int]:
     """Return an expected error's sentence and exit status; (None, 1) for one that is a bug."""
-    if isinstance(error, UsageError | SettingsError | TargetsError):
+    if isinstance(error, UsageError | SettingsError):
         return str(error), UNUSABLE
-    name = type(error).__name__
-    expected = {"StoreError", "LimiterError", "TablesError", "AccountError", "RequestError", "TransientError"}
-    if name in expected:  # by name, so that `--help` need not import them
+    name = type(error).__name__  # by name, so that `--help` need not import them
+    if name == "TargetsError":
+        return str(error), UNUSABLE
+    if name in {"StoreError", "LimiterError", "TablesError", "AccountError", "RequestError", "TransientError"}:
         return str(error), STOPPED
-    if type(error).__module__.startswith("sqlalchemy."):  # our own store speaks for itself, so that it is Dagster's
+    return (sentence, STOPPED) if (sentence := _of_files(error)) else (None, 1)
+
+
+def _of_files(error: Exception) -> str | None:
+    """Return the sentence of an error that a file below the data folder is the cause of; None for any other."""
+    library = type(error).__module__.partition(".")[0]
+    if library == "sqlalchemy":  # our own store speaks for itself, so that it is Dagster's
         said = str(getattr(error, "orig", None) or error)
         todo = "Free some space" if "full" in said or "disk" in said else "Check that BACKLINKS_DATA_DIR can be written"
+        return f"Dagster's records of runs can't be kept ({said}). {todo} and run again; what was paid for is kept."
+    if library in {"duckdb", "_duckdb"}:
         return (
-            f"Dagster's records of runs can't be kept ({said}). {todo} and run again; what was paid for is kept.",
-            STOPPED,
+            f"The DuckDB file can't be read ({str(error).splitlines()[0]}). `backlinks run` "
+            "makes it anew from the parquet files."
         )
     if isinstance(error, OSError):
-        return f"{error.strerror or error} ({error.filename or 'no file named'}). Check BACKLINKS_DATA_DIR.", STOPPED
-    return None, 1
+        return f"{error.strerror or error} ({error.filename or 'no file named'}). Check BACKLINKS_DATA_DIR."
+    return None
 
 
 def settings_and_notices(*, demo: bool = False) -> Settings:
     """Read the environment, say what of it has no effect yet, and on simulated numbers say so."""
+    from rich.markup import escape
+
     settings = Settings.from_env(demo=demo)
     for notice in settings.notices:
         err().print(f"[yellow]Note:[/] {escape(notice)}")
     if settings.simulated:
         err().print(
             "[yellow]Simulated numbers:[/] no credentials are in use; the bundled simulator answers, and what it "
-            f"answers is kept under {escape(str(settings.root))}."
+            f"answers is kept under {escape(shown(settings.root))}."
         )
     return settings
 
 
 @contextmanager
 def progress(what: str, total: int) -> Iterator[Callable[[], None]]:
-    """Yield a function that moves a bar on by one; without a terminal nothing is drawn."""
+    """Yield a function that moves a bar on by one; it is gone at the end. Without a terminal nothing is drawn."""
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
@@ -80,14 +144,14 @@ def progress(what: str, total: int) -> Iterator[Callable[[], None]]:
         TimeRemainingColumn,
     )
 
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=err(), disable=not sys.stderr.isatty()) as bar:
+    columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()]
+    if shutil.get_terminal_size().columns >= len(what) + 70:
+        columns += [TextColumn("left"), TimeRemainingColumn()]
+    with Progress(*columns, console=err(), disable=not sys.stderr.isatty(), transient=True) as bar:
         task = bar.add_task(what, total=total)
         yield lambda: bar.advance(task)
+
+
+def no_colour() -> bool:
+    """Whether the person wants no colours (https://no-color.org), or the terminal has none."""
+    return bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"

@@ -1,31 +1,53 @@
 """`backlinks demo`: the whole project over a simulated history, from nothing, and where to look next."""
 
 import datetime as dt
+import json
+import time
+from typing import Any
 
 import duckdb
 from rich.markup import escape
 
-from backlinks_assets.cli.console import STOPPED, complain, out, progress, settings_and_notices
+from backlinks_assets.cli.console import (
+    STOPPED,
+    UsageError,
+    complain,
+    err,
+    me,
+    out,
+    pairs,
+    progress,
+    settings_and_notices,
+    shown,
+)
 from backlinks_assets.cli.flags import print_flags, read_flags
 from backlinks_assets.cli.pipeline import RunFailedError, Tally, opened
 from backlinks_assets.runtime import watched_targets
+from backlinks_assets.settings import Settings, SettingsError
 from backlinks_assets.simulator.samples import sample_targets_csv
 from backlinks_assets.store.collect import utc_now
 
 DAYS_A_RUN = 10
 FLAGS_SHOWN_DAYS = 7
+FEWEST_DAYS, MOST_DAYS = 2, 300
 
 
-def run_demo(days: int) -> int:
-    """Collect, table and flag `days` days of simulated answers up to today; return the exit status."""
+def run_demo(days: int, *, as_json: bool) -> int:
+    """Collect, table and flag `days` days of simulated answers up to today; return the exit status.
+
+    Raises:
+        UsageError: so many days can't be simulated.
+    """
+    if not FEWEST_DAYS <= days <= MOST_DAYS:
+        raise UsageError(f"--days is {days}; from {FEWEST_DAYS} to {MOST_DAYS} days can be simulated.")
+    started = time.monotonic()
     settings = settings_and_notices(demo=True)
-    console = out()
     if not settings.targets_file.exists():
         settings.targets_file.parent.mkdir(parents=True, exist_ok=True)
         settings.targets_file.write_text(sample_targets_csv(), encoding="utf-8")
-    targets = watched_targets(settings)
     today = utc_now().date()
     first = today - dt.timedelta(days=days - 1)
+    targets = watched_targets(settings)
     tally = Tally()
     with opened(settings, demo=True) as pipeline:
         with progress(f"Collecting {len(targets)} targets, {days} days", days * len(targets)) as advance:
@@ -36,27 +58,66 @@ def run_demo(days: int) -> int:
                 if tally.stopped:
                     complain(tally.stopped)
                     return STOPPED
-        console.print(
-            f"{tally.collected + tally.reused:,} target-days of {len(targets)} targets: {tally.calls:,} simulated calls, "
-            f"{2 * tally.reused:,} answers already kept. Building the tables…"
+        (err() if as_json else out()).print(
+            f"{tally.collected + tally.reused:,} target-days of {len(targets)} targets: {tally.calls:,} simulated "
+            f"calls, {2 * tally.reused:,} answers already kept. Building the tables…\n"
         )
         try:
             pipeline.publish(first, today)
         except RunFailedError as error:
             complain(str(error))
             return STOPPED
-    _, flags = read_flags(settings, today)
-    recent = []
-    for back in range(FLAGS_SHOWN_DAYS):
-        recent += read_flags(settings, today - dt.timedelta(days=back))[1] if back < days else []
-    print_flags(recent, f"Flags of the last {FLAGS_SHOWN_DAYS} days", simulated=True, dated=True)
     with duckdb.connect(str(settings.duckdb_file), read_only=True) as connection:
         (total,) = connection.execute("SELECT count(*) FROM backlinks_flags").fetchone() or (0,)
-    console.print(
-        f"\n{total:,} flags in {days} days, {len(flags):,} of them today; all numbers are simulated.\n"
-        f"The days as pages: {escape(str(settings.root / 'reports' / 'index.html'))}\n"
-        f"Tables: {escape(str(settings.duckdb_file))} and {escape(str(settings.root / 'parquet'))}\n"
-        "Next: [bold]make ui[/] opens Dagster on this history, with the schedule, sensors and automation to switch on; "
-        "[bold]backlinks flags[/] shows today's flags."
-    )
+    summary = {
+        "date": str(today),
+        "days": days,
+        "simulated": True,
+        "targets": len(targets),
+        "calls": tally.calls,
+        "reused": tally.reused,
+        "flags": total,
+        "flags_today": len(read_flags(settings, today)[1]),
+        "pages": str(settings.root / "reports" / "index.html"),
+        "duckdb": str(settings.duckdb_file),
+        "parquet": str(settings.root / "parquet"),
+        "seconds": round(time.monotonic() - started, 1),
+    }
+    if as_json:
+        print(json.dumps(summary))
+    else:
+        _tell(summary, settings, today)
     return 0
+
+
+def _tell(summary: dict[str, Any], settings: Settings, today: dt.date) -> None:
+    """Print the flags of the last days and where to look next."""
+    recent = []
+    for back in range(min(FLAGS_SHOWN_DAYS, summary["days"])):
+        recent += read_flags(settings, today - dt.timedelta(days=back))[1]
+    print_flags(recent, f"Flags of the last {FLAGS_SHOWN_DAYS} days", simulated=True, dated=True)
+    root = settings.root
+    out().print(
+        f"\n{summary['flags']:,} flags in {summary['days']} days, {summary['flags_today']:,} of them today; all numbers "
+        f"are simulated.\n"
+    )
+    look = {
+        "Open": f"{escape(shown(root / 'reports' / 'index.html'))}: the days as pages",
+        "Read": f"{escape(shown(root / 'backlinks.duckdb'))} and {escape(shown(root / 'parquet'))}: the tables",
+        "Next": "[bold]make ui[/] opens Dagster on this history, with the schedule, sensors and automation to switch on; "
+        f"[bold]{escape(me())} flags[/] shows today's flags",
+    }
+    pairs(look)
+    if not _is_simulated_here():
+        err().print(
+            "[yellow]Note:[/] credentials are set, so the other calls and `make ui` show real answers. For the demo's: "
+            f"`DATAFORSEO_LOGIN= DATAFORSEO_PASSWORD= {me()} flags`."
+        )
+
+
+def _is_simulated_here() -> bool:
+    """Whether the other calls look at simulated answers too, in this environment."""
+    try:
+        return Settings.from_env().simulated
+    except SettingsError:
+        return False

@@ -2,6 +2,7 @@
 
 import contextlib
 import importlib.metadata
+import json
 import os
 import platform
 import shutil
@@ -10,15 +11,15 @@ import tempfile
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from rich.markup import escape
-from rich.table import Table
 
 from backlinks_assets.account.limiter import AccountLimiter
 from backlinks_assets.api.client import SummaryClient
 from backlinks_assets.api.errors import ApiError, RequestError, TransientError
-from backlinks_assets.cli.console import STOPPED, UNUSABLE, out, settings_and_notices
+from backlinks_assets.cli.console import STOPPED, UNUSABLE, me, out, settings_and_notices, shown, table
 from backlinks_assets.runtime import open_store, watched_targets
 from backlinks_assets.settings import Settings
 from backlinks_assets.store.collect import SPACE_KEPT_BYTES, utc_now
@@ -26,35 +27,57 @@ from backlinks_assets.store.database import StoreError
 from backlinks_assets.targets import TargetsError
 
 _PACKAGES = ("dagster", "duckdb", "pandas", "pyarrow", "requests")
+_PROBLEMS_TOLD = 3
+_STYLES = {"fine": "green", "note": "yellow", "to do": "bold red"}
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing looked at. `status` is the exit status it asks for: 0 is fine."""
+    """One thing looked at. `status` is the exit status it asks for: 0 is fine; `note` what may be done all the same."""
 
     what: str
     says: str
     status: int = 0
+    note: bool = False
+
+    @property
+    def mark(self) -> str:
+        """`fine`, `note` (a run goes, a person may want to know) or `to do` (a run would be stopped)."""
+        return "to do" if self.status else "note" if self.note else "fine"
 
 
-def examine() -> int:
-    """Print a line for each thing looked at; return 0 when all are fine, else the gravest exit status."""
+def examine(*, as_json: bool = False) -> int:
+    """Tell of each thing looked at; return 0 where nothing is to be done, else the gravest exit status."""
     settings = settings_and_notices()
-    checks: list[Callable[[Settings], Finding]] = [_account, _folder, _store, _targets, _limits, _instance, _versions]
+    checks: list[Callable[[Settings], Finding]]
+    checks = [_account, _folder, _store, _targets, _limits, _announcements, _instance, _versions]
     findings = [check(settings) for check in checks]
-    table = Table(title="What a run needs", title_justify="left", show_header=False)
-    table.add_column(no_wrap=True)
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="fold", ratio=1)
+    status = max(finding.status for finding in findings)
+    if as_json:
+        told = [{"check": one.what, "state": one.mark, "status": one.status, "says": one.says} for one in findings]
+        print(json.dumps({"status": status, "simulated": settings.simulated, "checks": told}))
+    elif sys.stdout.isatty():
+        _print_table(findings)
+    else:
+        for finding in findings:
+            print(finding.mark, finding.what, " ".join(finding.says.split()), sep="\t")
+    return status
+
+
+def _print_table(findings: list[Finding]) -> None:
+    listed = table("What a run needs")
+    listed.show_header = False
+    listed.add_column(no_wrap=True)
+    listed.add_column(no_wrap=True)
+    listed.add_column(overflow="fold", ratio=1)
     for finding in findings:
-        mark = "[green]fine[/]" if finding.status == 0 else "[bold red]to do[/]"
-        if sys.stdout.isatty():
-            table.add_row(mark, finding.what, escape(finding.says))
-        else:
-            print("fine" if finding.status == 0 else "to do", finding.what, finding.says, sep="\t")
-    if sys.stdout.isatty():
-        out().print(table)
-    return max(finding.status for finding in findings)
+        listed.add_row(f"[{_STYLES[finding.mark]}]{finding.mark}[/]", finding.what, escape(finding.says))
+    out().print(listed)
+    todo = [finding.what for finding in findings if finding.status]
+    if todo:
+        out().print(f"\n[bold red]To do before a run:[/] {', '.join(todo)}.")
+    else:
+        out().print(f"\n[green]All that a run needs is there.[/] Next: [bold]{escape(me())} run[/]")
 
 
 def _account(settings: Settings) -> Finding:
@@ -73,6 +96,9 @@ def _account(settings: Settings) -> Finding:
                 client.check_access()
         except ApiError as error:
             return Finding("account", error.message, STOPPED)
+    if settings.simulated:
+        says = "no credentials are needed: the bundled simulator answers. For real answers put yours into .env"
+        return Finding("account", says + _first_day(settings))
     says = f"{settings.base_url} accepts the credentials and the account may make calls"
     balance, price = _dict(data.get("money")).get("balance"), _price(data)
     if isinstance(balance, int | float):
@@ -87,8 +113,16 @@ def _account(settings: Settings) -> Finding:
         if isinstance(balance, int | float) and balance < day:
             return Finding("account", f"{says}: the balance does not cover a day. Top it up.", STOPPED)
     budget = settings.budget_usd_per_day
-    says += f"; the budget is ${budget:,.2f} a UTC day" if budget is not None else "; no budget is set"
-    return Finding("account", says)
+    if budget is None:
+        return Finding("account", f"{says}; no budget is set: BACKLINKS_BUDGET_USD_PER_DAY caps a UTC day", note=True)
+    return Finding("account", f"{says}; the budget is ${budget:,.2f} a UTC day")
+
+
+def _first_day(settings: Settings) -> str:
+    calls = _calls_a_day(settings)
+    return (
+        f"; a day of your {calls:,} calls would then cost ${calls * settings.expected_price_usd:,.2f}" if calls else ""
+    )
 
 
 def _calls_a_day(settings: Settings) -> int:
@@ -130,12 +164,14 @@ def _folder(settings: Settings) -> Finding:
             file.write(b"x")
     except OSError as error:
         return Finding(
-            "folder", f"{settings.root} can't be written ({error.strerror}). Set BACKLINKS_DATA_DIR.", STOPPED
+            "folder", f"{shown(settings.root)} can't be written ({error.strerror}). Set BACKLINKS_DATA_DIR.", STOPPED
         )
     free = shutil.disk_usage(settings.root).free
     if free < SPACE_KEPT_BYTES:
-        return Finding("folder", f"Only {free >> 20} MiB are free for {settings.root}. Free some space.", STOPPED)
-    return Finding("folder", f"{settings.root} can be written; {free / 2**30:,.1f} GiB free")
+        return Finding(
+            "folder", f"Only {free >> 20} MiB are free for {shown(settings.root)}. Free some space.", STOPPED
+        )
+    return Finding("folder", f"{shown(settings.root)} can be written; {free / 2**30:,.1f} GiB free")
 
 
 def _store(settings: Settings) -> Finding:
@@ -145,7 +181,8 @@ def _store(settings: Settings) -> Finding:
             today = store.day_costs(utc_now().date())
     except StoreError as error:
         return Finding("store", str(error), STOPPED)
-    kept = f"{len(dates):,} days kept, {dates[0]} to {dates[-1]}" if dates else "nothing kept yet"
+    count = f"{len(dates):,} days" if len(dates) > 1 else "1 day"
+    kept = f"{count} kept, {dates[0]} to {dates[-1]}" if dates else "nothing kept yet"
     return Finding("store", f"{kept}; today {today.calls:,} calls, ${today.cost_usd:,.6g}")
 
 
@@ -153,12 +190,17 @@ def _targets(settings: Settings) -> Finding:
     try:
         targets = watched_targets(settings)
     except TargetsError as error:
-        return Finding("targets", str(error), UNUSABLE)
+        first, more = str(error).splitlines()[:_PROBLEMS_TOLD], len(error.problems) - _PROBLEMS_TOLD
+        rest = [f"and {more:,} more: `backlinks targets check` names all"] if more > 0 else []
+        return Finding("targets", "\n".join(first + rest), UNUSABLE)
     active = sum(target.active_on(utc_now().date()) for target in targets)
     if not active:
-        return Finding("targets", f"None of {settings.targets_file} is active: `backlinks targets add`.", UNUSABLE)
+        return Finding(
+            "targets", f"None of {shown(settings.targets_file)} is active: `backlinks targets add`.", UNUSABLE
+        )
     return Finding(
-        "targets", f"{active:,} active of {len(targets):,} in {settings.targets_file}: {2 * active:,} calls a day"
+        "targets",
+        f"{active:,} active of {len(targets):,} in {shown(settings.targets_file)}: {2 * active:,} calls a day",
     )
 
 
@@ -174,13 +216,33 @@ def _limits(settings: Settings) -> Finding:
         says += f"; paused for {state.paused_s:.0f} s more, since the API said that the rate was exceeded"
     if state.lowered_to is not None:
         says += f"; lowered to {state.lowered_to} at once for {state.lowered_s:.0f} s more, since the API said so"
-    return Finding("limits", says)
+    return Finding("limits", says, note=bool(state.paused_s) or state.lowered_to is not None)
+
+
+def _announcements(settings: Settings) -> Finding:
+    places = len(settings.notify_urls)
+    if not places:
+        return Finding("announcements", "none are sent; BACKLINKS_NOTIFY_URLS names where to")
+    return Finding("announcements", f"{places} {'place' if places == 1 else 'places'}, told while `make ui` runs")
 
 
 def _instance(settings: Settings) -> Finding:
+    says = f"runs are recorded in {shown(settings.dagster_dir)}"
     home = os.environ.get("DAGSTER_HOME")
-    says = f"runs are recorded in {settings.dagster_dir}"
-    return Finding("dagster", says + (f"; DAGSTER_HOME is {home}" if home else "; `make ui` opens it"))
+    if home is None:
+        return Finding("dagster", f"{says}; `make ui` shows them")
+    try:
+        ours = "backlinks_assets" in (Path(home) / "dagster.yaml").read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        ours = False
+    if ours:
+        return Finding("dagster", f"{says}; DAGSTER_HOME, {shown(Path(home))}, leads there")
+    return Finding(
+        "dagster",
+        f"{says}, but DAGSTER_HOME is {home}, whose dagster.yaml is not this project's: a `dagster` command of your own "
+        "does not see them. Unset it or use `make ui`.",
+        note=True,
+    )
 
 
 def _versions(_settings: Settings) -> Finding:

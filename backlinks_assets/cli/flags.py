@@ -7,9 +7,9 @@ from typing import Any
 
 import duckdb
 from rich.markup import escape
-from rich.table import Table
+from rich.padding import Padding
 
-from backlinks_assets.cli.console import UsageError, out, settings_and_notices
+from backlinks_assets.cli.console import UsageError, out, settings_and_notices, shown, table
 from backlinks_assets.settings import Settings
 
 _COLUMNS = ["date", "target", "metric", "value", "previous", "previous_date", "baseline", "change", "score"]
@@ -20,6 +20,9 @@ _QUERY = f"""
     ORDER BY target <> '*', severity <> 'critical', abs(score) DESC, target, metric
 """  # noqa: S608 - the column names are above
 
+TABLE_FROM_COLUMNS = 100
+"""Narrower terminals get each reason under its target: beside it, it would be a column of single words."""
+
 
 def read_flags(settings: Settings, date: dt.date | None) -> tuple[dt.date, list[dict[str, Any]]]:
     """Return the day (the latest judged one for None) and its flags, index moves first, then worst first.
@@ -28,16 +31,25 @@ def read_flags(settings: Settings, date: dt.date | None) -> tuple[dt.date, list[
         UsageError: nothing has been judged yet, or not that day.
     """
     if not settings.duckdb_file.exists():
-        raise UsageError(f"No table is in {settings.root} yet. Make the first with `backlinks run`.")
+        raise UsageError(f"No table is in {shown(settings.root)} yet. Make the first with `backlinks run`.")
     with duckdb.connect(str(settings.duckdb_file), read_only=True) as connection:
         judged = connection.execute(
             "SELECT max(date) FROM backlinks_changes WHERE date = coalesce(?, date)", [date]
         ).fetchone()
         if judged is None or judged[0] is None:
-            day = f"{date} is not judged yet" if date else "No day is judged yet"
-            raise UsageError(f"{day}. Judge it with `backlinks run --date {date or 'YYYY-MM-DD'}`.")
+            raise UsageError(_not_judged(connection, date))
         rows = connection.execute(_QUERY, [judged[0]]).fetchall()
     return judged[0], [dict(zip(_COLUMNS, row, strict=True)) for row in rows]
+
+
+def _not_judged(connection: duckdb.DuckDBPyConnection, date: dt.date | None) -> str:
+    span = connection.execute("SELECT min(date), max(date) FROM backlinks_changes").fetchone()
+    if date is None or span is None or span[0] is None:
+        return "No day is judged yet. Judge today with `backlinks run`."
+    return (
+        f"{date} is not judged; the days from {span[0]} to {span[1]} are. "
+        f"Where answers of that day are kept, `backlinks run --date {date}` judges it."
+    )
 
 
 def show_flags(date: dt.date | None, *, as_json: bool) -> int:
@@ -62,24 +74,38 @@ def print_flags(flags: list[dict[str, Any]], title: str, *, simulated: bool, dat
     if not flags:
         console.print(f"{title}: none.")
         return
-    table = Table(title=title + (" (simulated numbers)" if simulated else ""), title_justify="left", show_lines=True)
+    title += " (simulated numbers)" if simulated else ""
+    if console.width < TABLE_FROM_COLUMNS:
+        console.print(f"[bold]{title}[/]")
+        for flag in flags:
+            day, severity, target, metric, reason = _shown(flag)
+            console.print("\n" + "  ".join([*([day] if dated else []), severity, metric, target]))
+            console.print(Padding(reason, (0, 0, 0, 2)))
+        return
+    listed = table(title, lines=True)
     if dated:
-        table.add_column("Day", no_wrap=True)
-    table.add_column("Severity", no_wrap=True)
-    table.add_column("Target", overflow="fold", min_width=14)
-    table.add_column("What", no_wrap=True)
-    table.add_column("Why", overflow="fold", ratio=1)
+        listed.add_column("Day", no_wrap=True)
+    listed.add_column("Severity", no_wrap=True)
+    listed.add_column("Target", overflow="fold", min_width=14, max_width=console.width // 3)
+    listed.add_column("What", no_wrap=True)
+    listed.add_column("Why", overflow="fold", ratio=1)
     for flag in flags:
-        critical = flag["severity"] == "critical"
-        name = "all targets" if flag["target"] == "*" else flag["target"]
-        cells = [
-            f"[bold red]{flag['severity']}[/]" if critical else f"[yellow]{flag['severity']}[/]",
-            escape(name),
-            flag["metric"].replace("_", " "),
-            escape(flag["reason"] or ""),
-        ]
-        table.add_row(*([str(flag["date"])] if dated else []), *cells)
-    console.print(table)
+        day, *cells = _shown(flag)
+        listed.add_row(*([day] if dated else []), *cells)
+    console.print(listed)
+
+
+def _shown(flag: dict[str, Any]) -> tuple[str, str, str, str, str]:
+    """Return day, severity, target, metric and reason for a terminal."""
+    severity = str(flag["severity"])
+    style = "bold red" if severity == "critical" else "yellow"
+    return (
+        str(flag["date"]),
+        f"[{style}]{escape(severity)}[/]",
+        f"[bold]{escape('all targets' if flag['target'] == '*' else flag['target'])}[/]",
+        flag["metric"].replace("_", " "),
+        escape(flag["reason"] or ""),
+    )
 
 
 def _cell(value: object) -> str:

@@ -23,7 +23,9 @@ from backlinks_assets.dagster_home import open_instance
 from backlinks_assets.definitions import build_defs
 from backlinks_assets.defs.partitions import MOST_KEYS_A_RUN, day_range_tags, range_tags, ranges
 from backlinks_assets.defs.resources import BacklinksApi, BacklinksData
+from backlinks_assets.defs.runs import OF_THIS_LOCATION, collects, publishes
 from backlinks_assets.defs.sensors import add_missing_targets
+from backlinks_assets.memory import give_memory_back
 from backlinks_assets.runtime import open_store
 from backlinks_assets.settings import Settings
 from backlinks_assets.store.collect import STATUS_TYPES, Ask, Outcome
@@ -107,10 +109,8 @@ class Pipeline:
                 came = self._ahead.has_answers({names[key] for key in part if key in names})
                 if self._ahead.stopped and number > 1 and not came:
                     continue  # one run tells why; those without any answer would only repeat it
-                span = str(first) if first == last else f"{first} to {last}"
-                story = f"{span}, {len(names)} targets, part {number} of {len(parts)}"
-                tags = range_tags(str(first), str(last), start, end) | {"backlinks/collects": story}
-                self._execute("collect_job", tags)
+                tags = range_tags(str(first), str(last), start, end)
+                self._execute("collect_job", tags | collects(first, last, len(names), number, len(parts)))
         tally.stopped = self._ahead.stopped
 
     def _kept(self, days: Sequence[dt.date], asks: Sequence[Ask]) -> set[tuple[dt.date, str]]:
@@ -141,7 +141,7 @@ class Pipeline:
         Raises:
             RunFailedError: the run failed.
         """
-        result = self._execute("publish_job", day_range_tags(str(first), str(last)))
+        result = self._execute("publish_job", day_range_tags(str(first), str(last)) | publishes(first, last))
         if not result.success:
             raise RunFailedError(_cause(result))
 
@@ -150,7 +150,7 @@ class Pipeline:
         # Not in the main thread: there Dagster would put its own handlers in the place of ours.
         return _in_thread(
             lambda: definition.execute_in_process(
-                instance=self.instance, tags=tags, run_config=_QUIET, raise_on_error=False
+                instance=self.instance, tags=tags | OF_THIS_LOCATION, run_config=_QUIET, raise_on_error=False
             )
         )
 
@@ -159,6 +159,7 @@ class Pipeline:
 def opened(settings: Settings, *, demo: bool = False) -> Iterator[Pipeline]:
     """Yield the pipeline over the instance that the UI shows for these settings."""
     logging.getLogger("dagster").setLevel(logging.CRITICAL)
+    give_memory_back()
     with open_instance(settings) as instance:
         yield Pipeline(settings, instance, demo=demo)
 

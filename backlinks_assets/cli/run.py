@@ -9,6 +9,7 @@ from typing import Any
 
 import typer
 from rich.markup import escape
+from rich.padding import Padding
 
 from backlinks_assets.cli.console import (
     INCOMPLETE,
@@ -19,16 +20,20 @@ from backlinks_assets.cli.console import (
     out,
     progress,
     settings_and_notices,
+    shown,
 )
 from backlinks_assets.cli.flags import print_flags, read_flags
 from backlinks_assets.cli.pipeline import Pipeline, RunFailedError, Tally, opened
+from backlinks_assets.detection.settings import DetectionSettings
 from backlinks_assets.runtime import open_store, watched_targets
 from backlinks_assets.settings import Settings
 from backlinks_assets.store.collect import STATUS_TYPES, utc_now
 from backlinks_assets.targets import Target
 
-MOST_NAMED = 20
-"""Failed targets named on the terminal; `--json` names all."""
+MOST_NAMED, NAMED_A_REASON = 20, 5
+"""Reasons told on the terminal, and failed targets named for each; `--json` names all."""
+
+READINGS_BEFORE_FLAGS = DetectionSettings().readings_min
 
 
 def run_day(date: dt.date, *, as_json: bool, yes: bool) -> int:
@@ -106,21 +111,46 @@ def _is_kept(settings: Settings, date: dt.date) -> bool:
         return bool(store.landed([date]))
 
 
+def _name_failed(tally: Tally, targets: int) -> None:
+    """Print which targets have no answers and why; those with the same reason together, that of a stop only once."""
+    console, failed = err(), tally.failed
+    console.print(f"[bold]{len(failed):,} of {targets:,} targets have no answers for the day:[/]")
+    reasons: dict[str, list[str]] = {}
+    for outcome in failed:
+        reason = (outcome.error or "").replace(tally.stopped or "\0", "the reason below")
+        reasons.setdefault(reason, []).append(outcome.target)
+    told = 0
+    for reason, names in list(reasons.items())[:MOST_NAMED]:
+        named = names[:NAMED_A_REASON]
+        told += len(names)
+        more = f" and {len(names) - len(named):,} more" if len(names) > len(named) else ""
+        text = f"{escape(', '.join(named))}{more}: {escape(reason)}"
+        console.print(Padding(text, (0, 0, 0, 2)) if sys.stderr.isatty() else f"  {text}")
+    if told < len(failed):
+        console.print(f"  and {len(failed) - told:,} more (`--json` names all)")
+
+
+def _days_kept(settings: Settings) -> int:
+    with open_store(settings) as store:
+        return len(store.dates())
+
+
 def _tell(
     summary: dict[str, Any], tally: Tally, flags: list[dict[str, Any]], settings: Settings, *, as_json: bool
 ) -> None:
     if tally.failed:
-        console = err()
-        console.print(f"[bold]{len(tally.failed):,} of {summary['targets']:,} targets have no answers for the day:[/]")
-        for outcome in tally.failed[:MOST_NAMED]:
-            console.print(f"  {escape(outcome.target)}: {escape(outcome.error or '')}")
-        if len(tally.failed) > MOST_NAMED:
-            console.print(f"  and {len(tally.failed) - MOST_NAMED:,} more (`--json` names all)")
+        _name_failed(tally, summary["targets"])
     if as_json:
         print(json.dumps(summary))
         return
-    if flags or sys.stdout.isatty():
+    days = _days_kept(settings)
+    if flags or (days and sys.stdout.isatty()):
         print_flags(flags, f"Flags of {summary['date']}", simulated=settings.simulated)
+    if not flags and 0 < days <= READINGS_BEFORE_FLAGS:
+        out().print(
+            f"Too early to tell: a target is judged from its reading number {READINGS_BEFORE_FLAGS + 1} on; kept so far: "
+            f"{days} {'day' if days == 1 else 'days'}."
+        )
     out().print(
         f"{summary['date']}: {summary['collected']:,} collected, {summary['reused']:,} already kept, "
         f"{len(summary['empty']):,} unknown to the API, {len(summary['failed']):,} failed; {summary['calls']:,} calls, "
@@ -128,4 +158,4 @@ def _tell(
     )
     page = settings.root / "reports" / f"flags-{summary['date']}.html"
     if page.exists():
-        out().print(f"The day's page: {escape(str(page))}")
+        out().print(f"The day's page: {escape(settings.report_address(page) if settings.reports_url else shown(page))}")

@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 
 import typer
 
+from backlinks_assets.cli.complete import watched
+from backlinks_assets.cli.help import WIDEST, Command, Group, examples
+
 if TYPE_CHECKING:
     from backlinks_assets.targets import Target, ThresholdCheck
 
@@ -21,15 +24,23 @@ UNUSABLE_INPUT = 2
 
 app = typer.Typer(
     name="targets",
+    cls=Group,
     no_args_is_help=True,
     rich_markup_mode=None,
-    help="The targets file: which domains and pages are watched. BACKLINKS_TARGETS_FILE says where it is.",
+    context_settings=WIDEST,
+    help="The targets file: which domains and pages are watched. It is targets.csv in the data folder, unless "
+    "BACKLINKS_TARGETS_FILE names another; an editor or a spreadsheet may change it too.",
+    epilog=examples(
+        {
+            'backlinks targets add example.com --note "our own shop"': "watch a domain",
+            "backlinks targets list": "what is watched today",
+            "backlinks targets check && backlinks run": "after an edit by hand: is every line as it should be?",
+        }
+    ),
 )
 
-TargetArgument = Annotated[
-    str, typer.Argument(metavar="TARGET", help="A domain (example.com) or a page (https://example.com/path).")
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Write JSON, for another program to read.")]
+_TARGET = "A domain (example.com) or a page (https://example.com/path)."
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on the last line of stdout.")]
 
 
 class _Rules(TypedDict):
@@ -37,43 +48,57 @@ class _Rules(TypedDict):
     check_thresholds: "ThresholdCheck"
 
 
-@app.command("list")
+@app.command(
+    "list",
+    cls=Command,
+    short_help="List the targets watched today.",
+    epilog=examples(
+        {
+            "backlinks targets list": "those watched today",
+            "backlinks targets list --all": "retired ones too",
+            "backlinks targets list | cut -f 1": "in a pipe: target, its own settings, retired and note, separated by tabs",
+            "backlinks targets list --all --json": "for a program",
+        }
+    ),
+)
 def list_targets(
     every: Annotated[bool, typer.Option("--all", help="Retired targets too.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """List the targets watched today, in the file's order.
-
-    In a pipe: a line a target, tab-separated: target, its own settings, retired, note.
-
-    Example: backlinks targets list --all --json
-    """
+    """List the targets watched today, in the file's order."""
     with _sentences():
         from backlinks_assets.targets import load_targets
 
-        today = _today()
-        targets = load_targets(_path(), **_rules(), allow_none=True)
-        if not every:
-            targets = [target for target in targets if target.active_on(today)]
+        today, path = _today(), _path()
+        kept = load_targets(path, **_rules(), allow_none=True)
+        targets = [target for target in kept if every or target.active_on(today)]
         if as_json:
-            typer.echo(json.dumps([_record(target, today) for target in targets], ensure_ascii=False, indent=2))
+            _print_json({"file": str(path), "targets": [_record(target, today) for target in targets]})
         elif sys.stdout.isatty():
-            _print_table(targets)
+            _print_table(targets, left_out=len(kept) - len(targets))
         else:
             for target in targets:
                 typer.echo("\t".join(" ".join(cell.split()) for cell in _cells(target)))
 
 
-@app.command()
+@app.command(
+    cls=Command,
+    short_help="Watch a target from its next collection on.",
+    epilog=examples(
+        {
+            "backlinks targets add example.com": "a domain, links to all its pages",
+            "backlinks targets add shop.example.com --note 'the German shop'": "a subdomain, and why",
+            "backlinks targets add https://example.com/guide": "one page",
+        }
+    ),
+)
 def add(
-    target: TargetArgument,
-    note: Annotated[str, typer.Option(help="A few words on why it is watched.")] = "",
+    target: Annotated[str, typer.Argument(metavar="TARGET", help=_TARGET)],
+    note: Annotated[str, typer.Option(metavar="WORDS", help="A few words on why it is watched.")] = "",
 ) -> None:
     """Watch a target from its next collection on. The file is made where there is none.
 
     A domain counts links to all its pages; https://example.com/ is its home page alone.
-
-    Example: backlinks targets add example.com --note "our own shop"
     """
     with _sentences():
         from backlinks_assets.targets import add_target, is_reserved_example
@@ -87,18 +112,26 @@ def add(
             typer.echo("Its name is reserved for examples: the bundled simulator knows it, the real API does not.")
 
 
-@app.command()
+@app.command(
+    cls=Command,
+    short_help="Stop watching a target; its history stays.",
+    epilog=examples(
+        {
+            "backlinks targets retire example.com": "from today on",
+            "backlinks targets retire example.com --date 2026-12-01": "from a day on",
+        }
+    ),
+)
 def retire(
-    target: TargetArgument,
+    target: Annotated[str, typer.Argument(metavar="TARGET", help=_TARGET, autocompletion=watched)],
     date: Annotated[
         str,
-        typer.Option(metavar="YYYY-MM-DD", help="The first day it is not watched.", show_default="today, UTC"),
+        typer.Option(
+            metavar="YYYY-MM-DD", help="The first day it is not watched; today (UTC) if left out.", show_default=False
+        ),
     ] = "",
 ) -> None:
-    """Stop watching a target from a day on. Its line and its history are kept.
-
-    Example: backlinks targets retire example.com --date 2026-12-01
-    """
+    """Stop watching a target from a day on. Its line and its history are kept."""
     with _sentences():
         from backlinks_assets.targets import iso_date, retire_target
 
@@ -111,34 +144,52 @@ def retire(
         typer.echo(f"{retired.target} is retired from {retired.retired} on ({path}, line {retired.line}).")
 
 
-@app.command()
-def check() -> None:
-    """Read the targets file and name every line that can't be used. Costs nothing.
-
-    Example: backlinks targets check && backlinks run
-    """
-    with _sentences():
+@app.command(
+    cls=Command,
+    short_help="Name every line that can't be used.",
+    epilog=examples(
+        {
+            "backlinks targets check": "after an edit by hand",
+            "backlinks targets check && backlinks run": "run only where all is well (a run checks it too)",
+            "backlinks targets check --json": "for a program: each problem with its line",
+        }
+    ),
+)
+def check(as_json: JsonOption = False) -> None:
+    """Read the targets file and name every line that can't be used. Costs nothing."""
+    with _sentences(as_json=as_json):
         from backlinks_assets.targets import load_targets
 
         path = _path()
         targets = load_targets(path, **_rules())
         today = _today()
         active = sum(target.active_on(today) for target in targets)
-        typer.echo(f"{path}: {active} watched, {len(targets) - active} retired, no problems.")
+        if as_json:
+            _print_json({"file": str(path), "watched": active, "retired": len(targets) - active, "problems": []})
+        else:
+            typer.echo(f"{path}: {active} watched, {len(targets) - active} retired, no problems.")
 
 
 @contextmanager
-def _sentences() -> Iterator[None]:
-    """End the command with what was refused as sentences on stderr, every bad line of the file among them."""
+def _sentences(*, as_json: bool = False) -> Iterator[None]:
+    """End the command with what was refused as sentences on stderr, every bad line of the file among them.
+
+    With `as_json` the problems are on stdout too, as an object.
+    """
     from backlinks_assets.settings import SettingsError
     from backlinks_assets.targets import TargetsError
 
     try:
         yield
     except (SettingsError, TargetsError) as error:
-        typer.echo(str(error), err=True)
+        from backlinks_assets.cli.console import err
+
+        err().print(str(error), markup=False)
         if isinstance(error, TargetsError) and (count := sum(problem.line > 0 for problem in error.problems)):
-            typer.echo(f"{count} {'problem' if count == 1 else 'problems'} in the file.", err=True)
+            err().print(f"{count} {'problem' if count == 1 else 'problems'} in the file.")
+        if as_json and isinstance(error, TargetsError):
+            problems = [{"line": one.line, "text": one.text, "message": one.message} for one in error.problems]
+            _print_json({"file": error.source, "watched": None, "retired": None, "problems": problems})
         raise typer.Exit(UNUSABLE_INPUT) from None
 
 
@@ -181,21 +232,27 @@ def _cells(target: "Target") -> tuple[str, str, str, str]:
     return target.target, settings, str(target.retired or ""), target.note
 
 
-def _print_table(targets: "list[Target]") -> None:
-    from rich.console import Console
-    from rich.table import Table
+def _print_json(found: dict[str, Any]) -> None:
+    typer.echo(json.dumps(found, ensure_ascii=False))
+
+
+def _print_table(targets: "list[Target]", *, left_out: int) -> None:
     from rich.text import Text
 
-    console = Console()
-    if not targets:
-        console.print("No target is watched: add one with `backlinks targets add example.com`.", markup=False)
-        return
+    from backlinks_assets.cli.console import out, table
+
     rows = [_cells(target) for target in targets]
-    table = Table(show_edge=False, pad_edge=False)
-    shown = [index for index in range(4) if index == 0 or any(row[index] for row in rows)]
-    for index in shown:
-        table.add_column(("target", "own settings", "retired", "note")[index], overflow="fold")
+    listed = table()
+    columns = ("target", "own settings", "retired", "note")
+    filled = [index for index in range(4) if index == 0 or any(row[index] for row in rows)]
+    for index in filled:
+        listed.add_column(columns[index], overflow="fold", no_wrap=columns[index] == "retired")
     for row in rows:
-        table.add_row(*(Text(row[index]) for index in shown))  # Text: a note's [brackets] are no markup
-    console.print(table)
-    console.print(f"{len(targets)} {'target' if len(targets) == 1 else 'targets'}", highlight=False)
+        listed.add_row(*(Text(row[index]) for index in filled))  # Text: a note's [brackets] are no markup
+    if targets:
+        out().print(listed)
+        counted = f"{len(targets)} {'target' if len(targets) == 1 else 'targets'}"
+    else:
+        counted = "No target is watched: add one with `backlinks targets add example.com`"
+    retired = f"; {left_out} retired, shown by --all" if left_out else ""
+    out().print(f"{counted}{retired}.", markup=False)

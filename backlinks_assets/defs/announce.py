@@ -11,6 +11,7 @@ from typing import Any, Final
 import dagster as dg
 
 from backlinks_assets.defs.assets import ASSETS, summary_responses
+from backlinks_assets.defs.collecting import STOPPED
 from backlinks_assets.defs.resources import BacklinksData
 from backlinks_assets.notify.announce import Announced, announce, opened, report_page
 from backlinks_assets.notify.memory import Memory
@@ -27,7 +28,6 @@ TABLES_FOLLOW_WITHIN: Final = dt.timedelta(minutes=5)
 _MOST_RUNS: Final = 500
 _OVERLAP: Final = dt.timedelta(minutes=2)
 _DAY: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
-_STOPPED: Final = re.compile(r"have no answers\. The run stopped: (.*)")
 _ERROR_NAME: Final = re.compile(r"^[\w.]+: ")
 _JOBS: Final = {"collect_job", "publish_job"}
 _OURS: Final = {key for asset in ASSETS for key in asset.keys}
@@ -94,7 +94,7 @@ def _failed_run(instance: dg.DagsterInstance, record: dg.RunRecord) -> FailedRun
     if day is None:
         return None
     says, metadata = _failure(instance, run.run_id)
-    stopped = _STOPPED.search(says)
+    stopped = metadata.get(STOPPED)
     rows = getattr(metadata.get("failed"), "records", [])
     return FailedRun(
         run_id=run.run_id,
@@ -102,7 +102,7 @@ def _failed_run(instance: dg.DagsterInstance, record: dg.RunRecord) -> FailedRun
         collects=_collects(run),
         ended_at=_utc(record.update_timestamp),
         says=says,
-        stopped=stopped[1] if stopped else None,
+        stopped=str(stopped.value) if stopped else None,
         targets={str(row.data["target"]): str(row.data["reason"]) for row in rows if row.data["date"] == str(day)},
     )
 

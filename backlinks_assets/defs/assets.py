@@ -30,6 +30,7 @@ OWNERS = ["team:seo"]
     kinds={"python", "sqlite"},
     owners=OWNERS,
     tags={"costs_money": "yes"},
+    metadata=collecting.STATIC_METADATA,
 )
 def summary_responses(
     context: dg.AssetExecutionContext, backlinks_data: BacklinksData, backlinks_api: BacklinksApi

@@ -8,8 +8,16 @@ from typing import Any, Final
 
 import dagster as dg
 
+from backlinks_assets.defs.lineage import ANSWER_COLUMNS
 from backlinks_assets.store.collect import Outcome
 
+STATIC_METADATA: Final[Mapping[str, Any]] = {
+    "dagster/column_schema": ANSWER_COLUMNS,
+    "dagster/table_name": "responses",
+    "dagster/storage_kind": "sqlite",
+}
+STOPPED: Final = "stopped"
+"""Metadata of a run's failure: why it ended before it had asked about all, where that is so. Announcements read it."""
 MOST_NAMED: Final = 20
 """Failed targets named in a run's error; all of them are in its table."""
 
@@ -24,6 +32,7 @@ def partition_metadata(outcome: Outcome) -> Mapping[str, Any]:
     }
     captured = max(reading.captured_at for reading in outcome.readings.values())
     return {
+        "dagster/partition_row_count": len(outcome.readings),
         **{name: value for name, value in numbers.items() if value is not None},
         "cost_usd": outcome.cost_usd,
         "calls": outcome.calls,
@@ -39,9 +48,12 @@ def failure(failed: Sequence[Outcome], asked: int, stopped: str | None) -> dg.Fa
     more = f"\n- and {len(failed) - MOST_NAMED:,} more, in the metadata" if len(failed) > MOST_NAMED else ""
     head = f"{len(failed):,} of {asked:,} target-days have no answers"
     why = f". The run stopped: {stopped}" if stopped else "; the others are kept and materialized."
+    metadata: dict[str, Any] = {"failed_targets": len(failed), "failed": failed_table(failed)}
+    if stopped:
+        metadata[STOPPED] = stopped
     return dg.Failure(
         description=f"{head}{why}\n{named}{more}\nRun the same partitions again: only what is missing is asked for.",
-        metadata={"failed_targets": len(failed), "failed": failed_table(failed)},
+        metadata=metadata,
         allow_retries=False,
     )
 

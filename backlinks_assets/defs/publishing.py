@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import dagster as dg
 
+from backlinks_assets.defs.lineage import column_lineage
 from backlinks_assets.publish import AnswersDay, ChangesDay
 from backlinks_assets.report.words import markdown_text
 from backlinks_assets.settings import Settings
@@ -29,13 +30,19 @@ def description(name: str) -> str:
 
 
 def static_metadata(name: str) -> Mapping[str, Any]:
-    """Return what is true of every partition of a table: its columns, its name, where it is kept."""
+    """Return what is true of every partition of a table: its columns and their origin, its name, where it is kept."""
     columns = [
-        dg.TableColumn(column, _DAGSTER_TYPES.get(kind, kind.lower()), description=text)
+        dg.TableColumn(
+            column,
+            _DAGSTER_TYPES.get(kind, kind.lower()),
+            description=text,
+            constraints=dg.TableColumnConstraints(nullable=TABLES[name].arrow.field(column).nullable),
+        )
         for column, kind, text in TABLES[name].columns()
     ]
     return {
         "dagster/column_schema": dg.TableSchema(columns),
+        "dagster/column_lineage": column_lineage(name),
         "dagster/table_name": f"backlinks.{name}",
         "dagster/storage_kind": "duckdb",
     }
@@ -71,10 +78,15 @@ def answers_metadata(day: AnswersDay) -> Metadata:
 
 def changes_metadata(day: ChangesDay, *, simulated: bool) -> Metadata:
     """Return one day's metadata of changes and flags, the flags worst first as a table to read."""
-    by_table: Metadata = {name: {"dagster/partition_row_count": rows} for name, rows in day.rows.items()}
-    for name in by_table:
-        by_table[name]["flags"] = len(day.flags)
-        by_table[name]["critical"] = int((day.flags["severity"] == "critical").sum())
+    of_target = day.flags[day.flags["target"] != "*"]
+    numbers = {
+        "flags": len(of_target),
+        "critical": int((of_target["severity"] == "critical").sum()),
+        "spam_score_flags": int((of_target["metric"] == "spam_score").sum()),
+        "lost_backlinks_flags": int((of_target["metric"] == "lost_backlinks").sum()),
+        "index_moves": len(day.flags) - len(of_target),
+    }
+    by_table: Metadata = {name: {"dagster/partition_row_count": rows, **numbers} for name, rows in day.rows.items()}
     by_table["backlinks_flags"]["flags_table"] = flags_table(day, simulated=simulated)
     return by_table
 

@@ -7,6 +7,7 @@ and most runs of this code location write none.
 import base64
 import datetime as dt
 from collections.abc import Collection, Mapping
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -26,12 +27,17 @@ def publish_page(settings: Settings, day: dt.date, expected: Collection[str]) ->
     picture = base64.b64encode(overview_png(settings.root, day)).decode()
     return {
         "day": files.sentence,
-        "page": dg.MetadataValue.path(str(files.path)),
-        "all_days": dg.MetadataValue.path(str(files.index)),
+        "page": _link(settings, files.path),
+        "all_days": _link(settings, files.index),
         "flags": files.flags,
         "flags_table": dg.MetadataValue.md(markdown(settings.root, day, simulated=settings.simulated)),
         "picture": dg.MetadataValue.md(f"![The day's flags, drawn](data:image/png;base64,{picture})"),
     }
+
+
+def _link(settings: Settings, page: Path) -> dg.MetadataValue[Any]:
+    address = settings.report_address(page)
+    return dg.MetadataValue.url(address) if settings.reports_url else dg.MetadataValue.path(address)
 
 
 def result(context: dg.AssetExecutionContext, by_day: Mapping[str, dict[str, Any]]) -> dg.MaterializeResult[Any]:

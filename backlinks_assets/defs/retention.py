@@ -41,8 +41,10 @@ def thin_old_runs(context: dg.OpExecutionContext, config: Retention) -> None:
     for run_id in superseded:
         context.instance.delete_run(run_id)
     thinned = sum(log.thin(run_id) for run_id in set(old).difference(superseded))
-    log.compact()
-    context.add_output_metadata({"runs_deleted": len(superseded), "runs_without_logs_now": thinned})
+    compacted = log.compact()
+    context.add_output_metadata(
+        {"runs_deleted": len(superseded), "runs_without_logs_now": thinned, "file_compacted": compacted}
+    )
 
 
 @dg.job(

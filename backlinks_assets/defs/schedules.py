@@ -10,6 +10,7 @@ import dagster as dg
 from backlinks_assets.defs.jobs import collect_job
 from backlinks_assets.defs.partitions import range_tags, ranges
 from backlinks_assets.defs.resources import BacklinksData
+from backlinks_assets.defs.runs import collects
 from backlinks_assets.defs.sensors import add_missing_targets
 
 
@@ -24,8 +25,8 @@ def daily_collect_schedule(
     context: dg.ScheduleEvaluationContext, backlinks_data: BacklinksData
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
     scheduled = context.scheduled_execution_time
-    day = scheduled.strftime("%Y-%m-%d")
-    active = [target.partition_key for target in backlinks_data.targets() if target.active_on(scheduled.date())]
+    day = scheduled.date()
+    active = [target.partition_key for target in backlinks_data.targets() if target.active_on(day)]
     if not active:
         yield dg.SkipReason("No active target is in the targets file.")
         return
@@ -34,8 +35,5 @@ def daily_collect_schedule(
     for number, (first, last) in enumerate(parts, start=1):
         yield dg.RunRequest(
             run_key=f"{day}-{number}-of-{len(parts)}",
-            tags={
-                **range_tags(day, day, first, last),
-                "backlinks/collects": f"{day}, {len(active)} targets, part {number} of {len(parts)}",
-            },
+            tags=range_tags(str(day), str(day), first, last) | collects(day, day, len(active), number, len(parts)),
         )

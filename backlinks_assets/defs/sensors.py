@@ -30,6 +30,9 @@ def add_missing_targets(instance: dg.DagsterInstance, keys: Sequence[str]) -> li
 def targets_sensor(
     context: dg.SensorEvaluationContext, backlinks_data: BacklinksData
 ) -> dg.SensorResult | dg.SkipReason:
+    file = backlinks_data.settings().targets_file
+    if not file.exists():
+        return dg.SkipReason(f"{file} is not there yet. Make it with `backlinks targets add example.com`.")
     missing = missing_targets(context.instance, [target.partition_key for target in backlinks_data.targets()])
     if not missing:
         return dg.SkipReason("Every target of the targets file is a partition.")

@@ -155,7 +155,7 @@ def _composer(
             number=number,
             last_at=last_at,
             sentence=_sentence(settings, day, targets),
-            report=page if page.exists() else None,
+            report=settings.report_address(page) if page.exists() else None,
             simulated=settings.simulated,
         )
 

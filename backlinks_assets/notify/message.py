@@ -7,7 +7,6 @@ import datetime as dt
 import html
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any, Final
 
 from backlinks_assets.notify import news as kinds
@@ -55,7 +54,10 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What is sent about a day. `title` is the project's own words, without any name from outside."""
+    """What is sent about a day. `title` is the project's own words, without any name from outside.
+
+    `report` is the address of the day's page, a path or a web address; empty where it is not written.
+    """
 
     day: dt.date
     number: int
@@ -63,6 +65,7 @@ class Message:
     opening: str
     parts: tuple[Part, ...]
     closing: tuple[str, ...]
+    report: str = ""
 
     def as_json(self) -> dict[str, Any]:
         return {**asdict(self), "day": self.day.isoformat()}
@@ -75,7 +78,8 @@ class Message:
             for part in kept["parts"]
         )
         day, closing = dt.date.fromisoformat(kept["day"]), tuple(kept["closing"])
-        return cls(day, kept["number"], kept["title"], kept["opening"], parts, closing)
+        # What waits since before there was an address has it in its closing.
+        return cls(day, kept["number"], kept["title"], kept["opening"], parts, closing, kept.get("report", ""))
 
 
 def compose(
@@ -85,25 +89,24 @@ def compose(
     number: int,
     last_at: dt.datetime | None,
     sentence: str | None,
-    report: Path | None,
+    report: str | None,
     simulated: bool,
 ) -> Message:
     """Return the message number `number` of a day; the one before it went out at `last_at`.
 
-    `sentence` is the day's, with coverage and spend, where its tables are built; `report` its page, where it is written.
+    `sentence` is the day's, with coverage and spend, where its tables are built; `report` the address of its page, where
+    it is written.
     """
     title = f"{'Simulated backlinks' if simulated else 'Backlinks'}, {long_day(day)}: {_title(news)}"
     opening = ""
     if number > 1 and last_at is not None:
         opening = f"Message {number} of the day: only what is new since {last_at:%d %b %H:%M} UTC."
     closing = [sentence] if sentence else []
-    if report is not None:
-        closing.append(f"Report: {report}")
-    elif any(piece.kind == kinds.FLAG for piece in news):
+    if report is None and any(piece.kind == kinds.FLAG for piece in news):
         closing.append(f"All flags of the day: backlinks flags --date {day}")
     if simulated:
         closing.append("Simulated numbers: no real target is meant.")
-    return Message(day, number, title, opening, _parts(news), tuple(closing))
+    return Message(day, number, title, opening, _parts(news), tuple(closing), report or "")
 
 
 def _title(news: Sequence[News]) -> str:
@@ -153,10 +156,14 @@ class _Text:
     def name(self, text: str) -> str:
         return self.plain(text)
 
+    def address(self, address: str) -> str:
+        return self.plain(address)
+
     def body(self, message: Message, most_lines: int) -> str:
         blocks = [self.plain(message.opening)] if message.opening else []
         blocks += [self.part(part, most_lines) for part in message.parts]
-        blocks.append(self.line_break.join(self.plain(line) for line in message.closing))
+        last = ["Report: " + self.address(message.report)] if message.report else []
+        blocks.append(self.line_break.join([*last, *map(self.plain, message.closing)]))
         return self.gap.join(blocks)
 
     def part(self, part: Part, most_lines: int) -> str:
@@ -187,6 +194,9 @@ class _Markdown(_Text):
     def name(self, text: str) -> str:
         return markdown_name(text)
 
+    def address(self, address: str) -> str:
+        return f"[{self.plain(address)}]({address})" if _is_web(address) else self.plain(address)
+
 
 class _Html(_Text):
     """The few tags that mail and Telegram both know, and that apprise makes readable text of for a mail's plain part."""
@@ -198,6 +208,14 @@ class _Html(_Text):
 
     def strong(self, text: str) -> str:
         return f"<b>{self.plain(text)}</b>"
+
+    def address(self, address: str) -> str:
+        shown = self.plain(address)
+        return f'<a href="{html.escape(address)}">{shown}</a>' if _is_web(address) else shown
+
+
+def _is_web(address: str) -> bool:
+    return address.lower().startswith(("http://", "https://"))
 
 
 _STYLES: Final = {"text": _Text, "markdown": _Markdown, "html": _Html}

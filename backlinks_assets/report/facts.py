@@ -144,8 +144,9 @@ def _known(value: Any) -> Any:
 def _coverage(root: Path, date: dt.date, expected: set[str], failed: Mapping[str, str]) -> Coverage:
     rows = read_days(root, "backlinks_summary", date, date, ["target", "status_type", "has_data"])
     answers: dict[str, dict[str, bool]] = {}
-    for row in rows.to_pylist():
-        answers.setdefault(row["target"], {})[row["status_type"]] = row["has_data"]
+    columns = (rows[name].to_pylist() for name in ("target", "status_type", "has_data"))
+    for target, status_type, has_data in zip(*columns, strict=True):
+        answers.setdefault(target, {})[status_type] = has_data
     watched = expected | set(failed) | set(answers)
     whole = {target for target, kinds in answers.items() if {"live", "lost"} <= kinds.keys() or "all" in kinds}
     return Coverage(

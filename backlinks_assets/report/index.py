@@ -20,6 +20,7 @@ from markupsafe import Markup
 
 from backlinks_assets.report.charts import flags_svg
 from backlinks_assets.report.facts import Facts
+from backlinks_assets.report.neighbours import linked, page_dates, page_name, relink
 from backlinks_assets.report.templating import render, write_page
 from backlinks_assets.report.words import MONTHS, WEEKDAYS, counted, dollars, long_day
 from backlinks_assets.tables.files import TablesError, tables_error
@@ -29,7 +30,6 @@ LOCK_TIMEOUT_S: Final = 60.0
 HEAD_BYTES: Final = 4096
 """A page's numbers stand within so many bytes from its start."""
 
-_NAME: Final = re.compile(r"flags-(\d{4}-\d{2}-\d{2})\.html")
 _NUMBERS: Final = re.compile(r'<meta name="flags-report" content="([^"]*)">')
 
 
@@ -68,7 +68,7 @@ class Day:
     @property
     def page(self) -> str:
         """The name of the day's page."""
-        return f"flags-{self.date.isoformat()}.html"
+        return page_name(self.date)
 
     @property
     def name(self) -> str:
@@ -86,23 +86,24 @@ def page_path(root: Path, date: dt.date) -> Path:
     return root / "reports" / Day(date).page
 
 
-def write_index(root: Path) -> Path:
-    """Write `<root>/reports/index.html` over the pages that are there, and return its path.
+def add_page(root: Path, date: dt.date, page: str) -> tuple[Path, Path]:
+    """Write a day's page, link its neighbours to it and list it; return its path and the list's.
 
     Raises:
-        TablesError: the folder can't be read or written, or another process has been writing the list for a minute.
+        TablesError: the folder can't be read or written, or another process has been writing there for a minute.
     """
     folder = root / "reports"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        # Two days written at once each list what they see: the later list must be made of the later look.
+        # Two days written at once each link and list what they see: the later look must be the one that stays.
         with filelock.FileLock(folder / ".index.lock", timeout=LOCK_TIMEOUT_S):
+            path = write_page(root, page_name(date), linked(page, date, page_dates(folder)))
+            relink(root, date)
             days = read_days(folder)
-            return write_page(root, "index.html", render("index.html.j2", **_content(days)))
+            return path, write_page(root, "index.html", render("index.html.j2", **_content(days)))
     except filelock.Timeout as error:
         raise TablesError(
-            f"Another process has been writing {folder / 'index.html'} for {LOCK_TIMEOUT_S:.0f} s. The day's page is "
-            "written; run again when that process is done, to have it listed."
+            f"Another process has been writing into {folder} for {LOCK_TIMEOUT_S:.0f} s. Run again when it is done."
         ) from error
     except TablesError:
         raise
@@ -113,12 +114,11 @@ def write_index(root: Path) -> Path:
 def read_days(folder: Path) -> list[Day]:
     """Return the days that have a page in a folder, the latest first."""
     found = []
-    for path in folder.iterdir():
-        if (named := _NAME.fullmatch(path.name)) and (date := _date(named[1])):
-            with path.open("rb") as file:
-                head = file.read(HEAD_BYTES).decode(errors="replace")
-            found.append(Day(date, **_numbers(head)))
-    return sorted(found, key=lambda day: day.date, reverse=True)
+    for date in reversed(page_dates(folder)):
+        with (folder / page_name(date)).open("rb") as file:
+            head = file.read(HEAD_BYTES).decode(errors="replace")
+        found.append(Day(date, **_numbers(head)))
+    return found
 
 
 def _numbers(head: str) -> dict[str, Any]:
@@ -130,13 +130,6 @@ def _numbers(head: str) -> dict[str, Any]:
         return {}
     known = set(Day.__dataclass_fields__) - {"date"}
     return {name: value for name, value in numbers.items() if name in known and isinstance(value, int | float | None)}
-
-
-def _date(text: str) -> dt.date | None:
-    try:
-        return dt.date.fromisoformat(text)
-    except ValueError:
-        return None
 
 
 def _content(days: Sequence[Day]) -> dict[str, Any]:

@@ -12,9 +12,9 @@ from typing import Any, Final
 
 from backlinks_assets.report.articles import anchor, articles, size
 from backlinks_assets.report.facts import Change, Coverage, Facts, read_facts
-from backlinks_assets.report.index import Day, page_path, write_index
+from backlinks_assets.report.index import Day, add_page
 from backlinks_assets.report.sentence import day_sentence, undated_sentence
-from backlinks_assets.report.templating import render, write_page
+from backlinks_assets.report.templating import render
 from backlinks_assets.report.words import counted, dollars, long_day, metric_name, number
 
 CHARTS_MAX: Final = 50
@@ -47,16 +47,16 @@ def write_report(
 ) -> ReportFiles:
     """Write `<root>/reports/flags-YYYY-MM-DD.html` and bring `<root>/reports/index.html` level with the pages there.
 
-    Each file is replaced in one step. The same tables give the same bytes. `expected_targets` are those watched that
+    The pages before and after it lead to it. Each file is replaced in one step. The same tables, and the same days with
+    a page, give the same bytes. `expected_targets` are those watched that
     day, so that the ones without an answer are named; `failed` gives the reason by target, where it is known.
 
     Raises:
         TablesError: a table can't be read or a page can't be written; the message names the path and what to do.
     """
     facts = read_facts(root, date, simulated=simulated, expected_targets=expected_targets, failed=failed)
-    day = Day.of(facts)
-    path = write_page(root, page_path(root, date).name, render("day.html.j2", day=day, **_content(root, facts)))
-    return ReportFiles(path, write_index(root), len(facts.flags), day_sentence(facts))
+    path, index = add_page(root, date, render("day.html.j2", day=Day.of(facts), **_content(root, facts)))
+    return ReportFiles(path, index, len(facts.flags), day_sentence(facts))
 
 
 def _content(root: Path, facts: Facts) -> dict[str, Any]:

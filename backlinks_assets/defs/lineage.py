@@ -1,0 +1,76 @@
+"""Which columns each column of a table is made from, for Dagster's column lineage; and the columns of the kept answers.
+
+Declarations only, by asset and column names. What is made is `tables/` and `detection/`; the columns of the tables
+themselves are `tables/schemas.py`.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import dagster as dg
+
+from backlinks_assets.tables.schemas import TABLES
+
+_ANSWERS, _SUMMARY, _CHANGES = "summary_responses", "backlinks_summary", "backlinks_changes"
+
+ANSWER_COLUMNS: Final = dg.TableSchema(
+    [
+        dg.TableColumn("date", "date", "UTC day that was asked about."),
+        dg.TableColumn("target", "string", "Domain, subdomain or page asked about."),
+        dg.TableColumn("status_type", "string", "Links counted: `live` or `lost`."),
+        dg.TableColumn("request_key", "string", "Hash of the request parameters."),
+        dg.TableColumn("parameters", "string", "The request parameters, as JSON."),
+        dg.TableColumn("task_id", "string", "The API's id of the task."),
+        dg.TableColumn("cost_usd", "float", "What the answer cost, by its own account. [USD]"),
+        dg.TableColumn("captured_at", "timestamp", "When the answer had been read. [UTC]"),
+        dg.TableColumn("attempts", "int", "Calls it took to get the answer. [calls]"),
+        dg.TableColumn("simulated", "bool", "True if the bundled simulator answered and not the API."),
+        dg.TableColumn("body", "bytes", "The API's JSON as it came, compressed."),
+    ]
+)
+"""The table `responses` of the response store: a row an answer, two of them a partition."""
+
+_KEPT_AS_THEY_ARE: Final = ANSWER_COLUMNS.columns[:-1]
+
+# What detection reads of `backlinks_summary`; other request parameters start a target's history anew.
+_READINGS: Final = ["backlinks_spam_score", "backlinks", "status_type"]
+_JUDGED: Final = [*_READINGS, "request_key"]
+_CHANGES_FROM: Final[Mapping[str, Sequence[str]]] = {
+    "date": ["date"],
+    "target": ["target"],
+    "metric": [],
+    "value": _READINGS,
+    "previous": _READINGS,
+    "previous_date": [*_READINGS, "date"],
+    "reason": [*_JUDGED, "referring_main_domains"],
+    "simulated": ["simulated"],
+}
+# Calls are counted by the account's ledger, whether an answer came or not.
+_COSTS_FROM: Final[Mapping[str, Sequence[str]]] = {
+    "date": ["date"],
+    "answers": ["task_id"],
+    "cost_usd": ["cost_usd"],
+    "simulated": ["simulated"],
+}
+
+
+def column_lineage(table: str) -> dg.TableColumnLineage:
+    """Return the columns that each column of a table is made from; one that is made from none is left out."""
+    deps = {name: _deps(table, name) for name in TABLES[table].arrow.names}
+    return dg.TableColumnLineage({name: found for name, found in deps.items() if found})
+
+
+def _deps(table: str, column: str) -> list[dg.TableColumnDep]:
+    if table == "backlinks_flags":
+        return _of(_CHANGES, [column])
+    if table == "backlinks_changes":
+        return _of(_SUMMARY, _CHANGES_FROM.get(column, _JUDGED))
+    if table == "api_costs":
+        return _of(_ANSWERS, _COSTS_FROM.get(column, []))
+    kept = {item.name for item in _KEPT_AS_THEY_ARE}
+    named = "parameters" if column == "request_parameters" else column
+    return _of(_ANSWERS, [named] if named in kept else ["body"])
+
+
+def _of(asset: str, columns: Sequence[str]) -> list[dg.TableColumnDep]:
+    return [dg.TableColumnDep(dg.AssetKey(asset), column) for column in columns]

@@ -1,0 +1,40 @@
+"""How one process keeps small while it goes through collecting, tables, judgement, pages.
+
+Settings of the allocators only, none of them needed for what comes out.
+"""
+
+import ctypes
+import gc
+from collections.abc import Callable
+from typing import Final
+
+import pyarrow as pa
+
+_M_TRIM_THRESHOLD: Final = -1
+_M_ARENA_MAX: Final = -8
+"""Names of glibc's malloc.h, where these numbers are part of its ABI."""
+_ARENAS: Final = 2
+_TRIM_BYTES: Final = 128 * 1024
+
+
+def give_memory_back() -> None:
+    """Have freed memory go back to the system soon, instead of being kept by each thread and library for itself.
+
+    Thirty threads would have an arena of the C library each, and Arrow a pool of its own. Without effect where the C
+    library is not glibc.
+    """
+    pa.set_memory_pool(pa.system_memory_pool())
+    if (mallopt := _of_c_library("mallopt")) is not None:
+        mallopt(_M_ARENA_MAX, _ARENAS)
+        mallopt(_M_TRIM_THRESHOLD, _TRIM_BYTES)
+
+
+def trim() -> None:
+    """Give back what is free now; worth it between the steps of a day."""
+    gc.collect()
+    if (malloc_trim := _of_c_library("malloc_trim")) is not None:
+        malloc_trim(0)
+
+
+def _of_c_library(name: str) -> Callable[..., int] | None:
+    return getattr(ctypes.CDLL(None), name, None)
