@@ -100,7 +100,7 @@ def publish_answers(settings: Settings, store: ResponseStore, date: dt.date) -> 
             damaged += tables.damaged
             targets += len(tables.summary["target"].unique())
             known += len(tables.summary.filter(tables.summary["has_data"])["target"].unique())
-    memory.trim()
+    pa.default_memory_pool().release_unused()
     costs = store.day_costs(date)
     cost_row = costs_table(
         date, costs.calls, costs.answers, costs.cost_usd, costs.charged_without_answer, settings.simulated
@@ -138,6 +138,7 @@ def publish_days(
     """
     if len(dates) < DAYS_WORTH_PROCESSES or processes < 2:
         yield from _publish_days(settings, dates)
+        memory.trim()
         return
     parts = [dates[start : start + DAYS_A_PART] for start in range(0, len(dates), DAYS_A_PART)]
     # Started anew rather than forked: a fork would share locks and open databases of this process.

@@ -57,15 +57,20 @@ def judged(file: Path, day: dt.date) -> bool:
     return bool(found and found[0])
 
 
-def cpu_s(process: psutil.Process, seen: dict[int, float]) -> float:
-    """Return the CPU seconds of a process and all that it ever started, as far as they were seen."""
+ROLES = {"execute_run": "runs", "grpc": "code server", "multiprocessing": "helpers"}
+"""What a process of Dagster's is for, by a word of its command line; the rest is the daemon."""
+
+
+def look(process: psutil.Process, seen: dict[int, float], roles: dict[int, str]) -> None:
+    """Note the CPU seconds of a process and all that it ever started, as far as they are seen, and what each is for."""
     for one in [process, *process.children(recursive=True)]:
         try:
             times = one.cpu_times()
+            line = " ".join(one.cmdline())
         except psutil.Error:
             continue
         seen[one.pid] = times.user + times.system
-    return sum(seen.values())
+        roles[one.pid] = next((role for word, role in ROLES.items() if word in line), "daemon")
 
 
 def memory_mb(process: psutil.Process) -> float:
@@ -100,13 +105,13 @@ def main() -> None:
         log = (folder / "daemon.log").open("w")
         command = [sys.executable, "-m", "dagster._daemon", "run", "-f", str(folder / "bench_definitions.py")]
         daemon = subprocess.Popen(command, env=own, cwd=folder, stdout=log, stderr=log, start_new_session=True)
-        watched, seen, peak, before = psutil.Process(daemon.pid), {}, 0.0, 0.0
+        watched, seen, roles, peak, before = psutil.Process(daemon.pid), {}, {}, 0.0, dict[int, float]()
         ended = None
         try:
             while time.time() < tick.timestamp() + given.most_seconds and daemon.poll() is None:
-                used = cpu_s(watched, seen)
+                look(watched, seen, roles)
                 if time.time() < tick.timestamp():
-                    before = used
+                    before = dict(seen)
                 peak = max(peak, memory_mb(watched))
                 if judged(folder / "data" / "backlinks.duckdb", tick.date()):
                     ended = time.time()
@@ -123,6 +128,7 @@ def main() -> None:
             sys.exit((folder / "daemon.log").read_text()[-4000:] + asked.stderr[-2000:])
     told, floor = server.told, floor_s(server.told["calls"], given.latency)
     wall = time.time() - time.monotonic()
+    used = {pid: seconds - before.get(pid, 0.0) for pid, seconds in seen.items()}
     report(
         "daemon",
         {
@@ -136,7 +142,10 @@ def main() -> None:
             "after_last_call_s": ended - told["last"] - wall,
             "most_a_minute": told["most_a_minute"],
             "most_at_once": told["most_at_once"],
-            "cpu_ms_a_target": 1000 * (sum(seen.values()) - before) / given.targets,
+            "cpu_ms_a_target": 1000 * sum(used.values()) / given.targets,
+            "cpu_s": {
+                role: round(sum(used[pid] for pid in used if roles[pid] == role), 1) for role in set(roles.values())
+            },
             "peak_mb": peak,
             "runs": asked.stdout.strip(),
         },

@@ -91,6 +91,14 @@ def largest(question: str) -> Result | None:
     return max(newest(question), key=lambda one: one.get("targets", 0) * one.get("days", 1), default=None)
 
 
+def first(question: str) -> Result:
+    """Return the oldest result of the largest size: how it was before."""
+    file = RESULTS / f"{question}.jsonl"
+    results = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()] if file.exists() else []
+    most = max((one["targets"] * one["days"] for one in results), default=0)
+    return next((one for one in results if one["targets"] * one["days"] == most), {})
+
+
 def table(head: list[str], rows: list[list[str]]) -> str:
     """Return a Markdown table."""
     lines = ["| " + " | ".join(row) + " |" for row in [head, ["---"] * len(head), *rows]]
@@ -196,6 +204,7 @@ def main() -> None:
         ("daemon", daemon),
         ("instance", largest("instance") or {}),
         ("year", largest("year") or {}),
+        ("year_before", first("year")),
     ):
         for field, value in result.items():
             filled = filled.replace(

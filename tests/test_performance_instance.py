@@ -141,6 +141,7 @@ def test_retention_refuses_a_storage_where_it_would_lose_partitions(plain) -> No
     assert plain.get_run_by_id(done) is not None
 
 
+@pytest.mark.usefixtures("instance")  # Dagster loads definitions only where an instance is open, or none ever was
 def test_retention_is_in_the_code_location_and_off_until_started() -> None:
     schedule = build_defs().resolve_schedule_def("retention_schedule")
     assert schedule.job_name == "retention_job"

@@ -14,6 +14,8 @@ from backlinks_assets.defs.sensors import add_missing_targets
 from backlinks_assets.runtime import open_store
 from backlinks_assets.settings import Settings
 from backlinks_assets.simulator.server import PRICE_USD, Simulator
+from backlinks_assets.store.database import Database
+from backlinks_assets.store.responses import metadata
 
 
 @pytest.fixture(autouse=True)
@@ -59,6 +61,25 @@ def test_a_new_folder_is_opened_by_several_processes_at_once(clean_environment) 
         opened = [process.end() for process in [commands.opening() for _ in range(4)]]
         assert [(process.status, process.err) for process in opened] == [(0, "")] * 4
         shutil.rmtree(clean_environment)
+
+
+def test_a_new_store_is_made_by_several_at_the_same_instant(tmp_path) -> None:
+    for number in range(60):
+        file, together, opened = tmp_path / f"{number}.sqlite", threading.Barrier(4), []
+
+        def make(file=file, together=together, opened=opened) -> None:
+            together.wait()
+            database = Database(file)
+            database.create(metadata)
+            database.close()
+            opened.append(file)
+
+        makers = [threading.Thread(target=make) for _ in range(4)]
+        for maker in makers:
+            maker.start()
+        for maker in makers:
+            maker.join()
+        assert len(opened) == 4
 
 
 def test_two_lists_over_one_folder_share_what_both_name(api, write_targets, monkeypatch) -> None:

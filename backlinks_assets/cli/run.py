@@ -113,7 +113,7 @@ def _is_kept(settings: Settings, date: dt.date) -> bool:
 
 def _name_failed(tally: Tally, targets: int) -> None:
     """Print which targets have no answers and why; those with the same reason together, that of a stop only once."""
-    console, failed = err(), tally.failed
+    console, failed = err(), sorted(tally.failed, key=lambda outcome: outcome.target)
     console.print(f"[bold]{len(failed):,} of {targets:,} targets have no answers for the day:[/]")
     reasons: dict[str, list[str]] = {}
     for outcome in failed:

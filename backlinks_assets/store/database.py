@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import sqlalchemy as sa
+import tenacity
 
 BUSY_TIMEOUT_S: Final = 60
 """How long a writer waits for another process's transaction; each lasts some milliseconds."""
@@ -97,6 +98,17 @@ class Database:
 def _configure(connection: Any, _record: object) -> None:
     connection.isolation_level = None  # transactions are begun by `write`, not by the driver
     cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode=WAL")
+    _use_write_ahead_log(cursor)
     cursor.execute("PRAGMA synchronous=FULL")  # a commit is on disk before anything else happens to the answer
     cursor.close()
+
+
+@tenacity.retry(
+    retry=tenacity.retry_if_exception_message(match=".*locked"),
+    wait=tenacity.wait_random(0.01, 0.1),
+    stop=tenacity.stop_after_delay(BUSY_TIMEOUT_S),
+    reraise=True,
+)
+def _use_write_ahead_log(cursor: Any) -> None:
+    """Switch a new file to the write-ahead log. SQLite does not wait for this by itself where another is in the file."""
+    cursor.execute("PRAGMA journal_mode=WAL")
