@@ -9,6 +9,7 @@ import datetime as dt
 import enum
 import threading
 from collections.abc import Collection, Iterable, Iterator
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import orjson
@@ -259,6 +260,13 @@ def _is(table: sa.Table, key: Key) -> sa.ColumnElement[bool]:
     return sa.and_(*[table.c[name] == value for name, value in key.columns().items()])
 
 
+@lru_cache(maxsize=1024)
+def _parameters(text: str) -> dict[str, Any]:
+    """Return a request's parameters: one object, that nobody changes, for all answers asked for with the same."""
+    parameters: dict[str, Any] = orjson.loads(text)
+    return parameters
+
+
 _threads = threading.local()
 
 
@@ -276,7 +284,7 @@ def _stored(row: Any) -> StoredAnswer:
         target=row.target,
         status_type=row.status_type,
         request_key=row.request_key,
-        parameters=orjson.loads(row.parameters),
+        parameters=_parameters(row.parameters),
         body=_decompressor().decompress(row.body),
         task_id=row.task_id,
         cost_usd=row.cost_usd,

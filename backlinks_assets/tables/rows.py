@@ -61,7 +61,7 @@ class _Reading:
     order: tuple[Any, ...]
     call: tuple[Any, ...]
     has_data: bool
-    scalars: list[Any] = field(default_factory=lambda: [None] * len(_RESULT_FIELDS))
+    scalars: list[Any]
     keys: list[str] = field(default_factory=list)
     links: list[int | None] = field(default_factory=list)
     lengths: list[int] = field(default_factory=lambda: [0] * len(DIMENSIONS))
@@ -83,6 +83,7 @@ def answer_tables(date: dt.date, answers: Iterable[StoredAnswer]) -> AnswerTable
     """
     readings: dict[tuple[str, str], _Reading] = {}
     damaged: list[tuple[str, str]] = []
+    parameters: dict[str, str] = {}
     for answer in answers:
         if answer.date != date:
             raise ValueError(f"an answer of {answer.date} for {answer.target} is among those of {date}")
@@ -90,7 +91,9 @@ def answer_tables(date: dt.date, answers: Iterable[StoredAnswer]) -> AnswerTable
         order = answer.captured_at, answer.request_key, answer.task_id or "", answer.body
         if key in readings and readings[key].order >= order:
             continue
-        reading = _read(answer, order)
+        if answer.request_key not in parameters:  # made text once: equal keys are equal parameters
+            parameters[answer.request_key] = orjson.dumps(answer.parameters, option=orjson.OPT_SORT_KEYS).decode()
+        reading = _read(answer, order, parameters[answer.request_key])
         if reading is None:
             damaged.append(key)
         else:
@@ -112,7 +115,7 @@ def costs_table(
     return pa.table([[value] for value in values], schema=TABLES["api_costs"].arrow)
 
 
-def _read(answer: StoredAnswer, order: tuple[Any, ...]) -> _Reading | None:
+def _read(answer: StoredAnswer, order: tuple[Any, ...], parameters: str) -> _Reading | None:
     try:
         envelope = orjson.loads(answer.body)
     except orjson.JSONDecodeError:
@@ -125,18 +128,18 @@ def _read(answer: StoredAnswer, order: tuple[Any, ...]) -> _Reading | None:
         answer.cost_usd,
         answer.attempts,
         answer.request_key,
-        orjson.dumps(answer.parameters, option=orjson.OPT_SORT_KEYS).decode(),
+        parameters,
         answer.simulated,
     )
     result = first_result(envelope)
-    reading = _Reading(order, call, has_data=result is not None)
     if result is None:
-        return reading
+        return _Reading(order, call, has_data=False, scalars=[None] * len(_RESULT_FIELDS))
     info = result.get("info") or {}
-    if not isinstance(info, dict):
+    whole = isinstance(info, dict)
+    of_info = map(info.get, _INFO_KEYS) if whole else [None] * len(_INFO_KEYS)
+    reading = _Reading(order, call, has_data=True, scalars=[*map(result.get, _TOP_NAMES), *of_info])
+    if not whole:
         reading.unreadable["info"] += 1
-        info = {}
-    reading.scalars = [*map(result.get, _TOP_NAMES), *map(info.get, _INFO_KEYS)]
     for index, dimension in enumerate(DIMENSIONS):
         counts = result.get(dimension)
         if isinstance(counts, dict) and counts:
