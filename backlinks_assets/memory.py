@@ -32,7 +32,8 @@ def give_memory_back() -> None:
 
 def trim() -> None:
     """Give back what is free now; worth it between the steps of a day."""
-    gc.collect()
+    if gc.get_freeze_count():  # without `give_memory_back` it would look through all that is imported
+        gc.collect()
     if (malloc_trim := _of_c_library("malloc_trim")) is not None:
         malloc_trim(0)
 

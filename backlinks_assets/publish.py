@@ -88,8 +88,8 @@ def publish_answers(settings: Settings, store: ResponseStore, date: dt.date) -> 
     damaged: list[tuple[str, str]] = []
     targets = known = 0
     with (
-        writing_day(settings.root, "backlinks_summary", date) as write_summary,
-        writing_day(settings.root, "referring_links", date) as write_links,
+        writing_day(settings.root, "backlinks_summary", date, keys_known_unique=True) as write_summary,
+        writing_day(settings.root, "referring_links", date, keys_known_unique=True) as write_links,
     ):
         for answers in chain([first], parts):
             tables = answer_tables(date, answers)

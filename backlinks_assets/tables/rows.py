@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import chain
-from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -143,26 +142,27 @@ def _read(answer: StoredAnswer, order: tuple[Any, ...], parameters: str) -> _Rea
     for index, dimension in enumerate(DIMENSIONS):
         counts = result.get(dimension)
         if isinstance(counts, dict) and counts:
-            pairs = _sorted_breakdown(dimension, counts, reading.unreadable)
-            reading.keys += map(_KEY, pairs)
-            reading.links += map(_LINKS_OF, pairs)
-            reading.lengths[index] = len(pairs)
+            keys, links = _sorted_breakdown(dimension, counts, reading.unreadable)
+            reading.keys += keys
+            reading.links += links
+            reading.lengths[index] = len(keys)
         elif counts:  # null, {} and [] (how PHP spells an empty object) say that there is nothing to count
             reading.unreadable[dimension] += 1
     return reading
 
 
-_KEY, _LINKS_OF = itemgetter(0), itemgetter(1)
-
-
-def _sorted_breakdown(dimension: str, counts: dict[str, Any], unreadable: Counter[str]) -> list[tuple[str, int | None]]:
-    """Return a breakdown's (key, links): most links first, then by key; unknown numbers last."""
+def _sorted_breakdown(
+    dimension: str, counts: dict[str, Any], unreadable: Counter[str]
+) -> tuple[list[str], list[int | None]]:
+    """Return a breakdown's keys and their links: most links first, then by key; unknown numbers last."""
     if set(map(type, counts.values())) == {int} and max(counts.values()) < 2**63:
-        pairs = sorted(counts.items())
-        pairs.sort(key=_LINKS_OF, reverse=True)  # stable: equal counts stay in the order of their keys
-        return pairs
-    links = column(dimension, list(counts.values()), pa.int64(), unreadable).to_pylist()
-    return sorted(zip(counts, links, strict=True), key=lambda pair: (pair[1] is None, -(pair[1] or 0), pair[0]))
+        of_key = counts.__getitem__
+        keys = sorted(counts)
+        keys.sort(key=of_key, reverse=True)  # stable: equal counts stay in the order of their keys
+        return keys, list(map(of_key, keys))
+    known = dict(zip(counts, column(dimension, list(counts.values()), pa.int64(), unreadable).to_pylist(), strict=True))
+    keys = sorted(counts, key=lambda key: (known[key] is None, -(known[key] or 0), key))
+    return keys, [known[key] for key in keys]
 
 
 def _summary(date: dt.date, rows: list[_Row], unreadable: Counter[str]) -> pa.Table:
