@@ -235,7 +235,12 @@ def test_make_ui_starts_without_a_warning_or_a_word_of_the_shell(tmp_path: Path)
     root = Path(__file__).parents[1]
     environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONWARNINGS", "MAKEFLAGS")}
     done = subprocess.run(
-        ["make", "ui", f"VENV={venv}"], cwd=root, env=environment, capture_output=True, text=True, timeout=120
+        ["make", "--no-print-directory", "ui", f"VENV={venv}"],
+        cwd=root,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, f"{root}\n", "")
 
