@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 VENDOR_URL = "https://api.dataforseo.com"
 SIMULATOR_PATH = "/simulator"
@@ -168,20 +168,32 @@ def _is_loopback(url: str) -> bool:
         return False
 
 
-def _base_url(text: str | None) -> str | None:
-    if text is None:
-        return None
+def _url_parts(variable: str, text: str, how: str) -> SplitResult:
+    """Return a URL's parts; `how` ends the sentence about one that has none."""
     try:
         parts = urlsplit(text)
         _ = parts.port
     except ValueError as error:
-        raise SettingsError(f"DATAFORSEO_BASE_URL is no usable URL: {error}. Write it as {VENDOR_URL}.") from None
+        raise SettingsError(f"{variable} is no usable URL: {error}. {how}") from None
+    return parts
+
+
+def _is_place(parts: SplitResult) -> bool:
+    """Whether a URL names a place on the web that something may be added to: a host, no query, no fragment."""
+    return parts.scheme in {"http", "https"} and bool(parts.hostname) and not parts.query and not parts.fragment
+
+
+def _base_url(text: str | None) -> str | None:
+    if text is None:
+        return None
+    how = f"Write it as {VENDOR_URL}."
+    parts = _url_parts("DATAFORSEO_BASE_URL", text, how)
     if "@" in parts.netloc:
         raise SettingsError(
             "DATAFORSEO_BASE_URL holds credentials. Take them out and set DATAFORSEO_LOGIN and DATAFORSEO_PASSWORD."
         )
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
-        raise SettingsError(f"DATAFORSEO_BASE_URL is {text!r}, which is no base URL. Write it as {VENDOR_URL}.")
+    if not _is_place(parts):
+        raise SettingsError(f"DATAFORSEO_BASE_URL is {text!r}, which is no base URL. {how}")
     if parts.scheme == "http" and not _is_loopback(text):
         raise SettingsError(
             f"DATAFORSEO_BASE_URL is {text!r}: plain http would send the credentials readable over the network. "
@@ -195,20 +207,10 @@ def _reports_url(text: str | None) -> str | None:
     if text is None:
         return None
     how = "Write the address under which the folder `reports` is served, such as https://intranet.example/backlinks."
-    try:
-        parts = urlsplit(text)
-        _ = parts.port
-    except ValueError as error:
-        raise SettingsError(f"BACKLINKS_REPORTS_URL is no usable URL: {error}. {how}") from None
+    parts = _url_parts("BACKLINKS_REPORTS_URL", text, how)
     if "@" in parts.netloc:
         raise SettingsError(f"BACKLINKS_REPORTS_URL holds credentials, which every message would show. {how}")
-    if (
-        parts.scheme.lower() not in {"http", "https"}
-        or not parts.hostname
-        or parts.query
-        or parts.fragment
-        or not _WEB_ADDRESS.fullmatch(text)
-    ):
+    if not _is_place(parts) or not _WEB_ADDRESS.fullmatch(text):
         raise SettingsError(f"BACKLINKS_REPORTS_URL is {text!r}, which is no address of a web folder. {how}")
     return text.removesuffix("/index.html").rstrip("/")
 

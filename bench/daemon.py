@@ -57,7 +57,7 @@ def judged(file: Path, day: dt.date) -> bool:
     return bool(found and found[0])
 
 
-ROLES = {"execute_run": "runs", "grpc": "code server", "multiprocessing": "helpers"}
+ROLES = {"multiprocessing": "runs", "grpc": "code server"}
 """What a process of Dagster's is for, by a word of its command line; the rest is the daemon."""
 
 
@@ -105,7 +105,10 @@ def main() -> None:
         log = (folder / "daemon.log").open("w")
         command = [sys.executable, "-m", "dagster._daemon", "run", "-f", str(folder / "bench_definitions.py")]
         daemon = subprocess.Popen(command, env=own, cwd=folder, stdout=log, stderr=log, start_new_session=True)
-        watched, seen, roles, peak, before = psutil.Process(daemon.pid), {}, {}, 0.0, dict[int, float]()
+        watched, peak = psutil.Process(daemon.pid), 0.0
+        seen: dict[int, float] = {}
+        roles: dict[int, str] = {}
+        before: dict[int, float] = {}
         ended = None
         try:
             while time.time() < tick.timestamp() + given.most_seconds and daemon.poll() is None:

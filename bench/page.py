@@ -16,14 +16,23 @@ Result = dict[str, Any]
 PAGE = ROOT / "docs" / "performance.md"
 PICTURE = ROOT / "docs" / "img" / "growth.svg"
 
+
+def milliseconds(seconds: float) -> str:
+    return f"{1000 * seconds:.1f} ms"
+
+
+def megabytes(number: float) -> str:
+    return f"{number:,.0f} MB"
+
+
 QUESTIONS: list[tuple[str, str, str, str, Callable[[Any], str]]] = [
     # (result, field, what it says, what is asked for, how it is written)
     ("day", "over_floor", "A day of {targets:,} targets by `backlinks run`, over the floor", "1.10", "{:.3f}".format),
     ("day", "first_call_s", "First call out after the command", "6 s", "{:.1f} s".format),
     ("day", "cpu_ms_a_target", "CPU a target, all processes", "25 ms", "{:.1f} ms".format),
     ("day", "again_seconds", "A second run of the finished day", "10 s", "{:.1f} s".format),
-    ("day_fast", "peak_mb", "Peak memory of a day of {targets:,} targets", "400 MB", "{:.0f} MB".format),
-    ("day_fast", "again_peak_mb", "Peak memory of its second run", "400 MB", "{:.0f} MB".format),
+    ("day_fast", "peak_mb", "Peak memory of a day of {targets:,} targets", "400 MB", megabytes),
+    ("day_fast", "again_peak_mb", "Peak memory of its second run", "400 MB", megabytes),
     (
         "daemon",
         "over_floor",
@@ -33,7 +42,7 @@ QUESTIONS: list[tuple[str, str, str, str, Callable[[Any], str]]] = [
     ),
     ("daemon", "cpu_ms_a_target", "CPU a target, daemon, code server and runs", "25 ms", "{:.1f} ms".format),
     ("daemon", "first_call_s", "First call out after the tick", "–", "{:.1f} s".format),
-    ("daemon", "peak_mb", "Memory of daemon, code server and runs together", "–", "{:,.0f} MB".format),
+    ("daemon", "peak_mb", "Memory of daemon, code server and runs together", "–", megabytes),
     ("year", "day_s", "One more day of {targets:,} targets into {days} days", "3 s", "{:.2f} s".format),
     ("year", "rebuild_s", "Those days again from the response store ({answers:,} answers)", "90 s", "{:.0f} s".format),
     (
@@ -41,9 +50,9 @@ QUESTIONS: list[tuple[str, str, str, str, Callable[[Any], str]]] = [
         "one_target_s",
         "One target's days from DuckDB",
         "20 ms",
-        lambda s: f"{1000 * s:.1f} ms",
+        milliseconds,
     ),
-    ("year", "one_target_anew_s", "The same with opening the file anew", "–", lambda s: f"{1000 * s:.1f} ms"),
+    ("year", "one_target_anew_s", "The same with opening the file anew", "–", milliseconds),
     ("year", "flags_command_s", "`backlinks flags`", "0.6 s", "{:.2f} s".format),
     ("year", "help_s", "`backlinks --help`", "0.6 s", "{:.2f} s".format),
     (
@@ -56,13 +65,13 @@ QUESTIONS: list[tuple[str, str, str, str, Callable[[Any], str]]] = [
     ("instance", "page_again_s", "The same, later", "–", "{:.2f} s".format),
     ("instance", "thinned_page_first_s", "The same, first time after the retention job", "–", "{:.2f} s".format),
     ("instance", "automation_tick_s", "A tick of the automation", "–", "{:.2f} s".format),
-    ("instance", "index_mb", "The event log", "–", lambda mb: f"{mb:,.0f} MB"),
+    ("instance", "index_mb", "The event log", "–", megabytes),
     (
         "instance",
         "thinned_index_mb",
         "The event log after the retention job (30 days kept whole)",
         "–",
-        lambda mb: f"{mb:,.0f} MB",
+        megabytes,
     ),
     ("instance", "retention_s", "The retention job, its first time", "–", "{:.0f} s".format),
     (

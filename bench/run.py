@@ -24,6 +24,7 @@ SMALL = [
 ]
 FULL = [
     ["day.py", "--targets", "2000"],
+    ["day.py", "--targets", "10000", "--fast"],
     ["daemon.py", "--targets", "2000"],
     ["year.py", "--targets", "2000", "--days", "365"],
     ["publish.py"],

@@ -6,15 +6,19 @@ way in matters (`script`).
 """
 
 import contextlib
+import fcntl
 import importlib
 import json
 import multiprocessing
 import os
+import pty
 import re
 import shlex
 import signal
+import struct
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -110,6 +114,40 @@ def script(*arguments: str, **environment: str) -> Ended:
         check=False,
     )
     return Ended.of(done.returncode, done.stdout, done.stderr)
+
+
+def on_a_terminal(
+    *arguments: str,
+    columns: int | None = None,
+    environment: Mapping[str, str] = NOTHING,
+    question: str = "",
+    answer: str = "",
+) -> tuple[int, str]:
+    """Run the installed script on a terminal; return its exit status and all it wrote.
+
+    Of so many columns, if they are given. Where `question` appears, `answer` is typed, once.
+    """
+    ours, theirs = pty.openpty()
+    if columns is not None:
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
+    process = subprocess.Popen(
+        [SCRIPT, *arguments], stdin=theirs, stdout=theirs, stderr=theirs, env={**os.environ, **environment}
+    )
+    os.close(theirs)
+    shown, asked = b"", False
+    while True:
+        try:
+            piece = os.read(ours, 65536)
+        except OSError:  # the terminal's other side is closed
+            break
+        if not piece:
+            break
+        shown += piece
+        if question and not asked and question.encode() in shown:
+            os.write(ours, f"{answer}\n".encode())
+            asked = True
+    os.close(ours)
+    return process.wait(60), shown.decode(errors="replace").replace("\r\n", "\n")
 
 
 def parsed(line: str) -> None:

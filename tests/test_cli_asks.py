@@ -1,35 +1,14 @@
 """On a terminal `backlinks run` asks once before the first paid day; elsewhere it never asks."""
 
-import os
-import pty
 import subprocess
-import sys
-import time
 
+import commands
 import pytest
-
-RUN = [sys.executable, "-m", "backlinks_assets.cli.app", "run"]
 
 
 def on_a_terminal(answer: str, *arguments: str) -> tuple[int, str]:
-    """Run a day on a pseudo-terminal, type an answer when asked, and return exit status and screen."""
-    mine, its = pty.openpty()
-    process = subprocess.Popen([*RUN, *arguments], stdin=its, stdout=its, stderr=its, close_fds=True)
-    os.close(its)
-    screen, asked, end = "", False, time.monotonic() + 120
-    while time.monotonic() < end:
-        try:
-            piece = os.read(mine, 4096).decode(errors="replace")
-        except OSError:  # the other side is closed
-            break
-        if not piece:
-            break
-        screen += piece
-        if not asked and "Go on?" in screen:
-            os.write(mine, f"{answer}\n".encode())
-            asked = True
-    os.close(mine)
-    return process.wait(60), screen
+    """Run a day on a terminal, type an answer when asked, and return exit status and screen."""
+    return commands.on_a_terminal("run", *arguments, question="Go on?", answer=answer)
 
 
 @pytest.fixture(autouse=True)
@@ -62,7 +41,7 @@ def test_yes_is_not_asked(api, write_targets) -> None:
 def test_a_program_is_never_asked(api, write_targets) -> None:
     server = api()
     write_targets("shop.example")
-    done = subprocess.run(RUN, stdin=subprocess.DEVNULL, capture_output=True, timeout=120)
+    done = subprocess.run([commands.SCRIPT, "run"], stdin=subprocess.DEVNULL, capture_output=True, timeout=120)
     assert (done.returncode, len(server.calls)) == (0, 2)
 
 

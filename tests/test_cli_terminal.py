@@ -1,13 +1,8 @@
 """What a person sees: help that teaches, tables that fit the terminal, plain lines in a pipe, the Tab key."""
 
-import fcntl
-import os
-import pty
 import re
-import struct
 import subprocess
 import sys
-import termios
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -31,30 +26,14 @@ LONG = "https://shop.example/" + "a-long-folder/" * 6 + "page"
 REASON = "Lost backlinks rose by 267 (+30%) to 1,155 against 888 a day before, 27 times this target's usual swing."
 
 
-def on_a_terminal(columns: int, *arguments: str, environment: Mapping[str, str] | None = None) -> tuple[int, str]:
+def on_a_terminal(columns: int, *arguments: str, environment: Mapping[str, str] = commands.NOTHING) -> tuple[int, str]:
     """Run `backlinks ARGUMENTS` on a terminal of so many columns; return its exit status and all it wrote."""
-    ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
-    unset = {name: value for name, value in os.environ.items() if name not in {"COLUMNS", "LINES", "NO_COLOR"}}
-    process = subprocess.Popen(
-        [commands.SCRIPT, *arguments],
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-        env={**unset, "TERM": "xterm-256color", **(environment or {})},
-    )
-    os.close(theirs)
-    shown = b""
-    while True:
-        try:
-            piece = os.read(ours, 65536)
-        except OSError:  # the terminal's other side is closed
-            break
-        if not piece:
-            break
-        shown += piece
-    os.close(ours)
-    return process.wait(60), shown.decode().replace("\r\n", "\n")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("COLUMNS", "LINES", "NO_COLOR"):
+            patch.delenv(name, raising=False)
+        return commands.on_a_terminal(
+            *arguments, columns=columns, environment={"TERM": "xterm-256color", **environment}
+        )
 
 
 def lines_of(screen: str) -> list[str]:

@@ -7,11 +7,8 @@ hold all of them. The HTML report has tests of its own.
 import csv
 import datetime as dt
 import glob
-import os
-import pty
 import re
 import sqlite3
-import subprocess
 import sys
 from pathlib import Path
 
@@ -189,22 +186,9 @@ def test_as_json_each_flag_is_as_it_is(flagged: list[str]) -> None:
 
 
 def test_on_a_terminal_names_are_no_markup_and_no_control_codes(flagged: list[str]) -> None:
-    ours, theirs = pty.openpty()
-    environment = {**os.environ, "COLUMNS": "200", "TERM": "xterm"}
-    done = subprocess.Popen([commands.SCRIPT, "flags"], stdout=theirs, stderr=theirs, stdin=theirs, env=environment)
-    os.close(theirs)
-    shown = b""
-    while True:
-        try:
-            piece = os.read(ours, 65536)
-        except OSError:  # the terminal's other side is closed
-            break
-        if not piece:
-            break
-        shown += piece
-    os.close(ours)
-    assert done.wait() == 0
-    text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", shown.decode())
+    status, shown = commands.on_a_terminal("flags", environment={"COLUMNS": "200", "TERM": "xterm"})
+    assert status == 0
+    text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", shown)
     assert "[red]x[/red]" in text
     assert "[x](javascript:alert(1))" in text
     assert "\x1b]" not in text  # no title set, no link

@@ -16,7 +16,7 @@ import typer
 from backlinks_assets.cli import targets
 from backlinks_assets.cli.complete import judged_days
 from backlinks_assets.cli.console import UsageError, complain, describe
-from backlinks_assets.cli.help import WIDEST, Command, Group, examples
+from backlinks_assets.cli.help import WIDEST, Command, Group, JsonOption, examples
 
 app = typer.Typer(
     name="backlinks",
@@ -40,8 +40,6 @@ app = typer.Typer(
     ),
 )
 app.add_typer(targets.app, name="targets", short_help="List, add, retire and check what is watched.")
-
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on the last line of stdout.")]
 
 
 def _day(text: str | None) -> date | None:
@@ -90,7 +88,7 @@ def run(
     short_help="See it all on the bundled simulator, free.",
     epilog=examples(
         {
-            "backlinks demo": "sixty days, about half a minute",
+            "backlinks demo": "sixty days, a minute or two",
             "backlinks demo --days 14": "a shorter history; the first flags need a few days to compare with",
             "BACKLINKS_DATA_DIR=/tmp/try backlinks demo": "leave nothing in this project's own data folder",
         }

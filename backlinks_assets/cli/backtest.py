@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 from rich.markup import escape
 
-from backlinks_assets.cli.console import UsageError, err, out, progress, settings_and_notices, shown, table
+from backlinks_assets.cli.console import UsageError, err, no_formula, out, progress, settings_and_notices, shown, table
 from backlinks_assets.detection.detect import detect
 from backlinks_assets.detection.settings import THRESHOLD_COLUMNS, DetectionSettings, target_thresholds
 from backlinks_assets.tables.history import detection_history
@@ -120,7 +120,7 @@ def _write(flags: pd.DataFrame, file: Path) -> None:
 def _cell(value: object) -> str:
     """Return a value as one printable cell that a spreadsheet does not take for a formula."""
     text = "".join(c if c.isprintable() else " " for c in ("" if value is None else str(value)))
-    return "'" + text if text.lstrip().startswith(("=", "+", "-", "@")) else text
+    return no_formula(text)
 
 
 def _counted(flags: pd.DataFrame, by: list[str]) -> list[dict[str, Any]]:

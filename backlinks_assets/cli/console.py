@@ -74,6 +74,11 @@ def shown(path: Path) -> str:
     return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
 
 
+def no_formula(text: str) -> str:
+    """Return a cell's text so that no spreadsheet takes it for a formula."""
+    return "'" + text if text.lstrip().startswith(("=", "+", "-", "@")) else text
+
+
 def me() -> str:
     """Return how this command is called here: its name, or its path where the shell would not find it by name."""
     if shutil.which("backlinks") or not sys.argv[0].endswith("backlinks"):

@@ -20,6 +20,7 @@ from backlinks_assets.account.limiter import AccountLimiter
 from backlinks_assets.api.client import SummaryClient
 from backlinks_assets.api.errors import ApiError, RequestError, TransientError
 from backlinks_assets.cli.console import STOPPED, UNUSABLE, me, out, settings_and_notices, shown, table
+from backlinks_assets.report.words import counted
 from backlinks_assets.runtime import open_store, watched_targets
 from backlinks_assets.settings import Settings
 from backlinks_assets.store.collect import SPACE_KEPT_BYTES, utc_now
@@ -181,8 +182,7 @@ def _store(settings: Settings) -> Finding:
             today = store.day_costs(utc_now().date())
     except StoreError as error:
         return Finding("store", str(error), STOPPED)
-    count = f"{len(dates):,} days" if len(dates) > 1 else "1 day"
-    kept = f"{count} kept, {dates[0]} to {dates[-1]}" if dates else "nothing kept yet"
+    kept = f"{counted(len(dates), 'day')} kept, {dates[0]} to {dates[-1]}" if dates else "nothing kept yet"
     return Finding("store", f"{kept}; today {today.calls:,} calls, ${today.cost_usd:,.6g}")
 
 
@@ -223,7 +223,7 @@ def _announcements(settings: Settings) -> Finding:
     places = len(settings.notify_urls)
     if not places:
         return Finding("announcements", "none are sent; BACKLINKS_NOTIFY_URLS names where to")
-    return Finding("announcements", f"{places} {'place' if places == 1 else 'places'}, told while `make ui` runs")
+    return Finding("announcements", f"{counted(places, 'place')}, told while `make ui` runs")
 
 
 def _instance(settings: Settings) -> Finding:

@@ -9,7 +9,7 @@ import duckdb
 from rich.markup import escape
 from rich.padding import Padding
 
-from backlinks_assets.cli.console import UsageError, out, settings_and_notices, shown, table
+from backlinks_assets.cli.console import UsageError, no_formula, out, settings_and_notices, shown, table
 from backlinks_assets.settings import Settings
 
 _COLUMNS = ["date", "target", "metric", "value", "previous", "previous_date", "baseline", "change", "score"]
@@ -111,4 +111,4 @@ def _shown(flag: dict[str, Any]) -> tuple[str, str, str, str, str]:
 def _cell(value: object) -> str:
     """Return one cell of a line: a spreadsheet must not take it for a formula, nor a tab split it."""
     text = " ".join(str(value if value is not None else "").split())
-    return "'" + text if text.startswith(("=", "+", "-", "@")) else text
+    return no_formula(text)

@@ -5,7 +5,7 @@ The texts are beside the calls. Plain in a pipe, headings in bold on a terminal,
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -14,6 +14,8 @@ from backlinks_assets.cli.console import no_colour
 
 WIDEST = {"max_content_width": 100}
 """For `context_settings`: longer lines are hard to read, however wide the terminal is."""
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on the last line of stdout.")]
 
 
 def examples(lines: Mapping[str, str], more: str = "") -> str:

@@ -25,6 +25,8 @@ from backlinks_assets.cli.console import (
 from backlinks_assets.cli.flags import print_flags, read_flags
 from backlinks_assets.cli.pipeline import Pipeline, RunFailedError, Tally, opened
 from backlinks_assets.detection.settings import DetectionSettings
+from backlinks_assets.report.neighbours import page_name
+from backlinks_assets.report.words import counted
 from backlinks_assets.runtime import open_store, watched_targets
 from backlinks_assets.settings import Settings
 from backlinks_assets.store.collect import STATUS_TYPES, utc_now
@@ -143,19 +145,19 @@ def _tell(
     if as_json:
         print(json.dumps(summary))
         return
-    days = _days_kept(settings)
+    days = 0 if flags else _days_kept(settings)
     if flags or (days and sys.stdout.isatty()):
         print_flags(flags, f"Flags of {summary['date']}", simulated=settings.simulated)
-    if not flags and 0 < days <= READINGS_BEFORE_FLAGS:
+    if 0 < days <= READINGS_BEFORE_FLAGS:
         out().print(
             f"Too early to tell: a target is judged from its reading number {READINGS_BEFORE_FLAGS + 1} on; kept so far: "
-            f"{days} {'day' if days == 1 else 'days'}."
+            f"{counted(days, 'day')}."
         )
     out().print(
         f"{summary['date']}: {summary['collected']:,} collected, {summary['reused']:,} already kept, "
         f"{len(summary['empty']):,} unknown to the API, {len(summary['failed']):,} failed; {summary['calls']:,} calls, "
         f"${summary['cost_usd']:,.6g}; {summary['flags']:,} flags; {summary['seconds']:,.1f} s."
     )
-    page = settings.root / "reports" / f"flags-{summary['date']}.html"
+    page = settings.root / "reports" / page_name(dt.date.fromisoformat(summary["date"]))
     if page.exists():
         out().print(f"The day's page: {escape(settings.report_address(page) if settings.reports_url else shown(page))}")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 import typer
 
 from backlinks_assets.cli.complete import watched
-from backlinks_assets.cli.help import WIDEST, Command, Group, examples
+from backlinks_assets.cli.help import WIDEST, Command, Group, JsonOption, examples
 
 if TYPE_CHECKING:
     from backlinks_assets.targets import Target, ThresholdCheck
@@ -40,7 +40,6 @@ app = typer.Typer(
 )
 
 _TARGET = "A domain (example.com) or a page (https://example.com/path)."
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on the last line of stdout.")]
 
 
 class _Rules(TypedDict):

@@ -19,6 +19,7 @@ from backlinks_assets.notify.message import Message, compose
 from backlinks_assets.notify.news import INCOMPLETE, News
 from backlinks_assets.notify.sending import Place, SendError, places_of, send
 from backlinks_assets.report.facts import Change, read_facts
+from backlinks_assets.report.neighbours import page_name
 from backlinks_assets.report.sentence import day_sentence
 from backlinks_assets.report.words import counted
 from backlinks_assets.runtime import open_store, watched_targets
@@ -87,8 +88,8 @@ def announce(settings: Settings, memory: Memory, busy: Collection[dt.date], now:
 
 
 def report_page(settings: Settings, day: dt.date) -> Path:
-    """Return where a day's page lies, once it is written. `report.index` says so too, and imports the drawing library."""
-    return settings.root / "reports" / f"flags-{day.isoformat()}.html"
+    """Return where a day's page lies, once it is written."""
+    return settings.root / "reports" / page_name(day)
 
 
 def _targets(settings: Settings) -> tuple[list[Target], list[News]]:

@@ -81,11 +81,6 @@ class Day:
         return "–" if self.cost_usd is None else dollars(self.cost_usd)
 
 
-def page_path(root: Path, date: dt.date) -> Path:
-    """Return where a day's page lies."""
-    return root / "reports" / Day(date).page
-
-
 def add_page(root: Path, date: dt.date, page: str) -> tuple[Path, Path]:
     """Write a day's page, link its neighbours to it and list it; return its path and the list's.
 
@@ -97,8 +92,9 @@ def add_page(root: Path, date: dt.date, page: str) -> tuple[Path, Path]:
         folder.mkdir(parents=True, exist_ok=True)
         # Two days written at once each link and list what they see: the later look must be the one that stays.
         with filelock.FileLock(folder / ".index.lock", timeout=LOCK_TIMEOUT_S):
-            path = write_page(root, page_name(date), linked(page, date, page_dates(folder)))
-            relink(root, date)
+            dates = sorted({*page_dates(folder), date})
+            path = write_page(root, page_name(date), linked(page, date, dates))
+            relink(root, date, dates)
             days = read_days(folder)
             return path, write_page(root, "index.html", render("index.html.j2", **_content(days)))
     except filelock.Timeout as error:

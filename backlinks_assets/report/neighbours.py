@@ -35,18 +35,16 @@ def linked(page: str, date: dt.date, dates: Iterable[dt.date]) -> str:
     return _LINKS.sub(lambda found: f"{found[1]}{links}{found[2]}", page, count=1)
 
 
-def relink(root: Path, date: dt.date) -> None:
-    """Bring the links of a day's neighbours level with the pages that are there; a page that is right is not touched.
+def relink(root: Path, date: dt.date, dates: list[dt.date]) -> None:
+    """Bring the links of a day's neighbours level with `dates`, which it is one of; a page that is right is not touched.
 
     Raises:
         OSError, TablesError: a page can't be read or written.
     """
-    folder = root / "reports"
-    dates = page_dates(folder)
     at = dates.index(date)
     for day in (*dates[max(at - 1, 0) : at], *dates[at + 1 : at + 2]):
         try:
-            page = (folder / page_name(day)).read_bytes().decode()
+            page = (root / "reports" / page_name(day)).read_bytes().decode()
         except UnicodeDecodeError:
             continue  # no page of this project
         if (now := linked(page, day, dates)) != page:

@@ -44,7 +44,7 @@ DAY_OF_FILE = r"CAST(regexp_extract(filename, 'date=([0-9-]{10})[/\\][^/\\]+$', 
 folder of the path that is named `date=…`, and read any `x=1` above as a column."""
 
 CLUSTERED = {"backlinks_summary": "target, status_type, date"}
-"""Tables whose months are kept in an order of their own: a target's year is then read in 6 ms instead of 40."""
+"""Tables whose months are kept in an order of their own: a target's years are then read in a half to a quarter of the time."""
 
 _DELETE = 'DELETE FROM "{table}" WHERE date IN (SELECT unnest(?::DATE[]))'
 _INSERT = """
@@ -125,9 +125,9 @@ def insert_days(
     return rows
 
 
-def cluster_month(connection: duckdb.DuckDBPyConnection, root: Path, table: str, first: dt.date, held: Files) -> None:
-    """Put the month of a first day in anew, in `CLUSTERED`'s order: its days came one by one."""
-    days = sorted(day for name, day in held if name == table and (day.year, day.month) == (first.year, first.month))
+def cluster_month(connection: duckdb.DuckDBPyConnection, root: Path, table: str, some: dt.date, held: Files) -> None:
+    """Put the month of some day in anew, in `CLUSTERED`'s order: its days came one by one."""
+    days = sorted(day for name, day in held if name == table and (day.year, day.month) == (some.year, some.month))
     if len(days) > 1:
         remove_days(connection, table, days)
         insert_days(connection, root, table, days, held)

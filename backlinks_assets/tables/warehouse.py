@@ -192,9 +192,8 @@ def _cluster_ended_months(
     """With the first day of a month that is new, bring the month before in order, if it came day by day."""
     for table, day in written:
         if table in duckdb_file.CLUSTERED and day.day == 1 and (table, day) not in held:
-            last = day - dt.timedelta(days=1)
-            month = {key: state for key, state in files.items() if key[0] == table and held.get(key) == state}
-            duckdb_file.cluster_month(connection, root, table, last.replace(day=1), month)
+            unchanged = {key: state for key, state in files.items() if held.get(key) == state}
+            duckdb_file.cluster_month(connection, root, table, day - dt.timedelta(days=1), unchanged)
 
 
 def _foreign_log(path: Path) -> Path:
