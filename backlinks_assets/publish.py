@@ -16,6 +16,7 @@ from itertools import chain, groupby, islice
 from operator import attrgetter
 from typing import Final
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 
@@ -177,15 +178,17 @@ def publish_changes(
     changes = detect(history, detection, thresholds, since=first)
     del history
     memory.trim()
-    by_day = dict(tuple(changes.groupby("date"))) if len(changes) else {}
+    table = _typed("backlinks_changes", changes.assign(simulated=settings.simulated))
+    del changes
+    flagged = table.filter(table["severity"].is_valid()).cast(TABLES["backlinks_flags"].arrow)
+    tables = {"backlinks_changes": _days_of(table), "backlinks_flags": _days_of(flagged)}
+
     for date in judged:
-        day = by_day.get(date, changes.iloc[:0]).assign(simulated=settings.simulated)
-        flags = day[day["severity"].notna()]
-        rows = {}
-        for name, frame in (("backlinks_changes", day), ("backlinks_flags", flags)):
-            write_day(settings.root, name, date, _typed(name, frame))
-            rows[name] = len(frame)
-        yield ChangesDay(date, flags, rows)
+        of_day = {name: by_day.get(date, TABLES[name].arrow.empty_table()) for name, by_day in tables.items()}
+        for name, rows in of_day.items():
+            write_day(settings.root, name, date, rows)
+        flags = of_day["backlinks_flags"].to_pandas()
+        yield ChangesDay(date, flags, {name: rows.num_rows for name, rows in of_day.items()})
 
 
 def publish_warehouse(settings: Settings) -> warehouse.SyncResult:
@@ -193,6 +196,15 @@ def publish_warehouse(settings: Settings) -> warehouse.SyncResult:
     result = warehouse.sync(settings.root)
     memory.trim()
     return result
+
+
+def _days_of(table: pa.Table) -> dict[dt.date, pa.Table]:
+    """Return each day's rows of a table that is sorted by day, without a copy."""
+    dates, firsts, counts = np.unique(table["date"].to_numpy(), return_index=True, return_counts=True)
+    return {
+        date: table.slice(first, count)
+        for date, first, count in zip(dates.tolist(), firsts.tolist(), counts.tolist(), strict=True)
+    }
 
 
 def _typed(name: str, frame: pd.DataFrame) -> pa.Table:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import duckdb
@@ -16,11 +17,13 @@ from dagster._core.definitions.assets.graph.base_asset_graph import BaseAssetNod
 
 from backlinks_assets.cli.pipeline import Pipeline, Tally
 from backlinks_assets.definitions import build_defs
+from backlinks_assets.defs import assets
 from backlinks_assets.defs.assets import ASSETS as ASSET_DEFS
 from backlinks_assets.defs.partitions import MOST_RANGES, day_range_tags, range_tags, ranges
 from backlinks_assets.defs.resources import BacklinksData
 from backlinks_assets.defs.runs import collects, publishes
 from backlinks_assets.defs.sensors import add_missing_targets
+from backlinks_assets.publish import publish_warehouse
 from backlinks_assets.runtime import watched_targets
 from backlinks_assets.settings import Settings
 from backlinks_assets.simulator import faults
@@ -28,6 +31,8 @@ from backlinks_assets.simulator.faults import Fault, FaultPlan
 from backlinks_assets.store import collect
 from backlinks_assets.store.collect import utc_now
 from backlinks_assets.store.responses import responses
+from backlinks_assets.tables.files import TablesError
+from backlinks_assets.tables.warehouse import SyncResult
 from backlinks_assets.targets import partition_key
 
 TODAY = utc_now().date()
@@ -377,6 +382,47 @@ def test_publishing_twice_leaves_the_same_bytes(instance, api, write_targets) ->
         "backlinks_flags",
     }
     assert files() == first
+
+
+def test_a_run_that_judges_too_replaces_the_duckdb_file_once(instance, api, write_targets, monkeypatch) -> None:
+    api()
+    write_targets(*TARGETS[:3])
+    add_missing_targets(instance, TARGETS[:3])
+    collect_run(instance, TARGETS[0], TARGETS[2])
+    replaced = []
+
+    def counted(settings: Settings) -> SyncResult:
+        replaced.append(publish_warehouse(settings))
+        return replaced[-1]
+
+    monkeypatch.setattr(assets, "publish_warehouse", counted)
+    assert publish_run(instance, TODAY, TODAY).success
+    (result,) = replaced
+    assert {table for table, _ in result.written} >= {"backlinks_summary", "backlinks_changes"}
+    alone = dg.materialize(
+        [assets.answer_tables],
+        partition_key=str(TODAY),
+        instance=instance,
+        resources={"backlinks_data": BacklinksData()},
+    )
+    assert alone.success
+    assert len(replaced) == 2
+
+
+def test_tables_of_answers_reach_the_duckdb_file_where_judging_fails(instance, api, write_targets, monkeypatch) -> None:
+    api()
+    write_targets(*TARGETS[:3])
+    add_missing_targets(instance, TARGETS[:3])
+    collect_run(instance, TARGETS[0], TARGETS[2])
+
+    def damaged(*_: Any) -> None:
+        raise TablesError("a parquet file can't be read")
+
+    monkeypatch.setattr(assets, "publish_changes", damaged)
+    result = publish_run(instance, TODAY, TODAY)
+    assert not result.success
+    with duckdb.connect(str(Settings.from_env().duckdb_file), read_only=True) as connection:
+        assert connection.execute("SELECT count(*) FROM backlinks_summary").fetchone() == (6,)
 
 
 def test_a_day_without_any_answer_is_told_and_writes_nothing(instance, api, write_targets) -> None:

@@ -129,7 +129,8 @@ def answer_tables(
             kept.append(date)
     if not kept:
         raise dg.Failure(publishing.why_nothing(by_day), allow_retries=False)
-    publish_warehouse(settings)
+    if not publishing.judges_too(context):  # one copy of the DuckDB file a run; it shows no day that is not judged
+        publish_warehouse(settings)
     yield from publishing.results(context, by_day)
     last = max(kept)
     expected = {target.target for target in watched if target.active_on(last)}
@@ -156,9 +157,13 @@ def judgement(
     dates = [dt.date.fromisoformat(date) for date in context.partition_keys]
     by_day = {str(date): publishing.nothing_kept_metadata(f"backlinks_summary has no {date}") for date in dates}
     last = None
-    for day in publish_changes(settings, dates, backlinks_data.targets(), DetectionSettings()):
-        by_day[str(day.date)] = publishing.changes_metadata(day, simulated=settings.simulated)
-        last = day
+    try:
+        for day in publish_changes(settings, dates, backlinks_data.targets(), DetectionSettings()):
+            by_day[str(day.date)] = publishing.changes_metadata(day, simulated=settings.simulated)
+            last = day
+    except Exception:
+        publish_warehouse(settings)  # the tables of the answers may have come by this run
+        raise
     if last is None:
         raise dg.Failure(publishing.why_nothing(by_day), allow_retries=False)
     publish_warehouse(settings)

@@ -115,6 +115,11 @@ def flags_table(day: ChangesDay, *, simulated: bool) -> dg.MetadataValue[Any]:
     return dg.MetadataValue.md("\n".join(lines) + note)
 
 
+def judges_too(context: dg.AssetExecutionContext) -> bool:
+    """Whether the run goes on to judge the days whose tables it has written."""
+    return dg.AssetKey("backlinks_changes") in context.job_def.asset_layer.selected_asset_keys
+
+
 def results(context: dg.AssetExecutionContext, by_day: Mapping[str, Metadata]) -> Iterator[dg.MaterializeResult[Any]]:
     """Report every table of a run: with one day's metadata, or with each day's own in a run over several."""
     names = [key.path[-1] for key in context.selected_asset_keys]

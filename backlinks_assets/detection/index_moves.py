@@ -64,7 +64,8 @@ def follow_index(series: Series, watch: IndexWatch, day: int, settings: Detectio
         along = (pending != 0) & (np.sign(change) == np.sign(pending))
         taken = np.where(along, np.where(np.abs(change) <= 2 * np.abs(pending), change, pending), 0.0)
     series.pending[rows] = 0.0
-    series.level[rows, day:] -= taken[:, None]
+    moved = np.flatnonzero(taken)  # few on most days, and all days to come are shifted
+    series.level[rows[moved], day:] -= taken[moved, None]
     series.change[rows, day] = (change - taken) / np.sqrt(gap)
 
 

@@ -69,7 +69,7 @@ def _day_numbers(dates: pd.Series) -> Ints:
 
 
 def _matrix(column: pd.Series, at: tuple[Ints, Ints], shape: tuple[int, int]) -> Floats:
-    filled = np.full(shape, np.nan)
+    filled = np.full(shape, np.nan, order="F")  # a day's values side by side, since days are gone through one by one
     numbers = pd.to_numeric(column).to_numpy(dtype=np.float64, na_value=np.nan)
     filled[at] = np.where(np.isfinite(numbers), numbers, np.nan)
     return filled

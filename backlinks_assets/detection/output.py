@@ -1,12 +1,15 @@
 """What the replay found, gathered day by day as columns and made one table at the end; severities are set here."""
 
+import math
+import statistics
+
 import numpy as np
 import pandas as pd
 
 from backlinks_assets.detection.index_moves import IndexMove
 from backlinks_assets.detection.matrices import METRICS, Floats, History, Ints
 from backlinks_assets.detection.rules import KINDS, NONE, Day, Limits
-from backlinks_assets.detection.series import Series, median
+from backlinks_assets.detection.series import Series
 from backlinks_assets.detection.settings import DetectionSettings
 from backlinks_assets.detection.words import flag_sentence, index_sentence
 
@@ -129,9 +132,9 @@ class Collected:
 def _before_and_now(matrix: Floats, row: int, day: int, days: int) -> tuple[float, float] | None:
     """The median of the week before the change, and today's value; None if either is not known."""
     start = max(0, day - days - 6)
-    before = median(matrix[row : row + 1, start : day - days + 1])[0]
-    now = matrix[row, day]
-    return (float(before), float(now)) if np.isfinite(before) and np.isfinite(now) else None
+    before = [value for value in matrix[row, start : day - days + 1].tolist() if not math.isnan(value)]
+    now = float(matrix[row, day])
+    return (statistics.median(before), now) if before and not math.isnan(now) else None
 
 
 def _shown(level: float, *, log: bool) -> float:

@@ -144,13 +144,13 @@ def judge_losses(today: Day, live: Series, limits: Limits, settings: DetectionSe
     if live_moved:
         return  # on the days of a refresh that moves live backlinks too, they confirm nothing
     series, day = today.series, today.day
+    lost_now, live_now = (s.in_todays_units(s.level[today.rows, day], today.rows, day) for s in (series, live))
     for days in LOSS_DAYS:
         start = max(0, day - settings.loss_days - days)
         if day - start <= days:
             break
-        lost, alive = (s.carried(today.rows, day - days, day) for s in (series, live))
-        moved = _confirmed(series, live, today.rows, day, lost, alive, days)[:, -1]
-        here = live.in_todays_units(alive[:, 0], today.rows, day)
+        lost_then, here = (s.in_todays_units(s.level[today.rows, day - days], today.rows, day) for s in (series, live))
+        moved = np.minimum(lost_now - lost_then, here - live_now)
         least = np.maximum(limits.links_min[today.rows], limits.live_percent[today.rows] / 100 * here)
         own = limits.percent[today.rows] / 100
         least = np.maximum(least, np.where(np.isnan(own), 0.0, own) * today.baseline)

@@ -22,9 +22,9 @@ class Series:
         """Takes readings, NaN for none; `log` for link counts."""
         self.log = log
         self.raw = values
-        self.level = np.log(np.maximum(values, 0) + LINKS_OFFSET) if log else values.copy()
-        self.change = np.full(values.shape, np.nan)
-        self.swing = np.full(values.shape, np.nan)
+        self.level = np.log(np.maximum(values, 0) + LINKS_OFFSET) if log else values.copy(order="K")
+        self.change = np.full_like(values, np.nan)
+        self.swing = np.full_like(values, np.nan)
         self.last: Ints = np.full(len(values), -1, dtype=np.int64)
         self.readings: Ints = np.zeros(len(values), dtype=np.int64)
         self.pending = np.zeros(len(values))
