@@ -9,7 +9,7 @@ import datetime as dt
 from collections.abc import Collection
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 
 import sqlalchemy as sa
 
@@ -56,6 +56,46 @@ daily_spend = sa.Table(
     sa.Column("in_flight_microusd", sa.BigInteger, nullable=False, comment="expected costs of calls under way"),
     sa.Column("in_flight", sa.Integer, nullable=False),
     sa.Column("price_microusd", sa.BigInteger, comment="the highest cost of one answer seen that day"),
+)
+
+
+# Made once: SQLAlchemy takes longer to put a statement together than SQLite to carry it out.
+_day: Final[sa.BindParameter[Any]] = sa.bindparam("of_day")
+_price: Final[sa.BindParameter[Any]] = sa.bindparam("price")
+_cost: Final[sa.BindParameter[Any]] = sa.bindparam("cost")
+_call: Final[sa.BindParameter[Any]] = sa.bindparam("call")
+_BEGIN_DAY: Final = sa.text(
+    "INSERT INTO daily_spend (booked_on, spent_microusd, in_flight_microusd, in_flight) VALUES (:of_day, 0, 0, 0)"
+)
+_SPEND: Final = sa.select(daily_spend).where(daily_spend.c.booked_on == _day)
+_ENTER: Final = api_calls.insert()
+_RESERVE: Final = (
+    daily_spend.update()
+    .where(daily_spend.c.booked_on == _day)
+    .values(in_flight_microusd=daily_spend.c.in_flight_microusd + _price, in_flight=daily_spend.c.in_flight + 1)
+)
+_FIND: Final = sa.select(api_calls).where(api_calls.c.call_id == _call)
+_CLOSE: Final = (
+    api_calls.update()
+    .where(api_calls.c.call_id == _call)
+    .values(
+        {
+            name: sa.bindparam(f"its_{name}")
+            for name in ("outcome", "ended_at", "cost_microusd", "status_code", "task_id", "message")
+        }
+    )
+)
+_BOOK: Final = (
+    daily_spend.update()
+    .where(daily_spend.c.booked_on == _day)
+    .values(
+        spent_microusd=daily_spend.c.spent_microusd + sa.bindparam("spent"),
+        in_flight_microusd=daily_spend.c.in_flight_microusd - _price,
+        in_flight=daily_spend.c.in_flight - 1,
+        price_microusd=sa.case(
+            (_cost > sa.func.coalesce(daily_spend.c.price_microusd, 0), _cost), else_=daily_spend.c.price_microusd
+        ),
+    )
 )
 
 
@@ -127,14 +167,10 @@ def start(tx: sa.Connection, call: Call, budget: Budget) -> None:
     """
     day = call.started_at.date().isoformat()
     expected = microusd(budget.expected_price_usd) or 0
-    tx.execute(
-        sa.text(
-            "INSERT INTO daily_spend (booked_on, spent_microusd, in_flight_microusd, in_flight) VALUES (:day, 0, 0, 0)"
-            " ON CONFLICT (booked_on) DO NOTHING"
-        ),
-        {"day": day},
-    )
-    spend = tx.execute(sa.select(daily_spend).where(daily_spend.c.booked_on == day)).one()
+    spend = tx.execute(_SPEND, {"of_day": day}).first()
+    if spend is None:
+        tx.execute(_BEGIN_DAY, {"of_day": day})
+        spend = tx.execute(_SPEND, {"of_day": day}).one()
     price = spend.price_microusd if spend.price_microusd is not None else expected
     if budget.usd_per_day is not None:
         cap = microusd(budget.usd_per_day) or 0
@@ -147,24 +183,21 @@ def start(tx: sa.Connection, call: Call, budget: Budget) -> None:
         if spend.price_microusd is None and spend.in_flight > 0:
             raise PriceUnknownError
     tx.execute(
-        api_calls.insert().values(
-            call_id=call.call_id,
-            booked_on=day,
-            date=call.date.isoformat(),
-            target=call.target,
-            status_type=call.status_type,
-            owner=call.owner,
-            attempt=call.attempt,
-            started_at=call.started_at.isoformat(),
-            outcome=IN_FLIGHT,
-            reserved_microusd=price,
-        )
+        _ENTER,
+        {
+            "call_id": call.call_id,
+            "booked_on": day,
+            "date": call.date.isoformat(),
+            "target": call.target,
+            "status_type": call.status_type,
+            "owner": call.owner,
+            "attempt": call.attempt,
+            "started_at": call.started_at.isoformat(),
+            "outcome": IN_FLIGHT,
+            "reserved_microusd": price,
+        },
     )
-    tx.execute(
-        daily_spend.update()
-        .where(daily_spend.c.booked_on == day)
-        .values(in_flight_microusd=daily_spend.c.in_flight_microusd + price, in_flight=daily_spend.c.in_flight + 1)
-    )
+    tx.execute(_RESERVE, {"of_day": day, "price": price})
 
 
 def end(
@@ -179,31 +212,21 @@ def end(
     message: str | None = None,
 ) -> None:
     """Close a call's entry and book its cost. A second closing of the same call changes nothing."""
-    call = tx.execute(sa.select(api_calls).where(api_calls.c.call_id == call_id)).one()
+    call = tx.execute(_FIND, {"call": call_id}).one()
     if call.outcome != IN_FLIGHT:
         return
-    cost = microusd(cost_usd)
-    tx.execute(
-        api_calls.update()
-        .where(api_calls.c.call_id == call_id)
-        .values(
-            outcome=outcome,
-            ended_at=ended_at.isoformat(),
-            cost_microusd=cost,
-            status_code=status_code,
-            task_id=task_id,
-            message=message[:500] if message else None,
-        )
-    )
-    changes = {
-        "spent_microusd": daily_spend.c.spent_microusd + (call.reserved_microusd if cost is None else cost),
-        "in_flight_microusd": daily_spend.c.in_flight_microusd - call.reserved_microusd,
-        "in_flight": daily_spend.c.in_flight - 1,
+    cost, reserved = microusd(cost_usd), call.reserved_microusd
+    closed = {
+        "outcome": outcome,
+        "ended_at": ended_at.isoformat(),
+        "cost_microusd": cost,
+        "status_code": status_code,
+        "task_id": task_id,
+        "message": message[:500] if message else None,
     }
-    if cost:
-        known = sa.func.coalesce(daily_spend.c.price_microusd, 0)
-        changes["price_microusd"] = sa.case((known > cost, known), else_=cost)
-    tx.execute(daily_spend.update().where(daily_spend.c.booked_on == call.booked_on).values(changes))
+    tx.execute(_CLOSE, {"call": call_id} | {f"its_{name}": value for name, value in closed.items()})
+    spent = reserved if cost is None else cost
+    tx.execute(_BOOK, {"of_day": call.booked_on, "spent": spent, "price": reserved, "cost": cost or 0})
 
 
 def open_calls(tx: sa.Connection) -> list[tuple[str, str]]:
@@ -241,7 +264,7 @@ def known_task_ids(tx: sa.Connection, dates: Collection[dt.date]) -> set[str]:
 
 def settle(tx: sa.Connection, call_id: str, cost_usd: float, task_id: str | None) -> None:
     """Put what a call without an answer did cost in the place of what it was counted with; once only."""
-    call = tx.execute(sa.select(api_calls).where(api_calls.c.call_id == call_id)).one()
+    call = tx.execute(_FIND, {"call": call_id}).one()
     if call.outcome != NO_ANSWER or call.cost_microusd is not None:
         return
     cost = microusd(cost_usd) or 0

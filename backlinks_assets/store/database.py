@@ -16,10 +16,54 @@ import tenacity
 
 BUSY_TIMEOUT_S: Final = 60
 """How long a writer waits for another process's transaction; each lasts some milliseconds."""
+_LEFT_ALONE_S: Final = 1.0
 
 
 class StoreError(Exception):
     """The response store can't be used or written; the message says what to do. Nothing was half-written."""
+
+
+class _Group:
+    """Writes of several threads in one transaction, committed by the last of them: one wait for the disk for all."""
+
+    def __init__(self, connection: sa.Connection) -> None:
+        self.connection = connection
+        self.sql: sqlite3.Connection = connection.connection.dbapi_connection  # type: ignore[assignment]
+        self.ended = threading.Event()
+        self.error: Exception | None = None
+        try:
+            self.sql.execute("BEGIN IMMEDIATE")
+        except BaseException:
+            connection.close()
+            raise
+
+    @contextmanager
+    def one(self) -> Iterator[sa.Connection]:
+        """Yield the connection for one thread's write; an error undoes this write and no other."""
+        self.sql.execute("SAVEPOINT one")
+        try:
+            yield self.connection
+        except BaseException as error:
+            if self.sql.in_transaction:
+                self.sql.execute("ROLLBACK TO one")
+                self.sql.execute("RELEASE one")
+            elif isinstance(error, Exception):  # a full disk: SQLite has undone all of it
+                self.error = error
+            raise
+        self.sql.execute("RELEASE one")
+
+    def end(self) -> None:
+        """Commit, unless all is undone already; whoever waits is told how it went."""
+        try:
+            if self.error is None:
+                self.sql.execute("COMMIT")
+        except Exception as error:  # noqa: BLE001 - raised by every thread that wrote
+            self.error = error
+            with suppress(sqlite3.Error):
+                self.sql.execute("ROLLBACK")
+        finally:
+            self.connection.close()
+            self.ended.set()
 
 
 class Database:
@@ -39,6 +83,9 @@ class Database:
         )
         # One writer at a time in this process, so that its threads queue here and not in SQLite's polling.
         self._writer = threading.Lock()
+        self._group: _Group | None = None
+        self._queued = 0
+        self._counting = threading.Lock()
         sa.event.listen(self.engine, "connect", _configure)
 
     def create(self, *metadata: sa.MetaData) -> None:
@@ -53,16 +100,43 @@ class Database:
 
     @contextmanager
     def write(self) -> Iterator[sa.Connection]:
-        """Yield a connection in a write transaction: committed durably at the end, undone on an error."""
-        with self._writer, self._sentences(), self.engine.connect() as connection:
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
-            try:
-                yield connection
-            except BaseException:
-                with suppress(sa.exc.DatabaseError):  # on a full disk SQLite has undone it already
-                    connection.exec_driver_sql("ROLLBACK")
-                raise
-            connection.exec_driver_sql("COMMIT")
+        """Yield a connection in a write transaction: committed durably at the end, undone on an error.
+
+        Threads that wait for their turn are let into the same transaction, and all go on when it is on disk.
+        """
+        with self._sentences():
+            with self._turn():
+                group = self._group = self._group or _Group(self.engine.connect())
+                try:
+                    with group.one() as tx:
+                        yield tx
+                finally:
+                    if not self._queued or group.error is not None:
+                        self._end(group)
+            while not group.ended.wait(_LEFT_ALONE_S):  # one that queued was interrupted before its turn
+                with self._writer:
+                    self._end(group)
+            if group.error is not None:
+                raise group.error
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        with self._counting:
+            self._queued += 1
+        try:
+            self._writer.acquire()
+        finally:
+            with self._counting:
+                self._queued -= 1
+        try:
+            yield
+        finally:
+            self._writer.release()
+
+    def _end(self, group: _Group) -> None:
+        if self._group is group:
+            self._group = None
+            group.end()
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:

@@ -10,7 +10,7 @@ import enum
 import threading
 from collections.abc import Collection, Iterable, Iterator
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import orjson
 import sqlalchemy as sa
@@ -69,6 +69,24 @@ class Key(NamedTuple):
         return {**self._asdict(), "date": self.date.isoformat()}
 
 
+def _of_key(table: sa.Table) -> sa.ColumnElement[bool]:
+    """Return the condition for one row of a table that has the key; its parameters are `Key.columns()`."""
+    return sa.and_(*[table.c[name] == sa.bindparam(name) for name in Key._fields])
+
+
+# Made once: SQLAlchemy takes longer to put a statement together than SQLite to carry it out.
+_LANDED: Final = sa.select(1).where(_of_key(responses))
+_ANSWER: Final = sa.select(responses).where(_of_key(responses))
+_LAND: Final = insert(responses).on_conflict_do_nothing()
+_HOLDER: Final = sa.select(claims.c.owner).where(_of_key(claims))
+_CLAIM: Final = insert(claims)
+_CLAIM_OR_TAKE_OVER: Final = _CLAIM.on_conflict_do_update(
+    index_elements=list(claims.primary_key.columns),
+    set_={"owner": _CLAIM.excluded.owner, "claimed_at": _CLAIM.excluded.claimed_at},
+)
+_UNCLAIM: Final = claims.delete().where(_of_key(claims))
+
+
 class ClaimState(enum.Enum):
     OURS = "ours"
     STORED = "stored"
@@ -107,26 +125,19 @@ class ResponseStore:
         vendor knows no idempotency key.
         """
         with self._database.write() as tx:
-            if tx.execute(sa.select(1).where(_is(responses, key))).first():
+            columns = key.columns()
+            if tx.execute(_LANDED, columns).first():
                 return ClaimState.STORED
-            holder = tx.execute(sa.select(claims.c.owner).where(_is(claims, key))).scalar()
+            holder = tx.execute(_HOLDER, columns).scalar()
             if holder is not None and holder != self._owner.name and self._owner.is_alive(holder):
                 return ClaimState.TAKEN
-            row = {**key.columns(), "owner": self._owner.name, "claimed_at": now.isoformat()}
-            tx.execute(
-                insert(claims)
-                .values(row)
-                .on_conflict_do_update(
-                    index_elements=list(claims.primary_key.columns),
-                    set_={"owner": row["owner"], "claimed_at": row["claimed_at"]},
-                )
-            )
+            tx.execute(_CLAIM_OR_TAKE_OVER, columns | {"owner": self._owner.name, "claimed_at": now.isoformat()})
             return ClaimState.OURS
 
     def release(self, key: Key) -> None:
         """Give up a claim whose call will not be made, or gave nothing to keep."""
         with self._database.write() as tx:
-            tx.execute(claims.delete().where(_is(claims, key), claims.c.owner == self._owner.name))
+            tx.execute(_UNCLAIM.where(claims.c.owner == self._owner.name), key.columns())
 
     # --- calls --------------------------------------------------------------------------------------------------
 
@@ -170,7 +181,7 @@ class ResponseStore:
             "body": zstandard.compress(answer.body, 3),
         }
         with self._database.write() as tx:
-            tx.execute(insert(responses).values(row).on_conflict_do_nothing())
+            tx.execute(_LAND, row)
             ledger.end(
                 tx,
                 call_id,
@@ -180,7 +191,7 @@ class ResponseStore:
                 status_code=answer.status_code,
                 task_id=answer.task_id,
             )
-            tx.execute(claims.delete().where(_is(claims, key)))
+            tx.execute(_UNCLAIM, key.columns())
 
     def close_dead_calls(self, now: dt.datetime) -> int:
         """Close the ledger entries of owners that died in mid-call; return how many. Their cost stays unknown."""
@@ -222,7 +233,7 @@ class ResponseStore:
     def answer(self, key: Key) -> StoredAnswer | None:
         """Return one kept answer, or None."""
         with self._database.read() as tx:
-            row = tx.execute(sa.select(responses).where(_is(responses, key))).first()
+            row = tx.execute(_ANSWER, key.columns()).first()
         return _stored(row) if row else None
 
     def latest(self, date: dt.date, target: str, status_type: str) -> StoredAnswer | None:
@@ -254,10 +265,6 @@ class ResponseStore:
         """Return what the ledger holds of a UTC day."""
         with self._database.read() as tx:
             return ledger.day_costs(tx, day)
-
-
-def _is(table: sa.Table, key: Key) -> sa.ColumnElement[bool]:
-    return sa.and_(*[table.c[name] == value for name, value in key.columns().items()])
 
 
 @lru_cache(maxsize=1024)

@@ -1,0 +1,122 @@
+"""Threads that write at the same time share a commit: durable for each when it goes on, and nobody's error is another's."""
+
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from backlinks_assets.store.database import Database, StoreError
+
+metadata = sa.MetaData()
+notes = sa.Table("notes", metadata, sa.Column("note", sa.String, primary_key=True))
+THREADS = 12
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    database = Database(tmp_path / "store.sqlite")
+    database.create(metadata)
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def commits(database: Database) -> list[str]:
+    """The commits that SQLite itself is told to make from now on."""
+    found: list[str] = []
+
+    def listen(connection: sqlite3.Connection, *_: object) -> None:
+        connection.set_trace_callback(lambda statement: found.append(statement) if statement == "COMMIT" else None)
+
+    database.engine.dispose()
+    sa.event.listen(database.engine, "connect", listen)
+    return found
+
+
+def kept(database: Database) -> set[str]:
+    """What another connection finds in the file."""
+    with sqlite3.connect(database.file) as connection:
+        return {note for (note,) in connection.execute("SELECT note FROM notes")}
+
+
+def write(database: Database, note: str) -> set[str]:
+    """Write a note and return what the file holds as soon as the writer may go on."""
+    with database.write() as tx:
+        tx.execute(notes.insert(), {"note": note})
+    return kept(database)
+
+
+def at_once(database: Database, first: Callable[[], None], *others: Callable[[], object]) -> list[Future[object]]:
+    """Begin a write, let all others queue for their turn, then end it by `first`; return what became of each."""
+    begun = threading.Event()
+
+    def lead() -> None:
+        with database.write() as tx:
+            tx.execute(notes.insert(), {"note": "first"})
+            begun.set()
+            while database._queued < len(others):
+                pass
+            first()
+
+    with ThreadPoolExecutor(len(others) + 1) as pool:
+        leading = pool.submit(lead)
+        begun.wait()
+        return [leading, *map(pool.submit, others)]
+
+
+def test_those_who_wait_are_committed_together_and_each_goes_on_when_it_is_on_disk(database, commits) -> None:
+    names = [f"note {number}" for number in range(THREADS)]
+    others = [lambda name=name: write(database, name) for name in names]
+    first, *futures = at_once(database, lambda: None, *others)
+    assert first.exception() is None
+    for name, future in zip(names, futures, strict=True):
+        assert name in future.result()
+    assert kept(database) == {"first", *names}
+    assert len(commits) == 1
+
+
+def test_an_error_undoes_its_own_write_only(database, commits) -> None:
+    def fail() -> None:
+        with database.write() as tx:
+            tx.execute(notes.insert(), {"note": "undone"})
+            raise KeyError
+
+    def divide() -> None:
+        raise ZeroDivisionError
+
+    first, failing, good = at_once(database, divide, fail, lambda: write(database, "good"))
+    assert isinstance(first.exception(), ZeroDivisionError)
+    assert isinstance(failing.exception(), KeyError)
+    assert good.exception() is None
+    assert kept(database) == {"good"}
+    write(database, "later")
+    assert kept(database) == {"good", "later"}
+
+
+def test_a_commit_that_fails_is_told_to_all_who_wrote(database) -> None:
+    with database.write() as tx:
+        tx.exec_driver_sql("CREATE TABLE child (note VARCHAR REFERENCES notes (note) DEFERRABLE INITIALLY DEFERRED)")
+
+    def orphan() -> None:
+        with database.write() as tx:
+            tx.exec_driver_sql("INSERT INTO child VALUES ('nobody')")  # found out at the commit
+
+    sa.event.listen(database.engine, "connect", lambda connection, _: connection.execute("PRAGMA foreign_keys = ON"))
+    database.engine.dispose()
+    for future in at_once(database, lambda: None, orphan, lambda: write(database, "good")):
+        with pytest.raises(StoreError, match="FOREIGN KEY"):
+            future.result()
+    assert kept(database) == set()
+    assert write(database, "later") == {"later"}
+
+
+def test_one_who_was_interrupted_in_the_queue_leaves_nobody_waiting(database) -> None:
+    with database.write() as tx:
+        tx.execute(notes.insert(), {"note": "first"})
+        database._queued += 1  # as one who waits when this ends, and is gone then
+        threading.Timer(0.3, setattr, [database, "_queued", 0]).start()
+    assert kept(database) == {"first"}
