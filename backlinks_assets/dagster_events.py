@@ -34,6 +34,7 @@ _INDEX: Final = "index"
 _PAGE_COUNTS: Final = ("freelist_count", "page_count")
 
 _EVENTS: Final = SqlEventLogStorageTable
+_INSERT: Final = _EVENTS.insert()
 _MATERIALIZED: Final = DagsterEventType.ASSET_MATERIALIZATION.value
 _PLANNED: Final = DagsterEventType.ASSET_MATERIALIZATION_PLANNED.value
 
@@ -45,6 +46,7 @@ class ProjectEventLog(SqliteEventLogStorage):
         self._engines: OrderedDict[str, sa.Engine] = OrderedDict()
         self._using = threading.RLock()
         self._known_tables: set[str] = set()
+        self._known_columns: set[str] = set()
         # Dagster has no other setting for this; the planned events of a range are then one transaction.
         os.environ.setdefault("DAGSTER_EVENT_BATCH_SIZE", str(EVENTS_A_BATCH))
         super().__init__(base_dir)
@@ -60,18 +62,33 @@ class ProjectEventLog(SqliteEventLogStorage):
             self._known_tables.add(table_name)
         return table_name in self._known_tables
 
+    def _has_asset_key_col_on_connection(self, conn: sa.Connection, column_name: str) -> bool:
+        if column_name not in self._known_columns and super()._has_asset_key_col_on_connection(conn, column_name):
+            self._known_columns.add(column_name)
+        return column_name in self._known_columns
+
+    def store_event(self, event: EventLogEntry) -> None:
+        if event.dagster_event_type is DagsterEventType.ASSET_MATERIALIZATION:
+            self.store_event_batch([event])
+        else:
+            super().store_event(event)
+
     def store_event_batch(self, events: Sequence[EventLogEntry]) -> None:
         """Store events, those of each run in one transaction and their copies over all runs in another."""
         if any(event.dagster_event_type in ASSET_CHECK_EVENTS for event in events):
             super().store_event_batch(events)  # checks have rows of their own, one by one
             return
-        insert = _EVENTS.insert()
+        rows = [self._event_to_row(event) for event in events]
         for run_id in dict.fromkeys(event.run_id for event in events):
             with self.run_connection(run_id) as tx:
-                tx.execute(insert, [self._event_to_row(event) for event in events if event.run_id == run_id])
-        copied = [event for event in events if event.dagster_event_type in ASSET_EVENTS]
+                tx.execute(_INSERT, [row for row in rows if row["run_id"] == run_id])
+        copied, its_rows = [], []
+        for event, row in zip(events, rows, strict=True):
+            if event.dagster_event_type in ASSET_EVENTS:
+                copied.append(event)
+                its_rows.append(row)
         with self.index_transaction() as tx:
-            ids = [tx.execute(insert, self._event_to_row(event)).lastrowid for event in copied]
+            ids = [tx.execute(_INSERT, row).lastrowid for row in its_rows]
             self._store_asset_event_tags(tx, copied, ids)
             kinds = [(event.get_dagster_event().asset_key, event.dagster_event_type) for event in copied]
             newest = {kind: at for at, kind in enumerate(kinds)}

@@ -1,7 +1,8 @@
 """The daemon's way: from the tick of the daily schedule over several range runs and automation to the flags in DuckDB.
 
-`python bench/daemon.py --targets 2000` starts a real daemon with its code server on an instance of its own, sets the
-schedule going by a tick a minute ahead, and looks at the DuckDB file until the day is judged. One line of JSON.
+`python bench/daemon.py --targets 2000` starts what `make ui` starts (daemon, webserver and the code server they share) on
+an instance of its own, sets the schedule going by a tick a minute ahead, and looks at the DuckDB file until the day is
+judged. One line of JSON.
 """
 
 import argparse
@@ -9,6 +10,7 @@ import datetime as dt
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -57,8 +59,15 @@ def judged(file: Path, day: dt.date) -> bool:
     return bool(found and found[0])
 
 
-ROLES = {"multiprocessing": "runs", "grpc": "code server"}
-"""What a process of Dagster's is for, by a word of its command line; the rest is the daemon."""
+ROLES = {"multiprocessing": "runs", "api grpc": "code server", "webserver": "webserver"}
+"""What a process of Dagster's is for, by words of its command line; the rest is the daemon and what started it all."""
+
+
+def free_port() -> str:
+    """Return a port that nobody listens on."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return str(listener.getsockname()[1])
 
 
 def look(process: psutil.Process, seen: dict[int, float], roles: dict[int, str]) -> None:
@@ -103,7 +112,16 @@ def main() -> None:
         )
         own = environment(folder / "data", server.url, DAGSTER_HOME=str(home), PYTHONWARNINGS="ignore")
         log = (folder / "daemon.log").open("w")
-        command = [sys.executable, "-m", "dagster._daemon", "run", "-f", str(folder / "bench_definitions.py")]
+        command = [
+            sys.executable,
+            "-m",
+            "dagster",
+            "dev",
+            "-f",
+            str(folder / "bench_definitions.py"),
+            "-p",
+            free_port(),
+        ]
         daemon = subprocess.Popen(command, env=own, cwd=folder, stdout=log, stderr=log, start_new_session=True)
         watched, peak = psutil.Process(daemon.pid), 0.0
         seen: dict[int, float] = {}
@@ -124,7 +142,7 @@ def main() -> None:
                 [sys.executable, "-c", RUNS], env=own, capture_output=True, text=True, cwd=folder, check=False
             )
         finally:
-            os.killpg(daemon.pid, signal.SIGTERM)
+            os.killpg(daemon.pid, signal.SIGKILL)  # the day is measured: nothing of it is needed any more
             daemon.wait(60)
             log.close()
         if ended is None:

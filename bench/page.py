@@ -40,9 +40,9 @@ QUESTIONS: list[tuple[str, str, str, str, Callable[[Any], str]]] = [
         "1.35",
         "{:.3f}".format,
     ),
-    ("daemon", "cpu_ms_a_target", "CPU a target, daemon, code server and runs", "25 ms", "{:.1f} ms".format),
+    ("daemon", "cpu_ms_a_target", "CPU a target, all that `make ui` runs", "25 ms", "{:.1f} ms".format),
     ("daemon", "first_call_s", "First call out after the tick", "–", "{:.1f} s".format),
-    ("daemon", "peak_mb", "Memory of daemon, code server and runs together", "–", megabytes),
+    ("daemon", "peak_mb", "Memory of all that `make ui` runs together", "–", megabytes),
     ("year", "day_s", "One more day of {targets:,} targets into {days} days", "3 s", "{:.2f} s".format),
     ("year", "rebuild_s", "Those days again from the response store ({answers:,} answers)", "90 s", "{:.0f} s".format),
     (

@@ -10,6 +10,7 @@ from typing import Any
 
 import dagster as dg
 
+from backlinks_assets import memory
 from backlinks_assets.defs import checks, collecting, publishing, reporting
 from backlinks_assets.defs.automation import when_answers_changed
 from backlinks_assets.defs.partitions import days, target_days
@@ -41,6 +42,7 @@ def summary_responses(
     is built from what is kept. A run over many partitions reports each as it is finished; targets that failed are
     named in the run's error and the others stay materialized.
     """
+    memory.give_memory_back()  # as the command does; a run that Dagster starts has a process of its own
     publishing.check_instance(context.instance, backlinks_data.settings())
     by_target = {target.target: target for target in backlinks_data.targets()}
     asks: list[Ask] = []
@@ -115,6 +117,7 @@ def answer_tables(
     context: dg.AssetExecutionContext, backlinks_data: BacklinksData
 ) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
     """Reads each kept answer of the days once and writes the tables made of it."""
+    memory.give_memory_back()
     settings = backlinks_data.settings()
     publishing.check_instance(context.instance, settings)
     watched = backlinks_data.targets()

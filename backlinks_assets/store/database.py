@@ -23,12 +23,19 @@ class StoreError(Exception):
     """The response store can't be used or written; the message says what to do. Nothing was half-written."""
 
 
+def sqlite_of(connection: sa.Connection) -> sqlite3.Connection:
+    """Return SQLite's own connection under one of SQLAlchemy."""
+    sql = connection.connection.driver_connection
+    assert isinstance(sql, sqlite3.Connection)
+    return sql
+
+
 class _Group:
     """Writes of several threads in one transaction, committed by the last of them: one wait for the disk for all."""
 
     def __init__(self, connection: sa.Connection) -> None:
         self.connection = connection
-        self.sql: sqlite3.Connection = connection.connection.dbapi_connection  # type: ignore[assignment]
+        self.sql = sqlite_of(connection)
         self.ended = threading.Event()
         self.error: Exception | None = None
         try:

@@ -15,11 +15,12 @@ from typing import Any, Final, NamedTuple
 import orjson
 import sqlalchemy as sa
 import zstandard
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.dialects.sqlite import insert
 
 from backlinks_assets.account import ledger
 from backlinks_assets.api.models import RequestParameters, SummaryAnswer
-from backlinks_assets.store.database import Database, StoreError
+from backlinks_assets.store.database import Database, StoreError, sqlite_of
 from backlinks_assets.store.models import StoredAnswer
 from backlinks_assets.store.owners import Owner
 
@@ -77,6 +78,12 @@ def _of_key(table: sa.Table) -> sa.ColumnElement[bool]:
 # Made once: SQLAlchemy takes longer to put a statement together than SQLite to carry it out.
 _LANDED: Final = sa.select(1).where(_of_key(responses))
 _ANSWER: Final = sa.select(responses).where(_of_key(responses))
+_DAY: Final = str(
+    sa.select(responses)
+    .where(responses.c.date == sa.bindparam("date"))
+    .order_by(*responses.primary_key.columns)
+    .compile(dialect=sqlite.dialect(paramstyle="qmark"))
+)
 _LAND: Final = insert(responses).on_conflict_do_nothing()
 _HOLDER: Final = sa.select(claims.c.owner).where(_of_key(claims))
 _CLAIM: Final = insert(claims)
@@ -178,7 +185,7 @@ class ResponseStore:
             "captured_at": now.isoformat(),
             "attempts": attempts,
             "simulated": answer.simulated,
-            "body": zstandard.compress(answer.body, 3),
+            "body": _compressor().compress(answer.body),
         }
         with self._database.write() as tx:
             tx.execute(_LAND, row)
@@ -249,11 +256,9 @@ class ResponseStore:
 
     def answers(self, date: dt.date) -> Iterator[StoredAnswer]:
         """Yield the answers kept for a day, in the order of the key, a few at a time."""
-        query = sa.select(responses).where(responses.c.date == date.isoformat())
-        ordered = query.order_by(*responses.primary_key.columns).execution_options(yield_per=200)
         with self._database.read() as tx:
-            for row in tx.execute(ordered):
-                yield _stored(row)
+            # Rows as SQLite gives them: over a year those of SQLAlchemy take a tenth of the time of a rebuild.
+            yield from map(_stored, sqlite_of(tx).execute(_DAY, (date.isoformat(),)))
 
     def dates(self) -> list[dt.date]:
         """Return the days for which anything is kept, oldest first."""
@@ -285,6 +290,14 @@ def _decompressor() -> zstandard.ZstdDecompressor:
     return found
 
 
+def _compressor() -> zstandard.ZstdCompressor:
+    """Return this thread's own, as `_decompressor`."""
+    if not hasattr(_threads, "compressor"):
+        _threads.compressor = zstandard.ZstdCompressor(3)
+    found: zstandard.ZstdCompressor = _threads.compressor
+    return found
+
+
 def _stored(row: Any) -> StoredAnswer:
     # Taken apart at once, in the order of the table's columns: a name looked up in a row costs as much as a small field.
     date, target, status_type, request_key, parameters, task_id, cost_usd, captured_at, attempts, simulated, body = row
@@ -299,5 +312,5 @@ def _stored(row: Any) -> StoredAnswer:
         cost_usd=cost_usd,
         captured_at=dt.datetime.fromisoformat(captured_at),
         attempts=attempts,
-        simulated=simulated,
+        simulated=bool(simulated),
     )
