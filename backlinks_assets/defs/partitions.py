@@ -14,7 +14,7 @@ FIRST_DAY: Final = "2026-01-01"
 
 MOST_KEYS_A_RUN: Final = 1000
 """Dagster writes the planned events of a whole range before its run starts, some 1 ms each; a run's process takes some
-5 s of CPU to start, so that fewer and longer runs cost less."""
+2.5 s of CPU to start, so that fewer and longer runs cost less."""
 MOST_RANGES: Final = 40
 """More runs than this cost more than the retired targets between the ranges would."""
 

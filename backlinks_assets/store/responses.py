@@ -185,7 +185,7 @@ class ResponseStore:
             "captured_at": now.isoformat(),
             "attempts": attempts,
             "simulated": answer.simulated,
-            "body": _compressor().compress(answer.body),
+            "body": zstandard.compress(answer.body, 3),
         }
         with self._database.write() as tx:
             tx.execute(_LAND, row)
@@ -287,14 +287,6 @@ def _decompressor() -> zstandard.ZstdDecompressor:
     if not hasattr(_threads, "decompressor"):
         _threads.decompressor = zstandard.ZstdDecompressor()
     found: zstandard.ZstdDecompressor = _threads.decompressor
-    return found
-
-
-def _compressor() -> zstandard.ZstdCompressor:
-    """Return this thread's own, as `_decompressor`."""
-    if not hasattr(_threads, "compressor"):
-        _threads.compressor = zstandard.ZstdCompressor(3)
-    found: zstandard.ZstdCompressor = _threads.compressor
     return found
 
 
