@@ -68,6 +68,7 @@ class ProjectEventLog(SqliteEventLogStorage):
         return column_name in self._known_columns
 
     def store_event(self, event: EventLogEntry) -> None:
+        """Store one event; a materialization, of which each target has one, as a batch: with a statement that is kept."""
         if event.dagster_event_type is DagsterEventType.ASSET_MATERIALIZATION:
             self.store_event_batch([event])
         else:
@@ -82,13 +83,10 @@ class ProjectEventLog(SqliteEventLogStorage):
         for run_id in dict.fromkeys(event.run_id for event in events):
             with self.run_connection(run_id) as tx:
                 tx.execute(_INSERT, [row for row in rows if row["run_id"] == run_id])
-        copied, its_rows = [], []
-        for event, row in zip(events, rows, strict=True):
-            if event.dagster_event_type in ASSET_EVENTS:
-                copied.append(event)
-                its_rows.append(row)
+        both = [pair for pair in zip(events, rows, strict=True) if pair[0].dagster_event_type in ASSET_EVENTS]
+        copied = [event for event, _ in both]
         with self.index_transaction() as tx:
-            ids = [tx.execute(_INSERT, row).lastrowid for row in its_rows]
+            ids = [tx.execute(_INSERT, row).lastrowid for _, row in both]
             self._store_asset_event_tags(tx, copied, ids)
             kinds = [(event.get_dagster_event().asset_key, event.dagster_event_type) for event in copied]
             newest = {kind: at for at, kind in enumerate(kinds)}

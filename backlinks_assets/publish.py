@@ -182,7 +182,6 @@ def publish_changes(
     del changes
     flagged = table.filter(table["severity"].is_valid()).cast(TABLES["backlinks_flags"].arrow)
     tables = {"backlinks_changes": _days_of(table), "backlinks_flags": _days_of(flagged)}
-
     for date in judged:
         of_day = {name: by_day.get(date, TABLES[name].arrow.empty_table()) for name, by_day in tables.items()}
         for name, rows in of_day.items():

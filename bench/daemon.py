@@ -10,7 +10,6 @@ import datetime as dt
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -18,7 +17,7 @@ from pathlib import Path
 
 import duckdb
 import psutil
-from tools import LATENCY_S, ROOT, api, environment, floor_s, report, scratch, write_targets
+from tools import LATENCY_S, ROOT, api, environment, floor_s, free_port, report, scratch, write_targets
 
 RUNS = """
 from collections import Counter
@@ -63,13 +62,6 @@ ROLES = {"multiprocessing": "runs", "api grpc": "code server", "webserver": "web
 """What a process of Dagster's is for, by words of its command line; the rest is the daemon and what started it all."""
 
 
-def free_port() -> str:
-    """Return a port that nobody listens on."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return str(listener.getsockname()[1])
-
-
 def look(process: psutil.Process, seen: dict[int, float], roles: dict[int, str]) -> None:
     """Note the CPU seconds of a process and all that it ever started, as far as they are seen, and what each is for."""
     for one in [process, *process.children(recursive=True)]:
@@ -112,16 +104,8 @@ def main() -> None:
         )
         own = environment(folder / "data", server.url, DAGSTER_HOME=str(home), PYTHONWARNINGS="ignore")
         log = (folder / "daemon.log").open("w")
-        command = [
-            sys.executable,
-            "-m",
-            "dagster",
-            "dev",
-            "-f",
-            str(folder / "bench_definitions.py"),
-            "-p",
-            free_port(),
-        ]
+        location = ["-f", str(folder / "bench_definitions.py")]
+        command = [sys.executable, "-m", "dagster", "dev", *location, "-p", free_port()]
         daemon = subprocess.Popen(command, env=own, cwd=folder, stdout=log, stderr=log, start_new_session=True)
         watched, peak = psutil.Process(daemon.pid), 0.0
         seen: dict[int, float] = {}

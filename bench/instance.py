@@ -8,7 +8,6 @@ import argparse
 import datetime as dt
 import json
 import shutil
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -21,7 +20,7 @@ from typing import Any
 import dagster as dg
 import requests
 from history import settings_of
-from tools import ROOT, api, backlinks, environment, measured, report, scratch, write_targets
+from tools import ROOT, api, backlinks, environment, free_port, measured, report, scratch, write_targets
 
 from backlinks_assets.dagster_home import open_instance
 from backlinks_assets.definitions import build_defs
@@ -90,10 +89,8 @@ def seconds(call: Callable[[], Any]) -> float:
 
 def page_s(own: dict[str, str], folder: Path, times: int = 3) -> list[float]:
     """Return the seconds of the partition page, asked of a real webserver several times."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "dagster_webserver", "-m", "backlinks_assets.definitions", "-p", str(port)]
+    port = free_port()
+    command = [sys.executable, "-m", "dagster_webserver", "-m", "backlinks_assets.definitions", "-p", port]
     with (folder / "web.log").open("w") as log:
         server = subprocess.Popen(command, env=own, cwd=folder, stdout=log, stderr=log)
         try:

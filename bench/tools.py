@@ -6,6 +6,7 @@ memory seen, each page shared by several processes counted for each. No path or 
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import tempfile
@@ -114,6 +115,13 @@ def write_targets(data_dir: Path, count: int) -> list[str]:
 
 def backlinks(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "backlinks_assets.cli.app", *arguments]
+
+
+def free_port() -> str:
+    """Return a port that nobody listens on."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return str(listener.getsockname()[1])
 
 
 @contextmanager

@@ -114,6 +114,19 @@ def test_a_commit_that_fails_is_told_to_all_who_wrote(database) -> None:
     assert write(database, "later") == {"later"}
 
 
+def test_where_sqlite_has_undone_all_everyone_who_wrote_is_told(database) -> None:
+    def full() -> None:
+        with database.write() as tx:
+            tx.exec_driver_sql("ROLLBACK")  # what SQLite does by itself on a full disk
+            raise sqlite3.OperationalError("database or disk is full")
+
+    for future in at_once(database, lambda: None, full):
+        with pytest.raises(StoreError, match="No space is left"):
+            future.result()
+    assert kept(database) == set()
+    assert write(database, "later") == {"later"}
+
+
 def test_one_who_was_interrupted_in_the_queue_leaves_nobody_waiting(database) -> None:
     with database.write() as tx:
         tx.execute(notes.insert(), {"note": "first"})

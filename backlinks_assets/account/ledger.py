@@ -64,9 +64,7 @@ _day: Final[sa.BindParameter[Any]] = sa.bindparam("of_day")
 _price: Final[sa.BindParameter[Any]] = sa.bindparam("price")
 _cost: Final[sa.BindParameter[Any]] = sa.bindparam("cost")
 _call: Final[sa.BindParameter[Any]] = sa.bindparam("call")
-_BEGIN_DAY: Final = sa.text(
-    "INSERT INTO daily_spend (booked_on, spent_microusd, in_flight_microusd, in_flight) VALUES (:of_day, 0, 0, 0)"
-)
+_BEGIN_DAY: Final = daily_spend.insert()
 _SPEND: Final = sa.select(daily_spend).where(daily_spend.c.booked_on == _day)
 _ENTER: Final = api_calls.insert()
 _RESERVE: Final = (
@@ -75,16 +73,7 @@ _RESERVE: Final = (
     .values(in_flight_microusd=daily_spend.c.in_flight_microusd + _price, in_flight=daily_spend.c.in_flight + 1)
 )
 _FIND: Final = sa.select(api_calls).where(api_calls.c.call_id == _call)
-_CLOSE: Final = (
-    api_calls.update()
-    .where(api_calls.c.call_id == _call)
-    .values(
-        {
-            name: sa.bindparam(f"its_{name}")
-            for name in ("outcome", "ended_at", "cost_microusd", "status_code", "task_id", "message")
-        }
-    )
-)
+_CHANGE: Final = api_calls.update().where(api_calls.c.call_id == _call)
 _BOOK: Final = (
     daily_spend.update()
     .where(daily_spend.c.booked_on == _day)
@@ -169,7 +158,7 @@ def start(tx: sa.Connection, call: Call, budget: Budget) -> None:
     expected = microusd(budget.expected_price_usd) or 0
     spend = tx.execute(_SPEND, {"of_day": day}).first()
     if spend is None:
-        tx.execute(_BEGIN_DAY, {"of_day": day})
+        tx.execute(_BEGIN_DAY, {"booked_on": day, "spent_microusd": 0, "in_flight_microusd": 0, "in_flight": 0})
         spend = tx.execute(_SPEND, {"of_day": day}).one()
     price = spend.price_microusd if spend.price_microusd is not None else expected
     if budget.usd_per_day is not None:
@@ -216,15 +205,18 @@ def end(
     if call.outcome != IN_FLIGHT:
         return
     cost, reserved = microusd(cost_usd), call.reserved_microusd
-    closed = {
-        "outcome": outcome,
-        "ended_at": ended_at.isoformat(),
-        "cost_microusd": cost,
-        "status_code": status_code,
-        "task_id": task_id,
-        "message": message[:500] if message else None,
-    }
-    tx.execute(_CLOSE, {"call": call_id} | {f"its_{name}": value for name, value in closed.items()})
+    tx.execute(
+        _CHANGE,
+        {
+            "call": call_id,
+            "outcome": outcome,
+            "ended_at": ended_at.isoformat(),
+            "cost_microusd": cost,
+            "status_code": status_code,
+            "task_id": task_id,
+            "message": message[:500] if message else None,
+        },
+    )
     spent = reserved if cost is None else cost
     tx.execute(_BOOK, {"of_day": call.booked_on, "spent": spent, "price": reserved, "cost": cost or 0})
 
@@ -268,7 +260,7 @@ def settle(tx: sa.Connection, call_id: str, cost_usd: float, task_id: str | None
     if call.outcome != NO_ANSWER or call.cost_microusd is not None:
         return
     cost = microusd(cost_usd) or 0
-    tx.execute(api_calls.update().where(api_calls.c.call_id == call_id).values(cost_microusd=cost, task_id=task_id))
+    tx.execute(_CHANGE, {"call": call_id, "cost_microusd": cost, "task_id": task_id})
     tx.execute(
         daily_spend.update()
         .where(daily_spend.c.booked_on == call.booked_on)

@@ -16,6 +16,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 _IDLE_S = 5.0
+"""How long the thread that cuts waits for another call before it ends."""
 
 
 class _Watch:
@@ -32,11 +33,11 @@ class _Watch:
         """Cut the socket if the block is not done within so many seconds."""
         call, instant = object(), time.monotonic() + seconds
         with self._changed:
-            self._due[call] = instant, sock
-            if not self._running:
-                self._running = True
+            if not self._running:  # it looks once we let go
                 threading.Thread(target=self._look, name="call-deadlines", daemon=True).start()
-            elif instant < self._wakes_at:
+                self._running = True
+            self._due[call] = instant, sock
+            if instant < self._wakes_at:
                 self._changed.notify()
         try:
             yield
@@ -47,30 +48,31 @@ class _Watch:
     def _look(self) -> None:
         """Sleep until the earliest instant, though its call may have ended by then; end when nothing comes for a while."""
         with self._changed:
-            while True:
-                call, (instant, sock) = min(
-                    self._due.items(), key=lambda due: due[1][0], default=(None, (math.inf, None))
-                )
-                self._wakes_at = instant
-                if call is None:
-                    if not self._changed.wait(_IDLE_S) and not self._due:
-                        break
-                elif (left_s := instant - time.monotonic()) > 0:
+            while self._due or self._comes_another():
+                call, (instant, sock) = min(self._due.items(), key=lambda due: due[1][0])
+                if (left_s := instant - time.monotonic()) > 0:
+                    self._wakes_at = instant
                     self._changed.wait(left_s)
                 else:
                     del self._due[call]
                     _cut(sock)
             self._running = False
 
+    def _comes_another(self) -> bool:
+        self._wakes_at = math.inf
+        return self._changed.wait_for(lambda: bool(self._due), _IDLE_S)
+
+
+_WATCH = _Watch()
+
 
 class _Deadline(HTTPConnection):
     """Cut `head_timeout_s` after the request was sent, unless the answer's head is here by then."""
 
     head_timeout_s: float
-    watch: _Watch
 
     def getresponse(self) -> Any:  # urllib3 declares its own class; it is returned unchanged
-        with self.watch.cutting(self.sock, self.head_timeout_s):
+        with _WATCH.cutting(self.sock, self.head_timeout_s):
             return super().getresponse()
 
 
@@ -90,7 +92,6 @@ class DeadlineAdapter(HTTPAdapter):
 
     def __init__(self, head_timeout_s: float, connections: int) -> None:
         self._head_timeout_s = head_timeout_s
-        self._watch = _Watch()
         super().__init__(pool_connections=1, pool_maxsize=connections, max_retries=0, pool_block=False)
 
     def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
@@ -105,4 +106,4 @@ class DeadlineAdapter(HTTPAdapter):
         }
 
     def _timed(self, connection: type[_Deadline]) -> type[_Deadline]:
-        return type(connection.__name__, (connection,), {"head_timeout_s": self._head_timeout_s, "watch": self._watch})
+        return type(connection.__name__, (connection,), {"head_timeout_s": self._head_timeout_s})

@@ -150,7 +150,7 @@ def judge_losses(today: Day, live: Series, limits: Limits, settings: DetectionSe
         if day - start <= days:
             break
         lost_then, here = (s.in_todays_units(s.level[today.rows, day - days], today.rows, day) for s in (series, live))
-        moved = np.minimum(lost_now - lost_then, here - live_now)
+        moved = _confirmed(lost_then, lost_now, here, live_now)
         least = np.maximum(limits.links_min[today.rows], limits.live_percent[today.rows] / 100 * here)
         own = limits.percent[today.rows] / 100
         least = np.maximum(least, np.where(np.isnan(own), 0.0, own) * today.baseline)
@@ -158,18 +158,16 @@ def judge_losses(today: Day, live: Series, limits: Limits, settings: DetectionSe
         if not len(near):
             continue
         rows = today.rows[near]
-        lost, alive = (s.carried(rows, start, day) for s in (series, live))
-        past = _confirmed(series, live, rows, day, lost, alive, days)[:, :-1]
+        gone, there = (s.in_todays_units(s.carried(rows, start, day - 1), rows, day) for s in (series, live))
+        past = _confirmed(gone[:, :-days], gone[:, days:], there[:, :-days], there[:, days:])
         read = np.isfinite(series.level[rows, start + days : day])
         (usual,), known = quantiles(np.where(read, np.maximum(past, 0), np.nan), 0.95)
         sharp = (known > 0) & (moved[near] >= settings.confirmed_loss_ratio * np.nan_to_num(usual))
         hit = near[sharp]
         today.kind[hit], today.over_days[hit] = LOSS, days
-        today.baseline[hit] = series.in_todays_units(lost[:, -1 - days], rows, day)[sharp]
+        today.baseline[hit] = lost_then[hit]
 
 
-def _confirmed(series: Series, live: Series, rows: Ints, day: int, lost: Floats, alive: Floats, days: int) -> Floats:
-    """Links that joined the lost ones and left the live ones over so many days: the smaller of the two."""
-    gone = series.in_todays_units(lost, rows, day)
-    there = live.in_todays_units(alive, rows, day)
-    return np.minimum(gone[:, days:] - gone[:, :-days], there[:, :-days] - there[:, days:])
+def _confirmed(lost_before: Floats, lost: Floats, live_before: Floats, live: Floats) -> Floats:
+    """Links that joined the lost ones and left the live ones: the smaller of the two."""
+    return np.minimum(lost - lost_before, live_before - live)

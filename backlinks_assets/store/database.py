@@ -17,6 +17,7 @@ import tenacity
 BUSY_TIMEOUT_S: Final = 60
 """How long a writer waits for another process's transaction; each lasts some milliseconds."""
 _LEFT_ALONE_S: Final = 1.0
+"""After so long a thread commits itself what it wrote: the one that was to do it may be gone."""
 
 
 class StoreError(Exception):
@@ -51,24 +52,25 @@ class _Group:
         try:
             yield self.connection
         except BaseException as error:
-            if self.sql.in_transaction:
+            try:
                 self.sql.execute("ROLLBACK TO one")
                 self.sql.execute("RELEASE one")
-            elif isinstance(error, Exception):  # a full disk: SQLite has undone all of it
-                self.error = error
+            except sqlite3.Error as undone:  # a full disk: SQLite has undone all of it
+                self.error = error if isinstance(error, Exception) else undone
             raise
         self.sql.execute("RELEASE one")
 
     def end(self) -> None:
-        """Commit, unless all is undone already; whoever waits is told how it went."""
+        """Commit, unless a write could not be undone; whoever waits is told how it went."""
         try:
             if self.error is None:
                 self.sql.execute("COMMIT")
         except Exception as error:  # noqa: BLE001 - raised by every thread that wrote
             self.error = error
-            with suppress(sqlite3.Error):
-                self.sql.execute("ROLLBACK")
         finally:
+            if self.sql.in_transaction:
+                with suppress(sqlite3.Error):
+                    self.sql.execute("ROLLBACK")
             self.connection.close()
             self.ended.set()
 

@@ -255,7 +255,7 @@ class ResponseStore:
         return _stored(row) if row else None
 
     def answers(self, date: dt.date) -> Iterator[StoredAnswer]:
-        """Yield the answers kept for a day, in the order of the key, a few at a time."""
+        """Yield the answers kept for a day, in the order of the key, one at a time."""
         with self._database.read() as tx:
             # Rows as SQLite gives them: over a year those of SQLAlchemy take a tenth of the time of a rebuild.
             yield from map(_stored, sqlite_of(tx).execute(_DAY, (date.isoformat(),)))
