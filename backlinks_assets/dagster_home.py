@@ -5,12 +5,15 @@ instance, and simulated runs never on a real one's. Each stands for Dagster's ow
 written is `dagster_events.py`.
 """
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 import filelock
 from dagster import DagsterInstance, Field
 from dagster._core.instance.ref import InstanceRef
+from dagster._core.storage.compute_log_manager import CapturedLogContext, ComputeIOType
 from dagster._core.storage.local_compute_log_manager import LocalComputeLogManager
 from dagster._core.storage.root import LocalArtifactStorage
 from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
@@ -21,6 +24,9 @@ from backlinks_assets.settings import Settings
 
 MAKING_TIMEOUT_S: Final = 60.0
 """How long a process waits for another that makes Dagster's files; it takes a second."""
+
+
+ON_THE_TERMINAL: Final = "This run is one of a `backlinks` command's: what it printed is on that command's terminal.\n"
 
 
 class ProjectStorage(DagsterSqliteStorage):
@@ -70,6 +76,25 @@ class ProjectComputeLogs(LocalComputeLogManager):
         return LocalComputeLogManager(_folder() + "/logs", inst_data=inst_data)
 
 
+class CommandComputeLogs(LocalComputeLogManager):
+    """The place of what the command's runs print: its terminal. Where the UI would show it, it tells that.
+
+    Dagster's own capturing would send the command's bar by way of a file, with four processes that read it.
+    """
+
+    @classmethod
+    def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Any) -> "CommandComputeLogs":
+        return cls(config_value["base_dir"], inst_data=inst_data)
+
+    @contextmanager
+    def capture_logs(self, log_key: Sequence[str]) -> Iterator[CapturedLogContext]:
+        with self.open_log_stream(log_key, ComputeIOType.STDERR) as stream:
+            assert stream is not None
+            stream.write(ON_THE_TERMINAL)
+        Path(self.get_captured_local_path(log_key, "complete")).touch()
+        yield CapturedLogContext(log_key)
+
+
 def _folder() -> str:
     return str(Settings.from_env().dagster_dir)
 
@@ -79,8 +104,8 @@ def open_instance(settings: Settings) -> DagsterInstance:
     folder = settings.dagster_dir
     folder.mkdir(parents=True, exist_ok=True)
     logs = {
-        "module": "dagster._core.storage.local_compute_log_manager",
-        "class": "LocalComputeLogManager",
+        "module": "backlinks_assets.dagster_home",
+        "class": "CommandComputeLogs",
         "config": {"base_dir": str(folder / "logs")},
     }
     storage = {

@@ -9,6 +9,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from backlinks_assets.dagster_home import ON_THE_TERMINAL, ProjectComputeLogs
 from backlinks_assets.settings import Settings
 from backlinks_assets.simulator.faults import parse
 from backlinks_assets.store.collect import utc_now
@@ -63,6 +64,22 @@ def test_the_runs_are_recorded_where_the_ui_looks(api, write_targets) -> None:
         runs = {run.job_name: run.status for run in instance.get_runs()}
         assert runs == {"collect_job": dg.DagsterRunStatus.SUCCESS, "publish_job": dg.DagsterRunStatus.SUCCESS}
         assert len(instance.get_materialized_partitions(dg.AssetKey("summary_responses"))) == 8
+
+
+def test_the_ui_says_where_the_output_of_a_commands_runs_is(api, write_targets) -> None:
+    api()
+    write_targets(*TARGETS)
+    backlinks("run")
+    folder = Settings.from_env().dagster_dir
+    logs = ProjectComputeLogs(str(folder / "logs"))
+    with dg.DagsterInstance.from_ref(dg._core.instance.ref.InstanceRef.from_dir(str(folder))) as instance:
+        (run,) = (run for run in instance.get_runs() if run.job_name == "publish_job")
+        events = [entry.get_dagster_event() for entry in instance.all_logs(run.run_id) if entry.is_dagster_event]
+    (captured,) = (event.logs_captured_data for event in events if event.event_type_value == "LOGS_CAPTURED")
+    key = logs.build_log_key_for_run(run.run_id, captured.file_key)
+    shown = logs.get_log_data(key)
+    assert logs.is_capture_complete(key)
+    assert (shown.stdout or b"", shown.stderr) == (b"", ON_THE_TERMINAL.encode())
 
 
 def test_targets_without_data_are_named_and_the_status_is_3(api, write_targets) -> None:

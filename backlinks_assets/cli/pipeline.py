@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import islice
 from types import FrameType
 from typing import Any, TypeVar
 
@@ -32,6 +33,9 @@ from backlinks_assets.store.collect import STATUS_TYPES, Ask, Outcome
 from backlinks_assets.targets import Target
 
 RESPONSES = dg.AssetKey("summary_responses")
+
+PARTITIONS_A_QUERY = 500
+"""Partitions that Dagster is asked about together: each is a parameter of its statement, of which SQLite takes 32,766."""
 
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 """The command speaks for itself; the runs' own log is kept on the instance and shown in the UI."""
@@ -123,16 +127,14 @@ class Pipeline:
         self, days: Sequence[dt.date], names: Mapping[str, str], kept: set[tuple[dt.date, str]]
     ) -> set[str]:
         """Return the keys of targets that any of the days has no answers of, or no materialization."""
-        partitions = {
-            str(dg.MultiPartitionKey({"date": str(day), "target": key})): key
-            for day in days
-            for key, name in names.items()
-            if (day, name) in kept
-        }
-        reported = self.instance.get_latest_storage_id_by_partition(
-            RESPONSES, dg.DagsterEventType.ASSET_MATERIALIZATION, set(partitions)
-        )
-        finished = Counter(partitions[partition] for partition in reported if partition in partitions)
+        wanted = ((day, key) for day in days for key, name in names.items() if (day, name) in kept)
+        finished: Counter[str] = Counter()
+        while some := list(islice(wanted, PARTITIONS_A_QUERY)):
+            partitions = {str(dg.MultiPartitionKey({"date": str(day), "target": key})): key for day, key in some}
+            reported = self.instance.get_latest_storage_id_by_partition(
+                RESPONSES, dg.DagsterEventType.ASSET_MATERIALIZATION, set(partitions)
+            )
+            finished.update(partitions[partition] for partition in reported if partition in partitions)
         return {key for key in names if finished[key] < len(days)}
 
     def publish(self, first: dt.date, last: dt.date) -> None:
