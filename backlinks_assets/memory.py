@@ -8,8 +8,6 @@ import gc
 from collections.abc import Callable
 from typing import Final
 
-import pyarrow as pa
-
 _M_TRIM_THRESHOLD: Final = -1
 _M_ARENA_MAX: Final = -8
 """Names of glibc's malloc.h, where these numbers are part of its ABI."""
@@ -20,13 +18,12 @@ _TRIM_BYTES: Final = 128 * 1024
 def give_memory_back() -> None:
     """Have freed memory go back to the system soon, instead of being kept by each thread and library for itself.
 
-    Thirty threads would have an arena of the C library each, and Arrow a pool of its own. Without effect where the C
-    library is not glibc. What is imported by now is garbage never, and no longer looked through for it: that, too, is a
-    twentieth of the CPU of collecting.
+    Thirty threads would have an arena of the C library each; that Arrow has none of its own is said where the package
+    begins. Without effect where the C library is not glibc. What is imported by now is garbage never, and no longer
+    looked through for it: that, too, is a twentieth of the CPU of collecting.
     """
     if not gc.get_freeze_count():
         gc.freeze()
-    pa.set_memory_pool(pa.system_memory_pool())
     if (mallopt := _of_c_library("mallopt")) is not None:
         mallopt(_M_ARENA_MAX, _ARENAS)
         mallopt(_M_TRIM_THRESHOLD, _TRIM_BYTES)

@@ -8,10 +8,11 @@ import datetime as dt
 import gc
 import multiprocessing
 import os
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain, groupby, islice
 from operator import attrgetter
 from typing import Final
@@ -19,16 +20,17 @@ from typing import Final
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from backlinks_assets import memory
-from backlinks_assets.detection.detect import detect
+from backlinks_assets.detection.parts import detect_in_parts
 from backlinks_assets.detection.settings import DetectionSettings, target_thresholds
 from backlinks_assets.runtime import open_store
 from backlinks_assets.settings import Settings
 from backlinks_assets.store.models import StoredAnswer
 from backlinks_assets.store.responses import ResponseStore
 from backlinks_assets.tables import warehouse
-from backlinks_assets.tables.history import detection_history
+from backlinks_assets.tables.history import detection_history, targets_with_answers
 from backlinks_assets.tables.parquet import days, write_day, writing_day
 from backlinks_assets.tables.rows import answer_tables, costs_table
 from backlinks_assets.tables.schemas import TABLES
@@ -38,6 +40,8 @@ HISTORY_DAYS: Final = 120
 """Days before the first judged one that detection is given: more than it looks back, so that the first is whole."""
 TARGETS_A_PART: Final = 500
 """Targets whose answers are in memory together; each part is a row group of the day's files."""
+TARGETS_JUDGED: Final = 2000
+"""Targets whose history is in memory together; 120 days of one take some 30 kB while they are judged."""
 PROCESSES: Final = min(2, os.cpu_count() or 1)
 """Processes that build the tables of many days together; each takes some 200 MB."""
 DAYS_WORTH_PROCESSES: Final = 20
@@ -173,21 +177,33 @@ def publish_changes(
     if not judged:
         return
     first, last = judged[0], judged[-1]
-    history = detection_history(settings.root, last, (last - first).days + 1 + HISTORY_DAYS)
+    many_days = (last - first).days + 1 + HISTORY_DAYS
     thresholds = {target.target: target_thresholds(target.thresholds) for target in targets if target.thresholds}
-    changes = detect(history, detection, thresholds, since=first)
-    del history
-    memory.trim()
-    table = _typed("backlinks_changes", changes.assign(simulated=settings.simulated))
-    del changes
-    flagged = table.filter(table["severity"].is_valid()).cast(TABLES["backlinks_flags"].arrow)
-    tables = {"backlinks_changes": _days_of(table), "backlinks_flags": _days_of(flagged)}
+    names = targets_with_answers(settings.root, last, many_days)
+    parts = [names[start : start + TARGETS_JUDGED] for start in range(0, len(names), TARGETS_JUDGED)]
+    changes: defaultdict[dt.date, list[pa.Table]] = defaultdict(list)
+    for found in detect_in_parts(
+        partial(detection_history, settings.root, last, many_days),
+        parts,
+        (last - dt.timedelta(days=many_days - 1), last),
+        detection,
+        thresholds,
+        first,
+    ):
+        table = _typed("backlinks_changes", found.assign(simulated=settings.simulated))
+        for date, rows in _days_of(table).items():
+            changes[date].append(rows)
+        memory.trim()
     for date in judged:
-        of_day = {name: by_day.get(date, TABLES[name].arrow.empty_table()) for name, by_day in tables.items()}
+        parts_of_day = changes.pop(date, [TABLES["backlinks_changes"].arrow.empty_table()])
+        of_day = {"backlinks_changes": pa.concat_tables(parts_of_day)}
+        flagged = of_day["backlinks_changes"].filter(pc.field("severity").is_valid())
+        of_day["backlinks_flags"] = flagged.cast(TABLES["backlinks_flags"].arrow)
         for name, rows in of_day.items():
             write_day(settings.root, name, date, rows)
-        flags = of_day["backlinks_flags"].to_pandas()
-        yield ChangesDay(date, flags, {name: rows.num_rows for name, rows in of_day.items()})
+        yield ChangesDay(
+            date, of_day["backlinks_flags"].to_pandas(), {name: rows.num_rows for name, rows in of_day.items()}
+        )
 
 
 def publish_warehouse(settings: Settings) -> warehouse.SyncResult:

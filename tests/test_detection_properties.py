@@ -4,9 +4,12 @@ import datetime as dt
 
 import numpy as np
 import pandas as pd
+import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 from backlinks_assets.detection.detect import detect
+from backlinks_assets.detection.parts import detect_in_parts
+from backlinks_assets.detection.settings import DetectionSettings
 
 FIRST = dt.date(2026, 1, 1)
 quick = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
@@ -106,3 +109,51 @@ def test_every_flag_has_a_sentence_and_a_way(history: pd.DataFrame) -> None:
     assert set(flags["severity"]) <= {"warning", "critical"}
     assert flags["reason"].str.endswith(".").all()
     assert flags["direction"].isin(["up", "down"]).all()
+
+
+def moving_together(random: np.random.Generator, targets: int = 24, days: int = 60) -> pd.DataFrame:
+    """Return a history whose index moves, with gaps, and with targets that are asked otherwise from a day on."""
+    day, target = (numbers.ravel() for numbers in np.meshgrid(np.arange(days), np.arange(targets), indexing="ij"))
+    moved = 0.2 * (day >= 20) - 0.3 * (day >= 21) + 0.25 * (day >= 41)
+    restless = np.where(target % 3, 0.01, 0.15)  # of these a loss is confirmed by live backlinks, unless they moved too
+    noise = [restless * random.standard_normal(len(day)), 0.01 * random.standard_normal(len(day))]
+    history = pd.DataFrame(
+        {
+            "date": [FIRST + dt.timedelta(days=int(number)) for number in day],
+            "target": [f"t{number:02d}.example" for number in target],
+            "spam_score": np.round(
+                20 + 4 * (day >= 30) + random.normal(0, 0.3, len(day)) + 20 * (random.random(len(day)) < 0.01)
+            ),
+            "lost_backlinks": np.round(500 * (target + 1) * np.exp(moved + noise[0])),
+            "live_backlinks": np.round(900 * (target + 1) * np.exp(-0.5 * moved + noise[1])),
+            "request_key": np.where(day >= random.integers(10, 100, targets)[target], "k2", "k1"),
+        }
+    )
+    history.loc[random.random(len(day)) < 0.05, ["lost_backlinks", "spam_score", "request_key"]] = None
+    return history[random.random(len(day)) > 0.1]
+
+
+@pytest.mark.parametrize("size", [1, 7, 23])
+@pytest.mark.parametrize("index_rule", [True, False])
+@pytest.mark.parametrize("seed", range(3))
+def test_targets_judged_in_parts_are_judged_as_together(seed: int, size: int, index_rule: bool) -> None:
+    history = moving_together(np.random.default_rng(seed))
+    chosen, own = DetectionSettings(index_rule=index_rule), {"t02.example": {"spam_points": 2.0}}
+    day = FIRST + dt.timedelta(days=15)
+    whole = detect(history, chosen, own, since=day)
+    moves = whole[whole["target"] == "*"]
+    assert set(moves["metric"]) == ({"lost_backlinks", "spam_score"} if index_rule else set())
+    names = sorted(history["target"].unique())
+    parts = [names[start : start + size] for start in range(0, len(names), size)]
+    asked: list[int] = []
+
+    def read(targets, columns):
+        asked.append(len(targets))
+        wanted = list(history.columns) if columns is None else ["date", "target", *columns]
+        return history.loc[history["target"].isin(targets), wanted]
+
+    span = (FIRST - dt.timedelta(days=3), FIRST + dt.timedelta(days=65))
+    found = list(detect_in_parts(read, parts, span, chosen, own, day))
+    assert len(found) == len(parts)
+    assert max(asked) <= size
+    same(whole, pd.concat(found).sort_values(["date", "target", "metric"], kind="stable"))

@@ -2,6 +2,9 @@
 
 import datetime as dt
 import json
+import os
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -10,11 +13,13 @@ import pyarrow.parquet as pq
 import pytest
 from commands import command
 
+from backlinks_assets import publish
 from backlinks_assets.cli.ahead import Ahead
 from backlinks_assets.dagster_home import open_instance
 from backlinks_assets.defs.resources import BacklinksApi
+from backlinks_assets.detection.settings import DetectionSettings
 from backlinks_assets.publish import NothingKeptError, publish_days
-from backlinks_assets.runtime import open_collector, watched_targets
+from backlinks_assets.runtime import open_collector, open_store, watched_targets
 from backlinks_assets.settings import Settings
 from backlinks_assets.simulator import faults
 from backlinks_assets.simulator.faults import Fault
@@ -211,9 +216,6 @@ def test_many_days_in_several_processes_give_the_bytes_of_one(kept_days, tmp_pat
 
 
 def test_a_day_in_parts_is_the_day_as_a_whole(kept_days, monkeypatch) -> None:
-    from backlinks_assets import publish
-    from backlinks_assets.runtime import open_store
-
     settings = Settings.from_env()
     monkeypatch.setattr(publish, "TARGETS_A_PART", 1)
     with open_store(settings) as store:
@@ -227,9 +229,31 @@ def test_a_day_in_parts_is_the_day_as_a_whole(kept_days, monkeypatch) -> None:
         assert day.rows[name] == table.num_rows
 
 
-def test_parts_out_of_order_are_refused_and_the_old_file_stays(kept_days) -> None:
-    from backlinks_assets.runtime import open_store
+def test_targets_judged_in_parts_give_the_bytes_of_all_at_once(kept_days, monkeypatch) -> None:
+    settings = Settings.from_env()
+    assert len(list(publish_days(settings, kept_days))) == len(kept_days)
 
+    def judged(together: int) -> list[tuple[int, bytes, bytes]]:
+        monkeypatch.setattr(publish, "TARGETS_JUDGED", together)
+        found = publish.publish_changes(settings, kept_days[5:], watched_targets(settings), DetectionSettings())
+        rows = {day.date: day.rows["backlinks_changes"] for day in found}
+        files = ("backlinks_changes", "backlinks_flags")
+        return [(rows[day], *(parquet_path(settings.root, name, day).read_bytes() for name in files)) for day in rows]
+
+    whole = judged(1000)
+    assert [rows for rows, *_ in whole] == [6] * 20
+    assert judged(1) == whole
+    assert judged(2) == whole
+
+
+def test_arrow_keeps_no_memory_of_its_own() -> None:
+    code = "import backlinks_assets.publish, pyarrow; print(pyarrow.default_memory_pool().backend_name)"
+    bare = {name: value for name, value in os.environ.items() if name != "ARROW_DEFAULT_MEMORY_POOL"}
+    told = subprocess.run([sys.executable, "-c", code], env=bare, capture_output=True, text=True, check=True)
+    assert told.stdout.strip() == "system"
+
+
+def test_parts_out_of_order_are_refused_and_the_old_file_stays(kept_days) -> None:
     settings = Settings.from_env()
     with open_store(settings) as store:
         table = answer_tables(TODAY, store.answers(TODAY)).summary

@@ -11,7 +11,7 @@ import pytest
 
 from backlinks_assets.store.models import StoredAnswer
 from backlinks_assets.tables.files import TablesError
-from backlinks_assets.tables.history import detection_history
+from backlinks_assets.tables.history import detection_history, targets_with_answers
 from backlinks_assets.tables.parquet import write_day
 from backlinks_assets.tables.rows import answer_tables
 
@@ -104,8 +104,28 @@ def test_no_history_is_an_empty_frame_of_the_same_columns(tmp_path: Path) -> Non
     assert list(empty.dtypes.items()) == list(some.dtypes.items())
 
 
+def test_some_targets_and_some_columns_are_a_part_of_the_whole(tmp_path: Path) -> None:
+    names = ["a.com", "b.com", "c.com", "it's.com", "z.com"]
+    for number in range(3):
+        day = DAY + dt.timedelta(days=number)
+        keep(tmp_path, day, *((name, status, LIVE) for name in names[number:] for status in ("live", "lost")))
+    until = DAY + dt.timedelta(days=2)
+    whole = detection_history(tmp_path, until, 3)
+    assert targets_with_answers(tmp_path, until, 3) == names
+    assert targets_with_answers(tmp_path, until, 1) == names[2:]
+    wanted = ["b.com", "it's.com", "never.com"]
+    some = detection_history(tmp_path, until, 3, wanted)
+    pd.testing.assert_frame_equal(some, whole[whole["target"].isin(wanted)].reset_index(drop=True))
+    columns = ["lost_backlinks", "request_key"]
+    few = detection_history(tmp_path, until, 3, wanted, columns)
+    pd.testing.assert_frame_equal(few, some[["date", "target", *columns]])
+    assert len(detection_history(tmp_path, until, 3, [])) == 0
+
+
 def test_a_damaged_day_is_named(tmp_path: Path) -> None:
     path = keep(tmp_path, DAY, ("a.com", "live", LIVE))
     os.truncate(path, path.stat().st_size // 2)
     with pytest.raises(TablesError, match="Build backlinks_summary of 2026-03-14 again"):
         detection_history(tmp_path, DAY, 90)
+    with pytest.raises(TablesError, match="Build backlinks_summary of 2026-03-14 again"):
+        targets_with_answers(tmp_path, DAY, 90)

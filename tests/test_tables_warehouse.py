@@ -113,6 +113,42 @@ def test_new_changed_and_vanished_days_are_brought_level(tmp_path: Path) -> None
     assert leftovers(tmp_path) == []
 
 
+def keep_summary(root: Path, day: dt.date, targets: list[str], links: int = 0) -> None:
+    """Write a day of `backlinks_summary` with a live and a lost row a target."""
+    schema = TABLES["backlinks_summary"].parquet_schema
+    empty = {"request_key": "k", "has_data": True, "captured_at": dt.datetime(2026, 1, 1, tzinfo=dt.UTC)}
+    blank: dict[str, object] = dict.fromkeys(schema.names) | {"attempts": 1, "simulated": False, "backlinks": links}
+    rows = [blank | empty | {"target": t, "status_type": s} for t in targets for s in ("live", "lost")]
+    write_day(root, "backlinks_summary", day, pa.Table.from_pylist(rows, schema=schema))
+
+
+def as_stored(root: Path) -> list[tuple[object, ...]]:
+    """Return target, status type, day and links of `backlinks_summary`, in the order in which the rows lie."""
+    with reading(root) as connection:
+        query = "SELECT target, status_type, date, backlinks FROM backlinks_summary ORDER BY rowid"
+        return connection.execute(query).fetchall()
+
+
+@pytest.mark.parametrize("together", [1, 2, 1000])
+def test_a_month_that_is_over_lies_in_the_order_of_its_targets(tmp_path, monkeypatch, together: int) -> None:
+    monkeypatch.setattr(duckdb_file, "_TARGETS_SORTED", together)
+    before, march, april = dt.date(2026, 2, 28), [dt.date(2026, 3, day) for day in (1, 2, 5, 31)], dt.date(2026, 4, 1)
+    names = ["a.com", "b.com", "c.com"]
+    for number, day in enumerate([before, *march]):
+        keep_summary(tmp_path, day, names[: 1 + number], links=number)
+        sync(tmp_path)
+    came = as_stored(tmp_path)
+    keep_summary(tmp_path, april, names, links=9)
+    sync(tmp_path)
+    new = [(name, status, april, 9) for name in names for status in ("live", "lost")]
+    of_march = [row for row in came if row[2] in march]
+    assert sorted(of_march) != of_march, "a day after the other"
+    assert as_stored(tmp_path) == [row for row in came if row[2] == before] + new + sorted(of_march)
+    keep_summary(tmp_path, april, names, links=10)
+    sync(tmp_path)
+    assert as_stored(tmp_path)[2 : 2 + len(of_march)] == sorted(of_march), "nothing is moved again"
+
+
 def test_if_nothing_differs_the_file_is_not_touched(tmp_path: Path) -> None:
     keep_links(tmp_path, DAY, 10)
     sync(tmp_path)

@@ -26,7 +26,7 @@ from backlinks_assets.defs.partitions import MOST_KEYS_A_RUN, day_range_tags, ra
 from backlinks_assets.defs.resources import BacklinksApi, BacklinksData
 from backlinks_assets.defs.runs import OF_THIS_LOCATION, collects, publishes
 from backlinks_assets.defs.sensors import add_missing_targets
-from backlinks_assets.memory import give_memory_back
+from backlinks_assets.memory import give_memory_back, trim
 from backlinks_assets.runtime import open_store
 from backlinks_assets.settings import Settings
 from backlinks_assets.store.collect import STATUS_TYPES, Ask, Outcome
@@ -143,6 +143,7 @@ class Pipeline:
         Raises:
             RunFailedError: the run failed.
         """
+        trim()  # of what collecting needed
         result = self._execute("publish_job", day_range_tags(str(first), str(last)) | publishes(first, last))
         if not result.success:
             raise RunFailedError(_cause(result))

@@ -5,18 +5,25 @@ What is sharp is in `rules.py`, what the vendor's index did in `index_moves.py`;
 
 import datetime as dt
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from backlinks_assets.detection.index_moves import IndexMove, IndexWatch, follow_index
-from backlinks_assets.detection.matrices import METRICS, Bools, Floats, History, as_matrices
+from backlinks_assets.detection.matrices import LIVE, METRICS, Bools, Floats, History, Span, as_matrices
 from backlinks_assets.detection.output import Collected
 from backlinks_assets.detection.rules import NONE, Day, Limits, judge_losses, judge_steps, open_day
 from backlinks_assets.detection.series import Series
 from backlinks_assets.detection.settings import DetectionSettings, check_thresholds
 
-LIVE = "live_backlinks"
+
+@dataclass(frozen=True)
+class KnownMoves:
+    """The index moves of all targets over a span of days, by series and number of the day."""
+
+    span: Span
+    moves: Mapping[str, Mapping[int, IndexMove]]
 
 
 def detect(
@@ -25,13 +32,15 @@ def detect(
     thresholds: Mapping[str, Mapping[str, float | bool]] | None = None,
     since: dt.date | None = None,
     on_day: Callable[[dt.date], None] | None = None,
+    known: KnownMoves | None = None,
 ) -> pd.DataFrame:
     """A row per day from `since`, target and metric that was read, and rows of target `*` for moves of the vendor's index.
 
     `history` has `date`, `target`, `spam_score`, `lost_backlinks` and, where known, `live_backlinks`,
     `referring_main_domains` and `request_key` (a change of it starts the target's history anew); rows in any order, of
     several a day the latest counts, NULL is no reading. Days before `since` are replayed for what they say is usual.
-    `on_day` is told of each day that has been replayed.
+    `on_day` is told of each day that has been replayed. `known` is for a part of the targets: the moves of the index,
+    found over all of them (`parts.py`).
 
     Columns: `date, target, metric, value, previous, previous_date, baseline, change, score, direction, kind, severity,
     reason`, sorted by the first three. Flags are the rows with a `severity`. For an index move `value` is how many targets
@@ -42,8 +51,8 @@ def detect(
     own = {} if thresholds is None else thresholds
     for target, values in own.items():
         check_thresholds(target, values)
-    past = as_matrices(history)
-    replay = _Replay(past, settings, Limits.of(past.targets, settings, own))
+    past = as_matrices(history, known.span if known else None)
+    replay = _Replay(past, settings, Limits.of(past.targets, settings, own), known)
     for day, date in enumerate(past.days):
         replay.play(day, wanted=since is None or date >= since)
         if on_day is not None:
@@ -54,16 +63,15 @@ def detect(
 class _Replay:
     """The state that one day hands to the next."""
 
-    def __init__(self, past: History, settings: DetectionSettings, limits: Limits) -> None:
+    def __init__(self, past: History, settings: DetectionSettings, limits: Limits, known: KnownMoves | None) -> None:
         self.past, self.settings, self.limits = past, settings, limits
         self.series = {m: Series(past.values[m], log=m == "lost_backlinks") for m in METRICS}
         if LIVE in past.values:
-            self.series[LIVE] = Series(past.values[LIVE], log=True)
-        self.watch = {name: IndexWatch() for name in self.series}
+            self.series[LIVE] = Series(past.values[LIVE], log=True, judged=False)
+        self.watch = {name: IndexWatch(known.moves[name] if known else None) for name in self.series}
         targets = len(past.targets)
         self.flagged_on = {m: np.full(targets, -(10**6)) for m in METRICS}
         self.flagged_size = {m: np.zeros(targets) for m in METRICS}
-        self.request = np.full(targets, -1, dtype=np.int64)
         self.found = Collected(past, limits, settings)
 
     def play(self, day: int, *, wanted: bool) -> None:
@@ -80,16 +88,12 @@ class _Replay:
             series.learn(day)
 
     def _restart_changed_requests(self, day: int) -> None:
-        if self.past.request is None:
-            return
-        key = self.past.request[:, day]
-        changed = np.flatnonzero((key >= 0) & (self.request >= 0) & (key != self.request))
-        if len(changed):
+        changed = self.past.restarts.get(day)
+        if changed is not None:
             for series in self.series.values():
                 series.forget(changed, day)
             for metric in METRICS:
                 self.flagged_on[metric][changed] = -(10**6)
-        self.request = np.where(key >= 0, key, self.request)
 
     def _judge(self, metric: str, today: Day, *, score_all: bool) -> None:
         judge_steps(today, self.limits, self.settings, score_all=score_all)

@@ -4,6 +4,7 @@ Only the shape is made here: doubles, gaps and NULLs are settled, nothing is jud
 """
 
 import datetime as dt
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,27 +16,39 @@ Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
 METRICS = ("lost_backlinks", "spam_score")
-OPTIONAL = ("live_backlinks", "referring_main_domains")
+LIVE = "live_backlinks"
+OPTIONAL = (LIVE, "referring_main_domains")
+
+_EPOCH = dt.date(1970, 1, 1)
+
+
+Span = tuple[dt.date, dt.date]
+"""The first and the last day of a history."""
 
 
 @dataclass(frozen=True)
 class History:
-    """`values[column]` is (targets, days), NaN where there is no reading; `request` numbers the request keys, -1 unknown."""
+    """`values[column]` is (targets, days), NaN where there is no reading.
+
+    `restarts` has, for the days on which any is, the targets that were asked with other parameters than before.
+    """
 
     days: list[dt.date]
     targets: list[str]
     values: dict[str, Floats]
-    request: Ints | None
+    restarts: Mapping[int, Ints]
 
 
-def as_matrices(history: pd.DataFrame) -> History:
+def as_matrices(history: pd.DataFrame, span: Span | None = None, needed: Collection[str] = METRICS) -> History:
     """The history as matrices. Of several rows of a target and day the latest wins: by `captured_at` where there is one.
+
+    Its days are those from the first to the last row, or a `span` that has them all.
 
     Raises ValueError if a column is missing or a date can't be read.
     """
-    missing = [c for c in ("date", "target", *METRICS) if c not in history.columns]
+    missing = [c for c in ("date", "target", *needed) if c not in history.columns]
     if missing:
-        msg = f"The history lacks {', '.join(missing)}. It needs date, target, {', '.join(METRICS)}."
+        msg = f"The history lacks {', '.join(missing)}. It needs date, target, {', '.join(needed)}."
         raise ValueError(msg)
     if "captured_at" in history.columns:
         history = history.sort_values("captured_at", kind="stable", na_position="first")
@@ -43,17 +56,32 @@ def as_matrices(history: pd.DataFrame) -> History:
     history = history[known]
     day = _day_numbers(history["date"])
     target_codes, names = pd.factorize(history["target"].astype(str), sort=True)
-    first = int(day.min()) if len(day) else 0
-    shape = (len(names), int(day.max()) - first + 1 if len(day) else 0)
+    first, last = (int(day.min()), int(day.max())) if len(day) else (0, -1)
+    if span is not None:
+        first, last = ((one - _EPOCH).days for one in span)
+    shape = (len(names), last - first + 1)
     at = (target_codes, day - first)  # numpy keeps the last of several values put in one place: the latest row
     values = {c: _matrix(history[c], at, shape) for c in (*METRICS, *OPTIONAL) if c in history.columns}
-    request = None
+    restarts: Mapping[int, Ints] = {}
     if "request_key" in history.columns:
-        request = np.full(shape, -1, dtype=np.int64)
+        request = np.full(shape, -1, dtype=np.int32, order="F")
         request[at] = pd.factorize(history["request_key"])[0]
-    epoch = dt.date(1970, 1, 1)
-    days = [epoch + dt.timedelta(days=first + k) for k in range(shape[1])]
-    return History(days, [str(n) for n in names], values, request)
+        restarts = _restarts(request)
+    days = [_EPOCH + dt.timedelta(days=first + k) for k in range(shape[1])]
+    return History(days, [str(n) for n in names], values, restarts)
+
+
+def _restarts(request: npt.NDArray[np.int32]) -> dict[int, Ints]:
+    """Days and targets of another request than the last one known; requests are numbered, -1 is unknown."""
+    restarts = {}
+    before = np.full(len(request), -1, dtype=np.int32)
+    for day in range(request.shape[1]):
+        key = request[:, day]
+        changed = np.flatnonzero((key >= 0) & (before >= 0) & (key != before))
+        if len(changed):
+            restarts[day] = changed
+        before = np.where(key >= 0, key, before)
+    return restarts
 
 
 def _day_numbers(dates: pd.Series) -> Ints:

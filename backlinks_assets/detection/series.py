@@ -18,13 +18,13 @@ class Series:
     last reading over the root of the days between; `swing` is the distance to the median of the last week.
     """
 
-    def __init__(self, values: Floats, *, log: bool) -> None:
-        """Takes readings, NaN for none; `log` for link counts."""
+    def __init__(self, values: Floats, *, log: bool, judged: bool = True) -> None:
+        """Takes readings, NaN for none; `log` for link counts. Where nothing is `judged` there are no swings."""
         self.log = log
         self.raw = values
         self.level = np.log(np.maximum(values, 0) + LINKS_OFFSET) if log else values.copy(order="K")
         self.change = np.full_like(values, np.nan)
-        self.swing = np.full_like(values, np.nan)
+        self.swing = np.full_like(values if judged else values[:, :0], np.nan)
         self.last: Ints = np.full(len(values), -1, dtype=np.int64)
         self.readings: Ints = np.zeros(len(values), dtype=np.int64)
         self.pending = np.zeros(len(values))

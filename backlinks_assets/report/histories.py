@@ -71,8 +71,7 @@ class Histories:
         self._judged: dict[tuple[str, str], tuple[Floats, Floats]] = {}
         self._shares: dict[tuple[str, bool], Floats] = {}
         if flags:
-            history = detection_history(root, date, SHOWN_DAYS)
-            self._take_values(history[history["target"].isin({flag.target for flag in flags})])
+            self._take_values(detection_history(root, date, SHOWN_DAYS, sorted({flag.target for flag in flags})))
             self._take_changes(root, flags)
 
     def of(self, flag: Change) -> History:

@@ -46,6 +46,9 @@ folder of the path that is named `date=…`, and read any `x=1` above as a colum
 CLUSTERED = {"backlinks_summary": "target, status_type, date"}
 """Tables whose months are kept in an order of their own: a target's years are then read in a half to a quarter of the time."""
 
+_TARGETS_SORTED = 1000
+"""Targets whose rows of a month are sorted together; those of 10,000 would take 200 MB."""
+
 _DELETE = 'DELETE FROM "{table}" WHERE date IN (SELECT unnest(?::DATE[]))'
 _INSERT = """
 INSERT INTO "{table}" BY NAME
@@ -125,12 +128,32 @@ def insert_days(
     return rows
 
 
-def cluster_month(connection: duckdb.DuckDBPyConnection, root: Path, table: str, some: dt.date, held: Files) -> None:
-    """Put the month of some day in anew, in `CLUSTERED`'s order: its days came one by one."""
-    days = sorted(day for name, day in held if name == table and (day.year, day.month) == (some.year, some.month))
-    if len(days) > 1:
-        remove_days(connection, table, days)
-        insert_days(connection, root, table, days, held)
+def cluster_month(connection: duckdb.DuckDBPyConnection, table: str, some: dt.date) -> None:
+    """Put the rows of the month of some day in `CLUSTERED`'s order: its days came one by one.
+
+    The rows are copied behind the others, some of the targets at a time, and then taken out where they were.
+    """
+    name, (first, last) = TABLES[table].name, _month(some)
+    newest = connection.execute(f'SELECT max(rowid) FROM "{name}"').fetchone()  # noqa: S608
+    where, month = "date BETWEEN ? AND ? AND rowid <= ?", [first, last, newest[0] if newest else None]
+    distinct = f'SELECT DISTINCT target FROM "{name}" WHERE {where} ORDER BY target'  # noqa: S608
+    targets = [target for (target,) in connection.execute(distinct, month).fetchall()]
+    connection.execute("SET preserve_insertion_order = true")
+    connection.execute("BEGIN")
+    for start in range(0, len(targets), _TARGETS_SORTED):
+        part = targets[start : start + _TARGETS_SORTED]
+        connection.execute(
+            f'INSERT INTO "{name}" FROM "{name}" WHERE {where} AND target BETWEEN ? AND ? ORDER BY {CLUSTERED[table]}',
+            [*month, part[0], part[-1]],
+        )
+    connection.execute(f'DELETE FROM "{name}" WHERE {where}', month)  # noqa: S608
+    connection.execute("COMMIT")
+
+
+def _month(day: dt.date) -> tuple[dt.date, dt.date]:
+    """Return the first and the last day of a day's month."""
+    first = day.replace(day=1)
+    return first, (first + dt.timedelta(days=31)).replace(day=1) - dt.timedelta(days=1)
 
 
 def stamp(connection: duckdb.DuckDBPyConnection, stamp_ns: int) -> None:

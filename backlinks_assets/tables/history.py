@@ -4,7 +4,8 @@ Taken from the parquet files, which hold a day as soon as it is written. What is
 """
 
 import datetime as dt
-from contextlib import closing
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import duckdb
@@ -14,25 +15,6 @@ from backlinks_assets.tables import parquet
 from backlinks_assets.tables.duckdb_file import DAY_OF_FILE, unglobbed
 from backlinks_assets.tables.files import tables_error
 
-_HISTORY = f"""
-CREATE TABLE history AS
-WITH answers AS (
-    SELECT {DAY_OF_FILE} AS date, target, status_type, request_key,
-        backlinks_spam_score, backlinks, referring_main_domains
-    FROM read_parquet(?, filename = true, hive_partitioning = false)
-)
-SELECT
-    date,
-    target,
-    live.backlinks_spam_score::DOUBLE AS spam_score,
-    lost.backlinks::DOUBLE AS lost_backlinks,
-    live.backlinks::DOUBLE AS live_backlinks,
-    live.referring_main_domains::DOUBLE AS referring_main_domains,
-    CASE WHEN live.request_key <> lost.request_key THEN concat(live.request_key, '+', lost.request_key)
-        ELSE coalesce(live.request_key, lost.request_key) END AS request_key
-FROM (FROM answers WHERE status_type = 'live') AS live
-FULL JOIN (FROM answers WHERE status_type = 'lost') AS lost USING (date, target)
-"""  # noqa: S608 - a constant is put in
 _COLUMNS = {
     "date": "datetime64[us]",
     "target": "str",
@@ -42,9 +24,32 @@ _COLUMNS = {
     "referring_main_domains": "float64",
     "request_key": "str",
 }
+_MADE_OF = {
+    "date": "date",
+    "target": "target",
+    "spam_score": "live.backlinks_spam_score::DOUBLE",
+    "lost_backlinks": "lost.backlinks::DOUBLE",
+    "live_backlinks": "live.backlinks::DOUBLE",
+    "referring_main_domains": "live.referring_main_domains::DOUBLE",
+    "request_key": """CASE WHEN live.request_key <> lost.request_key
+        THEN concat(live.request_key, '+', lost.request_key)
+        ELSE coalesce(live.request_key, lost.request_key) END""",
+}
+_ANSWERS = f"""
+SELECT {DAY_OF_FILE} AS date, target, status_type, request_key, backlinks_spam_score, backlinks, referring_main_domains
+FROM read_parquet(?, filename = true, hive_partitioning = false)
+"""  # noqa: S608 - a constant is put in
+_OF_TARGETS = " WHERE target BETWEEN ? AND ? AND target IN (SELECT unnest(?::VARCHAR[]))"
+"""The range first: files are in the order of their targets, so that the rest of them is not even read."""
 
 
-def detection_history(root: Path, until: dt.date, days: int) -> pd.DataFrame:
+def detection_history(
+    root: Path,
+    until: dt.date,
+    days: int,
+    targets: Sequence[str] | None = None,
+    columns: Collection[str] | None = None,
+) -> pd.DataFrame:
     """Return a row per day and target with an answer, of the `days` days up to `until`, sorted by both.
 
     Columns: `date` (datetime64, midnight); `target`; `spam_score` (0-100), `live_backlinks` and
@@ -52,24 +57,59 @@ def detection_history(root: Path, until: dt.date, days: int) -> pd.DataFrame:
     answer or the field is missing; `request_key`, equal as long as both were asked with the same parameters:
     an answer that is missing does not change it, a live and a lost one asked differently give `live+lost`.
 
+    `targets` are those wanted, all if left out; `columns` those wanted beside the first two.
+
     Raises:
         TablesError: a parquet file can't be read; the message names it.
     """
+    names = [name for name in _COLUMNS if columns is None or name in ("date", "target", *columns)]
+    paths = _paths(root, until, days)
+    if not paths or (targets is not None and not targets):
+        return pd.DataFrame({name: pd.Series(dtype=_COLUMNS[name]) for name in names})
+    parameters: list[object] = [[unglobbed(path) for path in paths]]
+    if targets is not None:
+        parameters += [min(targets), max(targets), list(targets)]
+    made = ", ".join(f"{_MADE_OF[name]} AS {name}" for name in names)
+    with _reading(paths) as connection:
+        # Through a table: a result handed over as it comes is made by one thread, in twice the time.
+        connection.execute(
+            f"CREATE TABLE history AS WITH answers AS ({_ANSWERS}{'' if targets is None else _OF_TARGETS}) "  # noqa: S608
+            f"SELECT {made} FROM (FROM answers WHERE status_type = 'live') AS live "
+            "FULL JOIN (FROM answers WHERE status_type = 'lost') AS lost USING (date, target)",
+            parameters,
+        )
+        rows = connection.sql("FROM history ORDER BY date, target").to_arrow_table()
+    history: pd.DataFrame = rows.to_pandas(date_as_object=False).astype({name: _COLUMNS[name] for name in names})
+    return history
+
+
+def targets_with_answers(root: Path, until: dt.date, days: int) -> list[str]:
+    """Return the targets that `detection_history` has rows of, sorted. Raises as it does."""
+    if not (paths := _paths(root, until, days)):
+        return []
+    with _reading(paths) as connection:
+        names = connection.execute(
+            "SELECT DISTINCT target FROM read_parquet(?, hive_partitioning = false) ORDER BY target",
+            [[unglobbed(path) for path in paths]],
+        ).fetchall()
+    return [name for (name,) in names]
+
+
+def _paths(root: Path, until: dt.date, days: int) -> list[Path]:
     first = until - dt.timedelta(days=days - 1)
-    paths = [
+    return [
         parquet.parquet_path(root.absolute(), "backlinks_summary", day)
         for day in parquet.days(root, "backlinks_summary")
         if first <= day <= until
     ]
-    if not paths:
-        return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in _COLUMNS.items()})
+
+
+@contextmanager
+def _reading(paths: Sequence[Path]) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Yield a connection to no file; an error of DuckDB is told as the file's that caused it."""
     try:
         with closing(duckdb.connect()) as connection:
-            # Through a table: a result handed over as it comes is made by one thread, in twice the time.
-            connection.execute(_HISTORY, [[unglobbed(path) for path in paths]])
-            rows = connection.sql("FROM history ORDER BY date, target").to_arrow_table()
+            yield connection
     except duckdb.Error as error:
         folder = paths[0].parent.parent
         raise (parquet.find_damaged(paths) or tables_error("read", folder, error)) from error
-    history: pd.DataFrame = rows.to_pandas(date_as_object=False).astype(_COLUMNS)
-    return history

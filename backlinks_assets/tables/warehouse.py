@@ -161,7 +161,8 @@ def _update(
     # Whole seconds are kept by every file system, and a later change in place is never exactly at one.
     stamp_ns = time.time_ns() // 1_000_000_000 * 1_000_000_000
     with closing(duckdb_file.open_copy(copy)) as connection:
-        if len(written) <= _FEW:
+        few = len(written) <= _FEW
+        if few:
             connection.execute("SET threads = 1")
             connection.execute("SET memory_limit = '128MB'")
         for table in TABLES:
@@ -175,7 +176,9 @@ def _update(
                 except duckdb.Error as error:
                     damage = find_damaged([parquet_path(root, table, day) for day in fresh])
                     raise (damage or error) from error
-        _cluster_ended_months(connection, root, held, files, written)
+        if few:
+            connection.execute("SET memory_limit = '64MB'")  # twice of what sorting some targets at a time needs
+        _cluster_ended_months(connection, held, written)
         duckdb_file.stamp(connection, stamp_ns)
         connection.execute("CHECKPOINT")
     os.utime(copy, ns=(stamp_ns, stamp_ns))
@@ -183,17 +186,14 @@ def _update(
 
 
 def _cluster_ended_months(
-    connection: duckdb.DuckDBPyConnection,
-    root: Path,
-    held: duckdb_file.Files,
-    files: duckdb_file.Files,
-    written: tuple[duckdb_file.Day, ...],
+    connection: duckdb.DuckDBPyConnection, held: duckdb_file.Files, written: tuple[duckdb_file.Day, ...]
 ) -> None:
     """With the first day of a month that is new, bring the month before in order, if it came day by day."""
     for table, day in written:
         if table in duckdb_file.CLUSTERED and day.day == 1 and (table, day) not in held:
-            unchanged = {key: state for key, state in files.items() if held.get(key) == state}
-            duckdb_file.cluster_month(connection, root, table, day - dt.timedelta(days=1), unchanged)
+            ended = day - dt.timedelta(days=1)
+            if sum(name == table and (one.year, one.month) == (ended.year, ended.month) for name, one in held) > 1:
+                duckdb_file.cluster_month(connection, table, ended)
 
 
 def _foreign_log(path: Path) -> Path:
