@@ -40,8 +40,10 @@ HISTORY_DAYS: Final = 120
 """Days before the first judged one that detection is given: more than it looks back, so that the first is whole."""
 TARGETS_A_PART: Final = 500
 """Targets whose answers are in memory together; each part is a row group of the day's files."""
-TARGETS_JUDGED: Final = 2000
-"""Targets whose history is in memory together; 120 days of one take some 30 kB while they are judged."""
+TARGETS_TOGETHER: Final = 2000
+"""So many targets are judged at once, more in parts, which takes twice the CPU."""
+TARGETS_JUDGED: Final = 1000
+"""Targets of a part; 120 days of one take some 60 kB of memory while they are read and judged."""
 PROCESSES: Final = min(2, os.cpu_count() or 1)
 """Processes that build the tables of many days together; each takes some 200 MB."""
 DAYS_WORTH_PROCESSES: Final = 20
@@ -180,7 +182,8 @@ def publish_changes(
     many_days = (last - first).days + 1 + HISTORY_DAYS
     thresholds = {target.target: target_thresholds(target.thresholds) for target in targets if target.thresholds}
     names = targets_with_answers(settings.root, last, many_days)
-    parts = [names[start : start + TARGETS_JUDGED] for start in range(0, len(names), TARGETS_JUDGED)]
+    size = len(names) if len(names) <= TARGETS_TOGETHER else TARGETS_JUDGED
+    parts = [names[start : start + size] for start in range(0, len(names), size or 1)]
     changes: defaultdict[dt.date, list[pa.Table]] = defaultdict(list)
     for found in detect_in_parts(
         partial(detection_history, settings.root, last, many_days),
@@ -193,6 +196,7 @@ def publish_changes(
         table = _typed("backlinks_changes", found.assign(simulated=settings.simulated))
         for date, rows in _days_of(table).items():
             changes[date].append(rows)
+        del found, table
         memory.trim()
     for date in judged:
         parts_of_day = changes.pop(date, [TABLES["backlinks_changes"].arrow.empty_table()])

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from backlinks_assets.store.models import StoredAnswer
+from backlinks_assets.tables import history
 from backlinks_assets.tables.files import TablesError
 from backlinks_assets.tables.history import detection_history, targets_with_answers
 from backlinks_assets.tables.parquet import write_day
@@ -47,8 +48,8 @@ LOST = {"backlinks": 70, "backlinks_spam_score": 99, "referring_main_domains": 3
 def test_live_and_lost_answers_meet_in_one_row(tmp_path: Path) -> None:
     keep(tmp_path, DAY, ("b.com", "live", LIVE), ("b.com", "lost", LOST), ("b.com", "all", LIVE))
     keep(tmp_path, DAY - dt.timedelta(days=1), ("b.com", "live", LIVE), ("a.com", "lost", LOST))
-    history = detection_history(tmp_path, DAY, 90)
-    assert history.to_dict("list") | {"date": [], "lost_backlinks": []} == {
+    rows = detection_history(tmp_path, DAY, 90)
+    assert rows.to_dict("list") | {"date": [], "lost_backlinks": []} == {
         "date": [],
         "target": ["a.com", "b.com", "b.com"],
         "spam_score": pytest.approx([float("nan"), 8, 8], nan_ok=True),
@@ -57,15 +58,15 @@ def test_live_and_lost_answers_meet_in_one_row(tmp_path: Path) -> None:
         "referring_main_domains": pytest.approx([float("nan"), 50, 50], nan_ok=True),
         "request_key": ["k1", "k1", "k1"],
     }
-    assert list(history["date"].dt.date) == [DAY - dt.timedelta(days=1)] * 2 + [DAY]
-    assert list(history["lost_backlinks"].fillna(-1)) == [70, -1, 70]
+    assert list(rows["date"].dt.date) == [DAY - dt.timedelta(days=1)] * 2 + [DAY]
+    assert list(rows["lost_backlinks"].fillna(-1)) == [70, -1, 70]
 
 
 def test_an_empty_answer_is_a_row_of_unknowns_and_not_of_zeros(tmp_path: Path) -> None:
     keep(tmp_path, DAY, ("a.com", "live", None), ("a.com", "lost", None))
-    history = detection_history(tmp_path, DAY, 1)
-    assert len(history) == 1
-    assert history[["spam_score", "lost_backlinks", "live_backlinks"]].isna().all(axis=None)
+    rows = detection_history(tmp_path, DAY, 1)
+    assert len(rows) == 1
+    assert rows[["spam_score", "lost_backlinks", "live_backlinks"]].isna().all(axis=None)
 
 
 def test_a_missing_answer_does_not_look_like_a_changed_request_and_a_change_does(tmp_path: Path) -> None:
@@ -92,8 +93,8 @@ def test_only_the_days_asked_for_are_read(tmp_path: Path) -> None:
         path = keep(tmp_path, DAY + dt.timedelta(days=number), ("a.com", "live", LIVE))
         if number in {0, 4}:
             os.truncate(path, 3)  # so that reading it would fail
-    history = detection_history(tmp_path, DAY + dt.timedelta(days=3), 3)
-    assert list(history["date"].dt.date) == [DAY + dt.timedelta(days=number) for number in (1, 2, 3)]
+    rows = detection_history(tmp_path, DAY + dt.timedelta(days=3), 3)
+    assert list(rows["date"].dt.date) == [DAY + dt.timedelta(days=number) for number in (1, 2, 3)]
 
 
 def test_no_history_is_an_empty_frame_of_the_same_columns(tmp_path: Path) -> None:
@@ -104,13 +105,15 @@ def test_no_history_is_an_empty_frame_of_the_same_columns(tmp_path: Path) -> Non
     assert list(empty.dtypes.items()) == list(some.dtypes.items())
 
 
-def test_some_targets_and_some_columns_are_a_part_of_the_whole(tmp_path: Path) -> None:
+def test_some_targets_and_some_columns_are_a_part_of_the_whole(tmp_path: Path, monkeypatch) -> None:
     names = ["a.com", "b.com", "c.com", "it's.com", "z.com"]
     for number in range(3):
         day = DAY + dt.timedelta(days=number)
         keep(tmp_path, day, *((name, status, LIVE) for name in names[number:] for status in ("live", "lost")))
     until = DAY + dt.timedelta(days=2)
     whole = detection_history(tmp_path, until, 3)
+    monkeypatch.setattr(history, "_DAYS_TOGETHER", 2)
+    pd.testing.assert_frame_equal(detection_history(tmp_path, until, 3), whole)
     assert targets_with_answers(tmp_path, until, 3) == names
     assert targets_with_answers(tmp_path, until, 1) == names[2:]
     wanted = ["b.com", "it's.com", "never.com"]

@@ -39,9 +39,11 @@ def detect_in_parts(
             yield detect(read(targets, None), settings, thresholds, since)
         return
     known = KnownMoves(span, {name: _moves(name, read, parts, span, settings) for name in (*METRICS, LIVE)})
-    for number, targets in enumerate(parts):
+    yield detect(read(parts[0], None), settings, thresholds, since, known=known)
+    for targets in parts[1:]:
         found = detect(read(targets, None), settings, thresholds, since, known=known)
-        yield found if number == 0 else found[found["target"] != ALL_TARGETS]
+        yield found[found["target"] != ALL_TARGETS]
+        del found  # not beside the next part
 
 
 def _moves(

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import duckdb
 import pandas as pd
+import pyarrow as pa
 
 from backlinks_assets.tables import parquet
 from backlinks_assets.tables.duckdb_file import DAY_OF_FILE, unglobbed
@@ -39,6 +40,8 @@ _ANSWERS = f"""
 SELECT {DAY_OF_FILE} AS date, target, status_type, request_key, backlinks_spam_score, backlinks, referring_main_domains
 FROM read_parquet(?, filename = true, hive_partitioning = false)
 """  # noqa: S608 - a constant is put in
+_DAYS_TOGETHER = 30
+"""Days read by one statement, which needs several times the memory of what it returns."""
 _OF_TARGETS = " WHERE target BETWEEN ? AND ? AND target IN (SELECT unnest(?::VARCHAR[]))"
 """The range first: files are in the order of their targets, so that the rest of them is not even read."""
 
@@ -66,21 +69,24 @@ def detection_history(
     paths = _paths(root, until, days)
     if not paths or (targets is not None and not targets):
         return pd.DataFrame({name: pd.Series(dtype=_COLUMNS[name]) for name in names})
-    parameters: list[object] = [[unglobbed(path) for path in paths]]
-    if targets is not None:
-        parameters += [min(targets), max(targets), list(targets)]
+    wanted = [] if targets is None else [min(targets), max(targets), list(targets)]
     made = ", ".join(f"{_MADE_OF[name]} AS {name}" for name in names)
+    statement = (
+        f"CREATE OR REPLACE TABLE history AS WITH answers AS ({_ANSWERS}{_OF_TARGETS if wanted else ''}) "  # noqa: S608
+        f"SELECT {made} FROM (FROM answers WHERE status_type = 'live') AS live "
+        "FULL JOIN (FROM answers WHERE status_type = 'lost') AS lost USING (date, target)"
+    )
+    parts = []
     with _reading(paths) as connection:
-        # Through a table: a result handed over as it comes is made by one thread, in twice the time.
-        connection.execute(
-            f"CREATE TABLE history AS WITH answers AS ({_ANSWERS}{'' if targets is None else _OF_TARGETS}) "  # noqa: S608
-            f"SELECT {made} FROM (FROM answers WHERE status_type = 'live') AS live "
-            "FULL JOIN (FROM answers WHERE status_type = 'lost') AS lost USING (date, target)",
-            parameters,
-        )
-        rows = connection.sql("FROM history ORDER BY date, target").to_arrow_table()
-    history: pd.DataFrame = rows.to_pandas(date_as_object=False).astype({name: _COLUMNS[name] for name in names})
-    return history
+        for start in range(0, len(paths), _DAYS_TOGETHER):
+            some = [unglobbed(path) for path in paths[start : start + _DAYS_TOGETHER]]
+            # Through a table: a result handed over as it comes is made by one thread, in twice the time.
+            connection.execute(statement, [some, *wanted])
+            parts.append(connection.sql("FROM history ORDER BY date, target").to_arrow_table())
+    rows = pa.concat_tables(parts)
+    del parts
+    history: pd.DataFrame = rows.to_pandas(date_as_object=False, self_destruct=True, split_blocks=True)
+    return history.astype({name: _COLUMNS[name] for name in names})
 
 
 def targets_with_answers(root: Path, until: dt.date, days: int) -> list[str]:
