@@ -6,6 +6,7 @@
 import argparse
 import json
 
+from history import fill_tables
 from tools import LATENCY_S, api, backlinks, environment, floor_s, measured, report, scratch, write_targets
 
 
@@ -15,11 +16,14 @@ def main() -> None:
     parser.add_argument("--targets", type=int, default=2000)
     parser.add_argument("--latency", type=float, default=LATENCY_S, help="seconds before each answer")
     parser.add_argument("--fast", action="store_true", help="no limits and no latency: what the rest costs")
+    parser.add_argument("--history", type=int, default=0, help="days before that there are tables of, to judge by")
     given = parser.parse_args()
     latency_s = 0.0 if given.fast else given.latency
     unpaced = {"BACKLINKS_CALLS_PER_MINUTE": "1000000"} if given.fast else {}
     with scratch() as folder:
-        write_targets(folder, given.targets)
+        names = write_targets(folder, given.targets)
+        if given.history:
+            fill_tables(folder, names, given.history)
         with api(latency_s, limits=not given.fast) as server:
             command = backlinks("run", "--json")
             first = measured(command, environment(folder, server.url, **unpaced))
@@ -33,6 +37,7 @@ def main() -> None:
         "day_fast" if given.fast else "day",
         {
             "targets": given.targets,
+            "history_days": given.history,
             "calls": told["calls"],
             "refused": told["refused"],
             "floor_s": floor,

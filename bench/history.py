@@ -1,4 +1,4 @@
-"""A response store as long use leaves it: answers and ledger of many targets and days, made by whole days at a time.
+"""What long use leaves: answers and ledger of many targets and days, made by whole days at a time, or the tables alone.
 
 The bodies are some dozens of the simulator's, of real size; a target keeps to one of them and strays now and then.
 """
@@ -8,7 +8,10 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
 import zstandard
+from publish import FIRST_DAY, summary_day
 
 from backlinks_assets.api.client import SummaryClient
 from backlinks_assets.api.models import RequestParameters, SummaryRequest
@@ -16,6 +19,8 @@ from backlinks_assets.runtime import open_store
 from backlinks_assets.settings import Settings
 from backlinks_assets.simulator.server import PRICE_USD, Simulator
 from backlinks_assets.store.collect import STATUS_TYPES, utc_now
+from backlinks_assets.tables.parquet import write_day
+from backlinks_assets.tables.warehouse import sync
 
 BODIES = 48
 ANYWHERE = "http://127.0.0.1:9"
@@ -56,6 +61,18 @@ def fill(data_dir: Path, names: list[str], days: int, last: dt.date | None = Non
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     connection.close()
     return dates
+
+
+def fill_tables(data_dir: Path, names: list[str], days: int) -> None:
+    """Write `backlinks_summary` of so many days before today, for which the store has no answers."""
+    root, today = settings_of(data_dir).root, utc_now().date()
+    targets = pa.array(np.repeat(names, 2))
+    for back in reversed(range(1, days + 1)):
+        date = today - dt.timedelta(days=back)
+        table = summary_day((date - FIRST_DAY).days, len(names))
+        at = table.schema.get_field_index("target")
+        write_day(root, "backlinks_summary", date, table.set_column(at, table.schema.field(at), targets))
+    sync(root)
 
 
 def _answers(

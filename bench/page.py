@@ -31,7 +31,13 @@ QUESTIONS: list[tuple[str, str, str, str, Callable[[Any], str]]] = [
     ("day", "first_call_s", "First call out after the command", "6 s", "{:.1f} s".format),
     ("day", "cpu_ms_a_target", "CPU a target, all processes", "25 ms", "{:.1f} ms".format),
     ("day", "again_seconds", "A second run of the finished day", "10 s", "{:.1f} s".format),
-    ("day_fast", "peak_mb", "Peak memory of a day of {targets:,} targets", "400 MB", megabytes),
+    (
+        "day_fast",
+        "peak_mb",
+        "Peak memory of a day of {targets:,} targets, {history_days} days before it",
+        "400 MB",
+        megabytes,
+    ),
     ("day_fast", "again_peak_mb", "Peak memory of its second run", "400 MB", megabytes),
     (
         "daemon",

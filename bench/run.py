@@ -24,7 +24,7 @@ SMALL = [
 ]
 FULL = [
     ["day.py", "--targets", "2000"],
-    ["day.py", "--targets", "10000", "--fast"],
+    ["day.py", "--targets", "10000", "--fast", "--history", "120"],
     ["daemon.py", "--targets", "2000"],
     ["year.py", "--targets", "2000", "--days", "365"],
     ["publish.py"],

@@ -32,7 +32,7 @@ def commits(database: Database) -> list[str]:
     def listen(connection: sqlite3.Connection, *_: object) -> None:
         connection.set_trace_callback(lambda statement: found.append(statement) if statement == "COMMIT" else None)
 
-    database.engine.dispose()
+    database.close()
     sa.event.listen(database.engine, "connect", listen)
     return found
 
@@ -106,7 +106,7 @@ def test_a_commit_that_fails_is_told_to_all_who_wrote(database) -> None:
             tx.exec_driver_sql("INSERT INTO child VALUES ('nobody')")  # found out at the commit
 
     sa.event.listen(database.engine, "connect", lambda connection, _: connection.execute("PRAGMA foreign_keys = ON"))
-    database.engine.dispose()
+    database.close()
     for future in at_once(database, lambda: None, orphan, lambda: write(database, "good")):
         with pytest.raises(StoreError, match="FOREIGN KEY"):
             future.result()

@@ -13,6 +13,8 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
+from backlinks_assets.statements import Statement
+
 metadata = sa.MetaData()
 
 IN_FLIGHT: Final = "in_flight"
@@ -59,22 +61,38 @@ daily_spend = sa.Table(
 )
 
 
-# Made once: SQLAlchemy takes longer to put a statement together than SQLite to carry it out.
 _day: Final[sa.BindParameter[Any]] = sa.bindparam("of_day")
 _price: Final[sa.BindParameter[Any]] = sa.bindparam("price")
 _cost: Final[sa.BindParameter[Any]] = sa.bindparam("cost")
 _call: Final[sa.BindParameter[Any]] = sa.bindparam("call")
-_BEGIN_DAY: Final = daily_spend.insert()
-_SPEND: Final = sa.select(daily_spend).where(daily_spend.c.booked_on == _day)
-_ENTER: Final = api_calls.insert()
-_RESERVE: Final = (
+_BEGIN_DAY: Final = Statement(daily_spend.insert(), "booked_on", "spent_microusd", "in_flight_microusd", "in_flight")
+_SPEND: Final = Statement(
+    sa.select(
+        daily_spend.c.spent_microusd,
+        daily_spend.c.in_flight_microusd,
+        daily_spend.c.in_flight,
+        daily_spend.c.price_microusd,
+    ).where(daily_spend.c.booked_on == _day)
+)
+_ENTER: Final = Statement(
+    api_calls.insert(), "call_id", "booked_on", "date", "target", "status_type", "owner", "attempt", "started_at",
+    "outcome", "reserved_microusd",
+)  # fmt: skip
+_RESERVE: Final = Statement(
     daily_spend.update()
     .where(daily_spend.c.booked_on == _day)
     .values(in_flight_microusd=daily_spend.c.in_flight_microusd + _price, in_flight=daily_spend.c.in_flight + 1)
 )
-_FIND: Final = sa.select(api_calls).where(api_calls.c.call_id == _call)
-_CHANGE: Final = api_calls.update().where(api_calls.c.call_id == _call)
-_BOOK: Final = (
+_FIND: Final = Statement(
+    sa.select(
+        api_calls.c.booked_on, api_calls.c.outcome, api_calls.c.reserved_microusd, api_calls.c.cost_microusd
+    ).where(api_calls.c.call_id == _call)
+)
+_END: Final = Statement(
+    api_calls.update().where(api_calls.c.call_id == _call),
+    "outcome", "ended_at", "cost_microusd", "status_code", "task_id", "message",
+)  # fmt: skip
+_BOOK: Final = Statement(
     daily_spend.update()
     .where(daily_spend.c.booked_on == _day)
     .values(
@@ -156,23 +174,23 @@ def start(tx: sa.Connection, call: Call, budget: Budget) -> None:
     """
     day = call.started_at.date().isoformat()
     expected = microusd(budget.expected_price_usd) or 0
-    spend = tx.execute(_SPEND, {"of_day": day}).first()
-    if spend is None:
-        tx.execute(_BEGIN_DAY, {"booked_on": day, "spent_microusd": 0, "in_flight_microusd": 0, "in_flight": 0})
-        spend = tx.execute(_SPEND, {"of_day": day}).one()
-    price = spend.price_microusd if spend.price_microusd is not None else expected
+    if (spend := _SPEND.on(tx, {"of_day": day}).fetchone()) is None:
+        _BEGIN_DAY.on(tx, {"booked_on": day, "spent_microusd": 0, "in_flight_microusd": 0, "in_flight": 0})
+        spend = _SPEND.on(tx, {"of_day": day}).fetchone()
+    spent, under_way, in_flight, known_price = spend
+    price = expected if known_price is None else known_price
     if budget.usd_per_day is not None:
         cap = microusd(budget.usd_per_day) or 0
-        if spend.spent_microusd + spend.in_flight_microusd + price > cap:
+        if spent + under_way + price > cap:
             raise BudgetError(
                 f"The budget of ${budget.usd_per_day:,.2f} for {day} (UTC) leaves no room for another call: "
-                f"${spend.spent_microusd / 1e6:,.6g} is spent and ${spend.in_flight_microusd / 1e6:,.6g} under way, and "
+                f"${spent / 1e6:,.6g} is spent and ${under_way / 1e6:,.6g} under way, and "
                 f"a call costs ${price / 1e6:,.6g}. Raise BACKLINKS_BUDGET_USD_PER_DAY, or go on tomorrow."
             )
-        if spend.price_microusd is None and spend.in_flight > 0:
+        if known_price is None and in_flight > 0:
             raise PriceUnknownError
-    tx.execute(
-        _ENTER,
+    _ENTER.on(
+        tx,
         {
             "call_id": call.call_id,
             "booked_on": day,
@@ -186,7 +204,7 @@ def start(tx: sa.Connection, call: Call, budget: Budget) -> None:
             "reserved_microusd": price,
         },
     )
-    tx.execute(_RESERVE, {"of_day": day, "price": price})
+    _RESERVE.on(tx, {"of_day": day, "price": price})
 
 
 def end(
@@ -201,12 +219,12 @@ def end(
     message: str | None = None,
 ) -> None:
     """Close a call's entry and book its cost. A second closing of the same call changes nothing."""
-    call = tx.execute(_FIND, {"call": call_id}).one()
-    if call.outcome != IN_FLIGHT:
+    booked_on, held, reserved, _ = _found(tx, call_id)
+    if held != IN_FLIGHT:
         return
-    cost, reserved = microusd(cost_usd), call.reserved_microusd
-    tx.execute(
-        _CHANGE,
+    cost = microusd(cost_usd)
+    _END.on(
+        tx,
         {
             "call": call_id,
             "outcome": outcome,
@@ -218,7 +236,15 @@ def end(
         },
     )
     spent = reserved if cost is None else cost
-    tx.execute(_BOOK, {"of_day": call.booked_on, "spent": spent, "price": reserved, "cost": cost or 0})
+    _BOOK.on(tx, {"of_day": booked_on, "spent": spent, "price": reserved, "cost": cost or 0})
+
+
+def _found(tx: sa.Connection, call_id: str) -> tuple[str, str, int, int | None]:
+    """Return a call's UTC day, outcome, and micro-dollars reserved and charged; a call that is not there is a bug."""
+    found: tuple[str, str, int, int | None] | None = _FIND.on(tx, {"call": call_id}).fetchone()
+    if found is None:
+        raise LookupError(f"the ledger has no call {call_id}")
+    return found
 
 
 def open_calls(tx: sa.Connection) -> list[tuple[str, str]]:
@@ -256,15 +282,15 @@ def known_task_ids(tx: sa.Connection, dates: Collection[dt.date]) -> set[str]:
 
 def settle(tx: sa.Connection, call_id: str, cost_usd: float, task_id: str | None) -> None:
     """Put what a call without an answer did cost in the place of what it was counted with; once only."""
-    call = tx.execute(_FIND, {"call": call_id}).one()
-    if call.outcome != NO_ANSWER or call.cost_microusd is not None:
+    booked_on, outcome, reserved, charged = _found(tx, call_id)
+    if outcome != NO_ANSWER or charged is not None:
         return
     cost = microusd(cost_usd) or 0
-    tx.execute(_CHANGE, {"call": call_id, "cost_microusd": cost, "task_id": task_id})
+    tx.execute(api_calls.update().where(api_calls.c.call_id == call_id).values(cost_microusd=cost, task_id=task_id))
     tx.execute(
         daily_spend.update()
-        .where(daily_spend.c.booked_on == call.booked_on)
-        .values(spent_microusd=daily_spend.c.spent_microusd + cost - call.reserved_microusd)
+        .where(daily_spend.c.booked_on == booked_on)
+        .values(spent_microusd=daily_spend.c.spent_microusd + cost - reserved)
     )
 
 

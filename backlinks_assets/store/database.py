@@ -14,6 +14,8 @@ from typing import Any, Final
 import sqlalchemy as sa
 import tenacity
 
+from backlinks_assets.statements import sqlite_of
+
 BUSY_TIMEOUT_S: Final = 60
 """How long a writer waits for another process's transaction; each lasts some milliseconds."""
 _LEFT_ALONE_S: Final = 1.0
@@ -24,13 +26,6 @@ class StoreError(Exception):
     """The response store can't be used or written; the message says what to do. Nothing was half-written."""
 
 
-def sqlite_of(connection: sa.Connection) -> sqlite3.Connection:
-    """Return SQLite's own connection under one of SQLAlchemy."""
-    sql = connection.connection.driver_connection
-    assert isinstance(sql, sqlite3.Connection)
-    return sql
-
-
 class _Group:
     """Writes of several threads in one transaction, committed by the last of them: one wait for the disk for all."""
 
@@ -39,11 +34,7 @@ class _Group:
         self.sql = sqlite_of(connection)
         self.ended = threading.Event()
         self.error: Exception | None = None
-        try:
-            self.sql.execute("BEGIN IMMEDIATE")
-        except BaseException:
-            connection.close()
-            raise
+        self.sql.execute("BEGIN IMMEDIATE")
 
     @contextmanager
     def one(self) -> Iterator[sa.Connection]:
@@ -71,7 +62,6 @@ class _Group:
             if self.sql.in_transaction:
                 with suppress(sqlite3.Error):
                     self.sql.execute("ROLLBACK")
-            self.connection.close()
             self.ended.set()
 
 
@@ -92,6 +82,7 @@ class Database:
         )
         # One writer at a time in this process, so that its threads queue here and not in SQLite's polling.
         self._writer = threading.Lock()
+        self._connection: sa.Connection | None = None  # that of all writers: opening one anew costs as much as a write
         self._group: _Group | None = None
         self._queued = 0
         self._counting = threading.Lock()
@@ -115,7 +106,7 @@ class Database:
         """
         with self._sentences():
             with self._turn():
-                group = self._group = self._group or _Group(self.engine.connect())
+                group = self._group = self._group or self._begun()
                 try:
                     with group.one() as tx:
                         yield tx
@@ -127,6 +118,11 @@ class Database:
                     self._end(group)
             if group.error is not None:
                 raise group.error
+
+    def _begun(self) -> _Group:
+        if self._connection is None:
+            self._connection = self.engine.connect()
+        return _Group(self._connection)
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
@@ -146,6 +142,8 @@ class Database:
         if self._group is group:
             self._group = None
             group.end()
+            if group.error is not None:  # a file that was full, or moved away, is opened anew
+                self._let_go()
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
@@ -153,7 +151,14 @@ class Database:
             yield connection
 
     def close(self) -> None:
+        with self._writer:
+            self._let_go()
         self.engine.dispose()
+
+    def _let_go(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
 
     @contextmanager
     def _sentences(self) -> Iterator[None]:

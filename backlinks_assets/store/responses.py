@@ -15,12 +15,12 @@ from typing import Any, Final, NamedTuple
 import orjson
 import sqlalchemy as sa
 import zstandard
-from sqlalchemy.dialects import sqlite
 from sqlalchemy.dialects.sqlite import insert
 
 from backlinks_assets.account import ledger
 from backlinks_assets.api.models import RequestParameters, SummaryAnswer
-from backlinks_assets.store.database import Database, StoreError, sqlite_of
+from backlinks_assets.statements import Statement
+from backlinks_assets.store.database import Database, StoreError
 from backlinks_assets.store.models import StoredAnswer
 from backlinks_assets.store.owners import Owner
 
@@ -75,23 +75,22 @@ def _of_key(table: sa.Table) -> sa.ColumnElement[bool]:
     return sa.and_(*[table.c[name] == sa.bindparam(name) for name in Key._fields])
 
 
-# Made once: SQLAlchemy takes longer to put a statement together than SQLite to carry it out.
-_LANDED: Final = sa.select(1).where(_of_key(responses))
-_ANSWER: Final = sa.select(responses).where(_of_key(responses))
-_DAY: Final = str(
-    sa.select(responses)
-    .where(responses.c.date == sa.bindparam("date"))
-    .order_by(*responses.primary_key.columns)
-    .compile(dialect=sqlite.dialect(paramstyle="qmark"))
+_LANDED: Final = Statement(sa.select(1).where(_of_key(responses)))
+_ANSWER: Final = Statement(sa.select(responses).where(_of_key(responses)))
+_DAY: Final = Statement(
+    sa.select(responses).where(responses.c.date == sa.bindparam("date")).order_by(*responses.primary_key.columns)
 )
-_LAND: Final = insert(responses).on_conflict_do_nothing()
-_HOLDER: Final = sa.select(claims.c.owner).where(_of_key(claims))
+_LAND: Final = Statement(insert(responses).on_conflict_do_nothing())
+_HOLDER: Final = Statement(sa.select(claims.c.owner).where(_of_key(claims)))
 _CLAIM: Final = insert(claims)
-_CLAIM_OR_TAKE_OVER: Final = _CLAIM.on_conflict_do_update(
-    index_elements=list(claims.primary_key.columns),
-    set_={"owner": _CLAIM.excluded.owner, "claimed_at": _CLAIM.excluded.claimed_at},
+_CLAIM_OR_TAKE_OVER: Final = Statement(
+    _CLAIM.on_conflict_do_update(
+        index_elements=list(claims.primary_key.columns),
+        set_={"owner": _CLAIM.excluded.owner, "claimed_at": _CLAIM.excluded.claimed_at},
+    )
 )
-_UNCLAIM: Final = claims.delete().where(_of_key(claims))
+_UNCLAIM: Final = Statement(claims.delete().where(_of_key(claims)))
+_GIVE_UP: Final = Statement(claims.delete().where(_of_key(claims), claims.c.owner == sa.bindparam("owner")))
 
 
 class ClaimState(enum.Enum):
@@ -133,18 +132,18 @@ class ResponseStore:
         """
         with self._database.write() as tx:
             columns = key.columns()
-            if tx.execute(_LANDED, columns).first():
+            if _LANDED.on(tx, columns).fetchone():
                 return ClaimState.STORED
-            holder = tx.execute(_HOLDER, columns).scalar()
-            if holder is not None and holder != self._owner.name and self._owner.is_alive(holder):
+            held = _HOLDER.on(tx, columns).fetchone()
+            if held and held[0] != self._owner.name and self._owner.is_alive(held[0]):
                 return ClaimState.TAKEN
-            tx.execute(_CLAIM_OR_TAKE_OVER, columns | {"owner": self._owner.name, "claimed_at": now.isoformat()})
+            _CLAIM_OR_TAKE_OVER.on(tx, {**columns, "owner": self._owner.name, "claimed_at": now.isoformat()})
             return ClaimState.OURS
 
     def release(self, key: Key) -> None:
         """Give up a claim whose call will not be made, or gave nothing to keep."""
         with self._database.write() as tx:
-            tx.execute(_UNCLAIM.where(claims.c.owner == self._owner.name), key.columns())
+            _GIVE_UP.on(tx, {**key.columns(), "owner": self._owner.name})
 
     # --- calls --------------------------------------------------------------------------------------------------
 
@@ -188,7 +187,7 @@ class ResponseStore:
             "body": zstandard.compress(answer.body, 3),
         }
         with self._database.write() as tx:
-            tx.execute(_LAND, row)
+            _LAND.on(tx, row)
             ledger.end(
                 tx,
                 call_id,
@@ -198,7 +197,7 @@ class ResponseStore:
                 status_code=answer.status_code,
                 task_id=answer.task_id,
             )
-            tx.execute(_UNCLAIM, key.columns())
+            _UNCLAIM.on(tx, key.columns())
 
     def close_dead_calls(self, now: dt.datetime) -> int:
         """Close the ledger entries of owners that died in mid-call; return how many. Their cost stays unknown."""
@@ -240,7 +239,7 @@ class ResponseStore:
     def answer(self, key: Key) -> StoredAnswer | None:
         """Return one kept answer, or None."""
         with self._database.read() as tx:
-            row = tx.execute(_ANSWER, key.columns()).first()
+            row = _ANSWER.on(tx, key.columns()).fetchone()
         return _stored(row) if row else None
 
     def latest(self, date: dt.date, target: str, status_type: str) -> StoredAnswer | None:
@@ -258,7 +257,7 @@ class ResponseStore:
         """Yield the answers kept for a day, in the order of the key, one at a time."""
         with self._database.read() as tx:
             # Rows as SQLite gives them: over a year those of SQLAlchemy take a tenth of the time of a rebuild.
-            yield from map(_stored, sqlite_of(tx).execute(_DAY, (date.isoformat(),)))
+            yield from map(_stored, _DAY.on(tx, {"date": date.isoformat()}))
 
     def dates(self) -> list[dt.date]:
         """Return the days for which anything is kept, oldest first."""

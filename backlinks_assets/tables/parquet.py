@@ -62,7 +62,8 @@ def writing_day(
     with (
         replacing(parquet_path(root, table, date), temporary_folder) as temporary,
         temporary.open("xb") as file,
-        pq.ParquetWriter(file, schema.parquet_schema, compression="zstd") as writer,
+        # Files are sorted by target; least and most of other columns would rule nothing out, at a quarter of the time.
+        pq.ParquetWriter(file, schema.parquet_schema, compression="zstd", write_statistics=["target"]) as writer,
     ):
 
         def write(part: pa.Table) -> None:
