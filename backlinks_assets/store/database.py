@@ -122,7 +122,11 @@ class Database:
     def _begun(self) -> _Group:
         if self._connection is None:
             self._connection = self.engine.connect()
-        return _Group(self._connection)
+        try:
+            return _Group(self._connection)
+        except BaseException:
+            self._let_go()
+            raise
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
@@ -142,7 +146,7 @@ class Database:
         if self._group is group:
             self._group = None
             group.end()
-            if group.error is not None:  # a file that was full, or moved away, is opened anew
+            if group.error is not None:
                 self._let_go()
 
     @contextmanager
@@ -156,9 +160,11 @@ class Database:
         self.engine.dispose()
 
     def _let_go(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        """After an error the file is opened anew: it may have been full, damaged or moved away."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with suppress(sa.exc.DBAPIError):  # what could not be written can't always be undone by hand
+                connection.close()
 
     @contextmanager
     def _sentences(self) -> Iterator[None]:

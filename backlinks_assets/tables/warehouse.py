@@ -165,6 +165,10 @@ def _update(
         if few:
             connection.execute("SET threads = 1")
             connection.execute("SET memory_limit = '128MB'")
+            if not any(key in held for key in (*removed, *written)):
+                # Nothing is taken out, so that there is no room to win; to join the newest row groups with those
+                # before them would write months again each day. A month that is over is put in order anyway.
+                connection.execute("SET max_vacuum_tasks = 0")
         for table in TABLES:
             outdated = [day for name, day in (*removed, *written) if name == table and (name, day) in held]
             fresh = [day for name, day in written if name == table]
