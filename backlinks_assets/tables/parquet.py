@@ -68,7 +68,6 @@ def writing_day(
             compression="zstd",
             # Files are sorted by target; least and most of other columns would rule nothing out, at a quarter of the time.
             write_statistics=["target"],
-            use_dictionary=[field.name for field in schema.parquet_schema if field.type == pa.string()],
         ) as writer,
     ):
 
