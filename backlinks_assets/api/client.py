@@ -8,6 +8,7 @@ import base64
 import contextlib
 import ssl
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from types import TracebackType
@@ -66,6 +67,7 @@ class SummaryClient:
         self._session = requests.Session()
         # A proxy or a .netrc of the machine must not come between us and the credentials we were given.
         self._session.trust_env = urlsplit(self.base_url).scheme == "https"
+        self._templates: dict[tuple[str, str], tuple[requests.PreparedRequest, Mapping[str, Any]]] = {}
         adapter = DeadlineAdapter(self._total_timeout_s, connections)
         self._session.mount("https://", adapter)
         self._session.mount("http://", adapter)
@@ -147,19 +149,28 @@ class SummaryClient:
         request.headers["Authorization"] = self._authorization
         return request
 
+    def _prepared(self, method: str, path: str) -> tuple[requests.PreparedRequest, Mapping[str, Any]]:
+        """Return a request without its body, and what proxies and certificates it takes: made once for each address."""
+        if (method, path) not in self._templates:
+            headers = {"Content-Type": "application/json"}
+            request = requests.Request(method, self.base_url + path, headers=headers, auth=self._signed)
+            template = self._session.prepare_request(request)
+            kept = self._session.merge_environment_settings(template.url, {}, True, None, None)
+            self._templates[method, path] = template, dict(kept)
+        template, settings = self._templates[method, path]
+        return template.copy(), settings
+
     def _send(self, method: str, path: str, body: bytes | None, timeout_s: float | None = None) -> SummaryAnswer:
         started = time.monotonic()
         timeout_s = timeout_s or self._read_timeout_s
         try:
-            with self._session.request(
-                method,
-                self.base_url + path,
-                data=body,
-                headers={"Content-Type": "application/json"},
-                auth=self._signed,
+            request, settings = self._prepared(method, path)
+            request.prepare_body(body, None)
+            with self._session.send(
+                request,
+                **settings,
                 timeout=(CONNECT_TIMEOUT_S, timeout_s),
                 allow_redirects=False,  # credentials follow no redirect
-                stream=True,
             ) as response:
                 return self._read(response, started)
         except requests.exceptions.SSLError as error:

@@ -6,6 +6,7 @@ leaves out or adds. No HTTP, no judgement of status codes (`errors.py`), no colu
 
 import datetime as dt
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Annotated, Any, Literal
@@ -74,8 +75,17 @@ class RequestParameters(BaseModel):
     @cached_property
     def key(self) -> str:
         """Sixteen hex digits that are equal when, and only when, the parameters are: part of an answer's key."""
-        canonical = orjson.dumps(self.model_dump(), option=orjson.OPT_SORT_KEYS)
-        return hashlib.sha256(canonical).hexdigest()[:16]
+        return hashlib.sha256(self.text.encode()).hexdigest()[:16]
+
+    @cached_property
+    def text(self) -> str:
+        """The parameters as JSON, always in the same order."""
+        return orjson.dumps(self.model_dump(), option=orjson.OPT_SORT_KEYS).decode()
+
+    @cached_property
+    def options(self) -> Mapping[str, Any]:
+        """Those that are set, as a task of the API takes them."""
+        return self.model_dump(exclude_none=True)
 
     def with_overrides(self, overrides: "ParameterOverrides | None") -> "RequestParameters":
         """Return these parameters with a target's own ones in the place of the project's."""
@@ -126,9 +136,8 @@ class SummaryRequest:
 
     def task(self) -> dict[str, Any]:
         """Return the task as the API takes it; options that are unset are left out."""
-        options = self.parameters.model_dump(exclude_none=True)
         tag = {"tag": self.tag} if self.tag else {}
-        return {"target": self.target, "backlinks_status_type": self.status_type, **options, **tag}
+        return {"target": self.target, "backlinks_status_type": self.status_type, **self.parameters.options, **tag}
 
 
 @dataclass(frozen=True, slots=True)

@@ -138,6 +138,13 @@ class Collector:
         self._stop_reason: str | None = None
         self._lock = threading.Lock()
         self._failed_in_a_row = 0
+        self._retrying = tenacity.Retrying(  # one for all threads: what it knows of a call is each thread's own
+            retry=tenacity.retry_if_exception_type(TransientError),
+            stop=tenacity.stop_after_attempt(MOST_ATTEMPTS) | tenacity.stop_before_delay(MOST_SECONDS_A_CALL),
+            wait=_wait_s,
+            sleep=tenacity.sleep_using_event(self._stop),
+            reraise=True,
+        )
 
     def stop(self, reason: str) -> None:
         """Start no more calls; those in flight are waited for and kept. The first reason given is the one told."""
@@ -276,14 +283,7 @@ class Collector:
                 raise Cancelled
 
     def _ask(self, ask: Ask, status_type: StatusType, part: "_Part") -> tuple[SummaryAnswer, int]:
-        retrying = tenacity.Retrying(
-            retry=tenacity.retry_if_exception_type(TransientError),
-            stop=tenacity.stop_after_attempt(MOST_ATTEMPTS) | tenacity.stop_before_delay(MOST_SECONDS_A_CALL),
-            wait=_wait_s,
-            sleep=tenacity.sleep_using_event(self._stop),
-            reraise=True,
-        )
-        for attempt in retrying:
+        for attempt in self._retrying:
             with attempt:
                 number = attempt.retry_state.attempt_number
                 return self._attempt(ask, status_type, part, number), number

@@ -178,7 +178,7 @@ class ResponseStore:
         """Keep an answer durably, book its cost and end its claim, in one transaction."""
         row = {
             **key.columns(),
-            "parameters": orjson.dumps(parameters.model_dump(), option=orjson.OPT_SORT_KEYS).decode(),
+            "parameters": parameters.text,
             "task_id": answer.task_id,
             "cost_usd": answer.cost_usd,
             "captured_at": now.isoformat(),
