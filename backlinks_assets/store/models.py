@@ -4,12 +4,10 @@ Plain records only. How they are kept is `responses.py`; how they become rows is
 """
 
 import datetime as dt
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class StoredAnswer:
+class StoredAnswer(NamedTuple):
     """One paid answer. `body` is the vendor's JSON as it came; `captured_at` is when it had been read, in UTC.
 
     `parameters` are the request's (`api.models.RequestParameters`), `request_key` their short hash.

@@ -155,11 +155,13 @@ def _sorted_breakdown(
     dimension: str, counts: dict[str, Any], unreadable: Counter[str]
 ) -> tuple[list[str], list[int | None]]:
     """Return a breakdown's keys and their links: most links first, then by key; unknown numbers last."""
-    if set(map(type, counts.values())) == {int} and max(counts.values()) < 2**63:
+    if set(map(type, counts.values())) == {int}:
         of_key = counts.__getitem__
         keys = sorted(counts)
         keys.sort(key=of_key, reverse=True)  # stable: equal counts stay in the order of their keys
-        return keys, list(map(of_key, keys))
+        links = list(map(of_key, keys))
+        if links[0] < 2**63:
+            return keys, links
     known = dict(zip(counts, column(dimension, list(counts.values()), pa.int64(), unreadable).to_pylist(), strict=True))
     keys = sorted(counts, key=lambda key: (known[key] is None, -(known[key] or 0), key))
     return keys, [known[key] for key in keys]
