@@ -3,7 +3,6 @@
 Settings of the allocators only, none of them needed for what comes out.
 """
 
-import ctypes
 import gc
 import os
 from collections.abc import Callable
@@ -43,4 +42,6 @@ def trim() -> None:
 
 
 def _of_c_library(name: str) -> Callable[..., int] | None:
+    import ctypes  # not at the top, which the quick calls of the command import too
+
     return getattr(ctypes.CDLL(None), name, None)
