@@ -26,6 +26,7 @@ from backlinks_assets.simulator.faults import Fault
 from backlinks_assets.store.collect import Ask, StopError, utc_now
 from backlinks_assets.tables.parquet import parquet_path, write_day, writing_day
 from backlinks_assets.tables.rows import answer_tables
+from backlinks_assets.tables.schemas import TABLES
 
 RESPONSES = dg.AssetKey("summary_responses")
 TARGETS = [f"shop{number:03d}.example" for number in range(20)]
@@ -223,9 +224,10 @@ def test_a_day_in_parts_is_the_day_as_a_whole(kept_days, monkeypatch) -> None:
         whole = answer_tables(TODAY, store.answers(TODAY))
     assert day.targets == 3
     for name, table in (("backlinks_summary", whole.summary), ("referring_links", whole.links)):
+        declared = TABLES[name].parquet_schema
         path = parquet_path(settings.root, name, TODAY)
         assert pq.ParquetFile(path).num_row_groups == 3
-        assert pq.read_table(path, partitioning=None).equals(table.drop_columns("date"))
+        assert pq.read_table(path, partitioning=None).equals(table.drop_columns("date").cast(declared))
         assert day.rows[name] == table.num_rows
 
 

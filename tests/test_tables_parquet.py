@@ -17,7 +17,7 @@ import pytest
 from backlinks_assets.tables import files
 from backlinks_assets.tables.files import TablesError
 from backlinks_assets.tables.parquet import days, parquet_path, read_days, write_day
-from backlinks_assets.tables.schemas import TABLES
+from backlinks_assets.tables.schemas import TABLES, coded
 
 DAY = dt.date(2026, 3, 14)
 
@@ -64,6 +64,14 @@ def test_a_day_lies_where_promised_and_reads_back_as_it_was(tmp_path: Path) -> N
     read = read_days(tmp_path, "referring_links", DAY, DAY)
     assert read.equals(rows)
     assert read.schema.field("date").type == pa.date32()
+
+
+@pytest.mark.parametrize("given", [TABLES["referring_links"].arrow, coded(TABLES["referring_links"].arrow)])
+def test_a_file_by_itself_has_the_declared_columns_with_what_they_mean(tmp_path: Path, given: pa.Schema) -> None:
+    path = write_day(tmp_path, "referring_links", DAY, some_links().cast(given))
+    declared = TABLES["referring_links"].parquet_schema
+    assert pq.read_schema(path).equals(declared, check_metadata=True)
+    assert pq.read_table(path, partitioning=None).equals(some_links().drop_columns("date").cast(declared))
 
 
 def test_the_same_rows_leave_the_same_bytes(tmp_path: Path) -> None:

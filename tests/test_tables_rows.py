@@ -7,10 +7,11 @@ from typing import Any
 import orjson
 import pyarrow as pa
 import pytest
+from hypothesis import example, given, strategies as st
 
 from backlinks_assets.store.models import StoredAnswer
 from backlinks_assets.tables.rows import answer_tables, costs_table
-from backlinks_assets.tables.schemas import DIMENSIONS, TABLES
+from backlinks_assets.tables.schemas import DIMENSIONS, TABLES, coded
 from backlinks_assets.tables.values import UnreadableError, to_bool, to_int, to_text, to_texts, to_timestamp
 
 DAY = dt.date(2026, 3, 14)
@@ -211,6 +212,35 @@ def test_equal_counts_stand_in_the_order_of_their_keys_however_they_come() -> No
         assert tables.links["key"].to_pylist() == ["io", "com", "net", "org"]
 
 
+_COUNTS = st.dictionaries(
+    st.text(max_size=3),
+    st.none() | st.integers(0, 9) | st.integers(-(2**63), 2**63 - 1) | st.sampled_from(["7", "many"]),
+)
+
+
+@given(breakdowns=st.lists(st.lists(_COUNTS, min_size=len(DIMENSIONS), max_size=len(DIMENSIONS)), max_size=4))
+@example(breakdowns=[[{"a": 1}, {}, {}, {}, {}, {"b": 2**58}]])  # one bit more than fits in one integer
+def test_rows_of_breakdowns_are_those_of_each_sorted_by_itself(breakdowns: list[list[dict[str, Any]]]) -> None:
+    read = {"7": 7, "many": None}
+    wanted = [
+        (f"{place}.com", dimension, key, count)
+        for place, of_answer in enumerate(breakdowns)
+        for dimension, counts in zip(DIMENSIONS, of_answer, strict=True)
+        for key, count in sorted(
+            ((key, read.get(count, count)) for key, count in counts.items()),
+            key=lambda row: (row[1] is None, -(row[1] or 0), row[0]),
+        )
+    ]
+    answers = [
+        an_answer(dict(zip(DIMENSIONS, of_answer, strict=True)), target=f"{place}.com")
+        for place, of_answer in enumerate(breakdowns)
+    ]
+    links = answer_tables(DAY, answers).links
+    assert (
+        list(zip(*(links[name].to_pylist() for name in ("target", "dimension", "key", "links")), strict=True)) == wanted
+    )
+
+
 @pytest.mark.parametrize(("sent", "counted"), [(None, 0), ({}, 0), ([], 0), ([1], 1), ("com", 1), (3, 1)])
 def test_a_breakdown_that_is_no_object_gives_no_rows(sent: Any, counted: int) -> None:
     tables = answer_tables(DAY, [an_answer({"referring_links_tld": sent, "backlinks": 1})])
@@ -268,7 +298,7 @@ def test_a_body_that_is_no_json_object_is_named_and_has_no_row() -> None:
 def test_no_answers_make_empty_tables_of_the_declared_columns() -> None:
     tables = answer_tables(DAY, [])
     assert tables.summary.schema.equals(TABLES["backlinks_summary"].arrow)
-    assert tables.links.schema.equals(TABLES["referring_links"].arrow)
+    assert tables.links.schema.equals(coded(TABLES["referring_links"].arrow))
     assert (tables.summary.num_rows, tables.links.num_rows) == (0, 0)
 
 

@@ -6,6 +6,7 @@ made of them is `warehouse.py`.
 
 import datetime as dt
 import os
+from base64 import b64encode
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -17,7 +18,7 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from backlinks_assets.tables.files import TablesError, replacing, sweep, tables_error
-from backlinks_assets.tables.schemas import TABLES, TableSchema
+from backlinks_assets.tables.schemas import CODED, TABLES, TableSchema, coded
 
 
 def parquet_path(root: Path, table: str, date: dt.date) -> Path:
@@ -29,7 +30,7 @@ def parquet_path(root: Path, table: str, date: dt.date) -> Path:
 def write_day(root: Path, table: str, date: dt.date, data: pa.Table) -> Path:
     """Write a table's day in the place of what was there, and return its path.
 
-    The same rows give the same bytes. Readers see the old file or the new one, whole; a killed process leaves
+    The same table gives the same bytes. Readers see the old file or the new one, whole; a killed process leaves
     the old one.
 
     Raises:
@@ -64,12 +65,15 @@ def writing_day(
         temporary.open("xb") as file,
         pq.ParquetWriter(
             file,
-            schema.parquet_schema,
+            coded(schema.parquet_schema),
             compression="zstd",
             # Files are sorted by target; least and most of other columns would rule nothing out, at a quarter of the time.
             write_statistics=["target"],
+            store_schema=False,
         ) as writer,
     ):
+        # What the writer would store itself, but for the declared columns: read back, texts are plain ones.
+        writer.add_key_value_metadata({"ARROW:schema": b64encode(schema.parquet_schema.serialize()).decode()})
 
         def write(part: pa.Table) -> None:
             nonlocal last
@@ -176,13 +180,18 @@ def _conform(schema: TableSchema, date: dt.date, data: pa.Table, keys_known_uniq
     columns = []
     for field in declared:
         try:
-            column = data[field.name].cast(field.type).combine_chunks()
+            column = data[field.name]
+            if field.type != pa.string():
+                column = column.cast(field.type)
+            elif column.type != CODED:
+                column = column.cast(pa.string()).dictionary_encode()
+            column = column.combine_chunks()
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
             raise ValueError(f"{schema.name}.{field.name} does not fit {field.type}: {error}") from error
         if column.null_count and not field.nullable:
             raise ValueError(f"{schema.name}.{field.name} is part of the key or always known: no NULL may stand there")
         columns.append(column)
-    rows = pa.table(columns, schema=declared)
+    rows = pa.table(columns, schema=coded(declared))
     key = [name for name in schema.primary_key if name != "date"]
     if not keys_known_unique and _has_duplicates(rows.select(key)):
         raise ValueError(f"{schema.name} of {date}: two rows of one {', '.join(key) or 'day'}")

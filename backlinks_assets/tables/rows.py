@@ -6,22 +6,23 @@ is `values.py`; files are `parquet.py`.
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
+from itertools import chain, islice
 from typing import Any
 
 import numpy as np
 import orjson
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from backlinks_assets.api.models import first_result
 from backlinks_assets.store.models import StoredAnswer
-from backlinks_assets.tables.schemas import DIMENSIONS, TABLES
+from backlinks_assets.tables.schemas import DIMENSIONS, TABLES, coded
 from backlinks_assets.tables.values import column
 
 _SUMMARY = TABLES["backlinks_summary"].arrow
-_LINKS = TABLES["referring_links"].arrow
+_LINKS = coded(TABLES["referring_links"].arrow)
 _COLUMNS_BEFORE, _COLUMNS_AFTER = 4, 7
 """Beside the API's own fields: the key and `has_data` before them, what is known of the call after them."""
 _RESULT_FIELDS = list(_SUMMARY)[_COLUMNS_BEFORE:-_COLUMNS_AFTER]
@@ -34,6 +35,7 @@ _INFO_KEYS = [name.removeprefix("info_") for name in _INFO_NAMES]
 class AnswerTables:
     """The two tables of a day's answers, `date` included, and what could not be read.
 
+    The texts of `links`, of which there are few for many rows, are dictionaries (`coded`).
     `unreadable_fields` counts, by the API's field name, values that were there but not of the field's type.
     `damaged` names (target, status type) of answers that are no JSON object: they have no row.
     """
@@ -51,10 +53,10 @@ class AnswerTables:
 
 @dataclass(slots=True)
 class _Reading:
-    """What is taken out of one answer; its body and the rest of its JSON are let go of.
+    """What is taken out of one answer; the rest of its JSON is let go of.
 
     `scalars` are the values of `_TOP_NAMES` and `_INFO_NAMES`, as they came. `keys` and `links` are those of
-    all breakdowns one after the other, sorted; `lengths` is how many belong to each of `DIMENSIONS`.
+    all breakdowns one after the other, as they came too; `lengths` is how many belong to each of `DIMENSIONS`.
     """
 
     order: tuple[Any, ...]
@@ -62,7 +64,7 @@ class _Reading:
     has_data: bool
     scalars: list[Any]
     keys: list[str] = field(default_factory=list)
-    links: list[int | None] = field(default_factory=list)
+    links: list[Any] = field(default_factory=list)
     lengths: list[int] = field(default_factory=lambda: [0] * len(DIMENSIONS))
     unreadable: Counter[str] = field(default_factory=Counter)
 
@@ -102,8 +104,8 @@ def answer_tables(date: dt.date, answers: Iterable[StoredAnswer]) -> AnswerTable
     for _, reading in rows:
         if reading.unreadable:
             unreadable += reading.unreadable
-    summary = _summary(date, rows, unreadable)
-    return AnswerTables(summary, _links(date, rows), dict(sorted(unreadable.items())), tuple(sorted(damaged)))
+    summary, links = _summary(date, rows, unreadable), _links(date, rows, unreadable)
+    return AnswerTables(summary, links, dict(sorted(unreadable.items())), tuple(sorted(damaged)))
 
 
 def costs_table(
@@ -142,29 +144,12 @@ def _read(answer: StoredAnswer, order: tuple[Any, ...], parameters: str) -> _Rea
     for index, dimension in enumerate(DIMENSIONS):
         counts = result.get(dimension)
         if isinstance(counts, dict) and counts:
-            keys, links = _sorted_breakdown(dimension, counts, reading.unreadable)
-            reading.keys += keys
-            reading.links += links
-            reading.lengths[index] = len(keys)
+            reading.keys.extend(counts)
+            reading.links.extend(counts.values())
+            reading.lengths[index] = len(counts)
         elif counts:  # null, {} and [] (how PHP spells an empty object) say that there is nothing to count
             reading.unreadable[dimension] += 1
     return reading
-
-
-def _sorted_breakdown(
-    dimension: str, counts: dict[str, Any], unreadable: Counter[str]
-) -> tuple[list[str], list[int | None]]:
-    """Return a breakdown's keys and their links: most links first, then by key; unknown numbers last."""
-    if set(map(type, counts.values())) == {int}:
-        of_key = counts.__getitem__
-        keys = sorted(counts)
-        keys.sort(key=of_key, reverse=True)  # stable: equal counts stay in the order of their keys
-        links = list(map(of_key, keys))
-        if links[0] < 2**63:
-            return keys, links
-    known = dict(zip(counts, column(dimension, list(counts.values()), pa.int64(), unreadable).to_pylist(), strict=True))
-    keys = sorted(counts, key=lambda key: (known[key] is None, -(known[key] or 0), key))
-    return keys, [known[key] for key in keys]
 
 
 def _summary(date: dt.date, rows: list[_Row], unreadable: Counter[str]) -> pa.Table:
@@ -180,21 +165,67 @@ def _summary(date: dt.date, rows: list[_Row], unreadable: Counter[str]) -> pa.Ta
     return pa.table([*keys, *fields, *map(list, calls)], schema=_SUMMARY)
 
 
-def _links(date: dt.date, rows: list[_Row]) -> pa.Table:
+def _links(date: dt.date, rows: list[_Row], unreadable: Counter[str]) -> pa.Table:
     readings = [reading for _, reading in rows]
     lengths = np.array([reading.lengths for reading in readings], dtype=np.int64).reshape(-1, len(DIMENSIONS))
-    of_row = pa.array(np.repeat(np.arange(len(rows)), lengths.sum(axis=1)))
-    of_dimension = pa.array(np.repeat(np.tile(np.arange(len(DIMENSIONS)), len(rows)), lengths.ravel()))
+    of_row = np.repeat(np.arange(len(rows)), lengths.sum(axis=1))
+    of_breakdown = np.repeat(np.arange(lengths.size), lengths.ravel())
+    keys = _with_sorted_dictionary(list(chain.from_iterable(reading.keys for reading in readings)))
+    links = _counts(readings, unreadable)
+    order = pa.array(_order(of_breakdown, links, keys.indices))
     columns = [
         pa.repeat(pa.scalar(date, pa.date32()), len(of_row)),
-        pa.array([target for (target, _), _ in rows], pa.string()).take(of_row),
-        pa.array([status_type for (_, status_type), _ in rows], pa.string()).take(of_row),
-        pa.array(DIMENSIONS, pa.string()).take(of_dimension),
-        pa.array(list(chain.from_iterable(reading.keys for reading in readings)), pa.string()),
-        pa.array(list(chain.from_iterable(reading.links for reading in readings)), pa.int64()),
-        pa.array([reading.call[-1] for reading in readings], pa.bool_()).take(of_row),
+        _taken([target for (target, _), _ in rows], of_row),
+        _taken([status_type for (_, status_type), _ in rows], of_row),
+        _taken(DIMENSIONS, of_breakdown % len(DIMENSIONS)),
+        keys.take(order),
+        links.take(order),
+        pa.array([reading.call[-1] for reading in readings], pa.bool_()).take(pa.array(of_row)),
     ]
     return pa.table(columns, schema=_LINKS)
+
+
+def _taken(texts: Sequence[str], places: np.ndarray) -> pa.DictionaryArray:
+    return pa.array(texts, pa.string()).dictionary_encode().take(pa.array(places))
+
+
+def _with_sorted_dictionary(texts: list[str]) -> pa.DictionaryArray:
+    """Return texts as a dictionary and a place in it for each, which compare as the texts do."""
+    found = pa.array(texts, pa.string()).dictionary_encode()
+    places = pc.sort_indices(found.dictionary)
+    sorted_place = np.empty(len(places), dtype=np.int32)
+    sorted_place[places] = np.arange(len(places))
+    return pa.DictionaryArray.from_arrays(sorted_place[found.indices], found.dictionary.take(places))
+
+
+def _counts(readings: list[_Reading], unreadable: Counter[str]) -> pa.Int64Array:
+    """Return the links of all breakdowns; what can't be read is NULL and counted under its breakdown's name."""
+    values = list(chain.from_iterable(reading.links for reading in readings))
+    whole: Counter[str] = Counter()
+    counts = column("", values, pa.int64(), whole)
+    if not whole:
+        return counts
+    places = iter(values)
+    for reading in readings:
+        for dimension, length in zip(DIMENSIONS, reading.lengths, strict=True):
+            column(dimension, list(islice(places, length)), pa.int64(), unreadable)
+    return counts
+
+
+def _order(breakdown: np.ndarray, links: pa.Int64Array, key: pa.Int32Array) -> np.ndarray:
+    """Return rows' places in order: by breakdown, most links first, then by key; unknown numbers last.
+
+    `breakdown` and `key` are numbers in the order of what they stand for. The three are packed into one integer where
+    they fit, since numpy sorts that in a tenth of the time.
+    """
+    known = links.is_valid().to_numpy(zero_copy_only=False)
+    count = links.fill_null(0).to_numpy()
+    most, least = int(count.max(initial=0)), int(count.min(initial=0))
+    bits_links, bits_key = (most - least + 1).bit_length(), len(key).bit_length()
+    if len(key) and int(breakdown[-1]).bit_length() + bits_links + bits_key > 63:
+        return np.lexsort((key, ~count, ~known, breakdown))  # ~ turns the order round without leaving 64 bits
+    fewer = np.where(known, most - count, most - least + 1)
+    return np.argsort((breakdown << bits_links | fewer) << bits_key | key, kind="stable")
 
 
 def _transposed(rows: list[Any]) -> list[tuple[Any, ...]]:

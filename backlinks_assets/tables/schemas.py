@@ -17,6 +17,8 @@ column that an older file lacks reads as NULL.
 
 TIMESTAMP = pa.timestamp("us", "UTC")
 TEXTS = pa.list_(pa.string())
+CODED = pa.dictionary(pa.int32(), pa.string())
+"""Texts each once in a dictionary, and its place in there for each row."""
 
 _DUCKDB_TYPES: dict[pa.DataType, str] = {
     pa.bool_(): "BOOLEAN",
@@ -69,6 +71,13 @@ class TableSchema:
     def columns(self) -> list[tuple[str, str, str]]:
         """Return (name, DuckDB type, description with its unit) of each column, in order."""
         return [(field.name, duckdb_type(field.type), describe(field)) for field in self.arrow]
+
+
+def coded(schema: pa.Schema) -> pa.Schema:
+    """Return columns with their texts as dictionaries, which is how a parquet file stores them: those cost less to write."""
+    return pa.schema(
+        [field.with_type(CODED) if field.type == pa.string() else field for field in schema], metadata=schema.metadata
+    )
 
 
 def duckdb_type(data_type: pa.DataType) -> str:
