@@ -11,6 +11,7 @@ import os
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain, groupby, islice
@@ -49,6 +50,8 @@ PROCESSES: Final = min(2, os.cpu_count() or 1)
 DAYS_WORTH_PROCESSES: Final = 20
 """Starting a process takes as long as building five days of 2,000 targets."""
 DAYS_A_PART: Final = 12
+
+_ANSWER_TABLES: Final = ("backlinks_summary", "referring_links", "api_costs")
 
 
 class NothingKeptError(Exception):
@@ -215,6 +218,17 @@ def publish_warehouse(settings: Settings) -> warehouse.SyncResult:
     result = warehouse.sync(settings.root)
     memory.trim()
     return result
+
+
+@contextmanager
+def publishing_warehouse(settings: Settings, targets: Sequence[Target]) -> Iterator[None]:
+    """Do `publish_warehouse` at the end of a block that judges days whose other tables are written.
+
+    Part of it is done while the block judges, unless the targets are so many that they are judged in parts, for memory.
+    """
+    with warehouse.syncing(settings.root, _ANSWER_TABLES if len(targets) <= TARGETS_TOGETHER else ()):
+        yield
+    memory.trim()
 
 
 def _days_of(table: pa.Table) -> dict[dt.date, pa.Table]:

@@ -15,8 +15,8 @@ from history import fill, settings_of
 from tools import backlinks, environment, measured, report, scratch, write_targets
 
 from backlinks_assets.detection.settings import DetectionSettings
-from backlinks_assets.publish import publish_answers, publish_changes, publish_warehouse
-from backlinks_assets.runtime import open_store
+from backlinks_assets.publish import publish_answers, publish_changes, publishing_warehouse
+from backlinks_assets.runtime import open_store, watched_targets
 from backlinks_assets.settings import Settings
 from backlinks_assets.tables.warehouse import reading
 
@@ -25,16 +25,18 @@ import sys, json, time, datetime as dt
 from pathlib import Path
 from history import settings_of
 from backlinks_assets.detection.settings import DetectionSettings
-from backlinks_assets.publish import publish_changes, publish_days, publish_warehouse
+from backlinks_assets.publish import publish_changes, publish_days, publishing_warehouse
+from backlinks_assets.runtime import watched_targets
 if __name__ == "__main__":
     settings, instants = settings_of(Path(sys.argv[1])), [time.monotonic()]
     dates = [dt.date.fromisoformat(text) for text in sys.argv[2:]]
     for day in publish_days(settings, dates):
         pass
     instants.append(time.monotonic())
-    flags = sum(len(day.flags) for day in publish_changes(settings, dates, [], DetectionSettings()))
-    instants.append(time.monotonic())
-    publish_warehouse(settings)
+    targets = watched_targets(settings)
+    with publishing_warehouse(settings, targets):
+        flags = sum(len(day.flags) for day in publish_changes(settings, dates, targets, DetectionSettings()))
+        instants.append(time.monotonic())
     instants.append(time.monotonic())
     print(json.dumps([flags, *(after - before for before, after in zip(instants, instants[1:]))]))
 """
@@ -47,9 +49,10 @@ def publish_day(settings: Settings, days: list) -> dict[str, float]:
     with open_store(settings) as store:
         publish_answers(settings, store, days[-1])
     answers = time.perf_counter()
-    list(publish_changes(settings, [days[-1]], [], DetectionSettings()))
-    changes = time.perf_counter()
-    publish_warehouse(settings)
+    targets = watched_targets(settings)
+    with publishing_warehouse(settings, targets):
+        list(publish_changes(settings, [days[-1]], targets, DetectionSettings()))
+        changes = time.perf_counter()
     ended = time.perf_counter()
     return {
         "day_answers_s": answers - began,

@@ -23,7 +23,6 @@ from backlinks_assets.defs.partitions import MOST_RANGES, day_range_tags, range_
 from backlinks_assets.defs.resources import BacklinksData
 from backlinks_assets.defs.runs import collects, publishes
 from backlinks_assets.defs.sensors import add_missing_targets
-from backlinks_assets.publish import publish_warehouse
 from backlinks_assets.runtime import watched_targets
 from backlinks_assets.settings import Settings
 from backlinks_assets.simulator import faults
@@ -31,6 +30,7 @@ from backlinks_assets.simulator.faults import Fault, FaultPlan
 from backlinks_assets.store import collect
 from backlinks_assets.store.collect import utc_now
 from backlinks_assets.store.responses import responses
+from backlinks_assets.tables import warehouse
 from backlinks_assets.tables.files import TablesError
 from backlinks_assets.tables.warehouse import SyncResult
 from backlinks_assets.targets import partition_key
@@ -389,16 +389,19 @@ def test_a_run_that_judges_too_replaces_the_duckdb_file_once(instance, api, writ
     write_targets(*TARGETS[:3])
     add_missing_targets(instance, TARGETS[:3])
     collect_run(instance, TARGETS[0], TARGETS[2])
-    replaced = []
+    replaced: list[SyncResult] = []
 
-    def counted(settings: Settings) -> SyncResult:
-        replaced.append(publish_warehouse(settings))
+    def counted(*given: Any) -> SyncResult:
+        replaced.append(publish(*given))
         return replaced[-1]
 
-    monkeypatch.setattr(assets, "publish_warehouse", counted)
+    publish = warehouse._publish
+    monkeypatch.setattr(warehouse, "_publish", counted)
     assert publish_run(instance, TODAY, TODAY).success
-    (result,) = replaced
-    assert {table for table, _ in result.written} >= {"backlinks_summary", "backlinks_changes"}
+    assert len(replaced) == 1
+    with warehouse.reading(Settings.from_env().root) as connection:
+        for table in ("backlinks_summary", "backlinks_changes"):
+            assert connection.table(table).shape[0] == 6
     alone = dg.materialize(
         [assets.answer_tables],
         partition_key=str(TODAY),

@@ -16,7 +16,13 @@ from backlinks_assets.defs.automation import when_answers_changed
 from backlinks_assets.defs.partitions import days, target_days
 from backlinks_assets.defs.resources import BacklinksApi, BacklinksData
 from backlinks_assets.detection.settings import DetectionSettings
-from backlinks_assets.publish import NothingKeptError, publish_changes, publish_days, publish_warehouse
+from backlinks_assets.publish import (
+    NothingKeptError,
+    publish_changes,
+    publish_days,
+    publish_warehouse,
+    publishing_warehouse,
+)
 from backlinks_assets.store.collect import Ask, Outcome, StopError
 from backlinks_assets.targets import target_of
 
@@ -160,16 +166,15 @@ def judgement(
     dates = [dt.date.fromisoformat(date) for date in context.partition_keys]
     by_day = {str(date): publishing.nothing_kept_metadata(f"backlinks_summary has no {date}") for date in dates}
     last = None
-    try:
-        for day in publish_changes(settings, dates, backlinks_data.targets(), DetectionSettings()):
+    targets = backlinks_data.targets()
+    with publishing_warehouse(
+        settings, targets
+    ):  # also if judging fails: the answers' tables may have come by this run
+        for day in publish_changes(settings, dates, targets, DetectionSettings()):
             by_day[str(day.date)] = publishing.changes_metadata(day, simulated=settings.simulated)
             last = day
-    except Exception:
-        publish_warehouse(settings)  # the tables of the answers may have come by this run
-        raise
     if last is None:
         raise dg.Failure(publishing.why_nothing(by_day), allow_retries=False)
-    publish_warehouse(settings)
     yield from publishing.results(context, by_day)
     yield from checks.flags_results(last.date, publishing.worst_first(last))
 

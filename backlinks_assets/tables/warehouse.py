@@ -9,7 +9,9 @@ import datetime as dt
 import os
 import shutil
 import time
-from collections.abc import Iterator
+import uuid
+from collections.abc import Collection, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,19 +68,39 @@ def sync(root: Path, *, lock_timeout_s: float = LOCK_TIMEOUT_S) -> SyncResult:
             publishes for longer than `lock_timeout_s`. The DuckDB file stays as it was.
     """
     began = time.perf_counter()
-    path = warehouse_path(root)
     with _only_publisher(root, lock_timeout_s):
-        for attempt in range(1, _ATTEMPTS + 1):
-            files = _parquet_files(root)
-            if duckdb_file.holdings(path) == files and not _foreign_log(path).exists():
-                return SyncResult(path, seconds=time.perf_counter() - began)
-            try:
-                return _publish(root, path, files, began)
-            except TablesError:
-                # A day that was replaced or removed while it was read is no damage: look again.
-                if attempt == _ATTEMPTS or _parquet_files(root) == files:
-                    raise
-    raise AssertionError("the last attempt returns or raises")
+        return _level(root, None, began)
+
+
+@contextmanager
+def syncing(root: Path, meanwhile: Collection[str]) -> Iterator[None]:
+    """Do what `sync` does at the end of a block, with part of it done beside the block: the tables `meanwhile`, if any.
+
+    Those are tables that the block does not write. Nothing is published before the block's end, then all in one step;
+    also when the block fails, but not when it is interrupted.
+
+    Raises:
+        TablesError: as `sync`, at the end of the block.
+    """
+    publish: Future[bool] = Future()
+    with ThreadPoolExecutor(1, "publisher") as pool:
+        result = pool.submit(_sync_beside, root, meanwhile, publish)
+        try:
+            yield
+        except BaseException as error:
+            publish.set_result(isinstance(error, Exception))
+            raise
+        else:
+            publish.set_result(True)
+        finally:
+            result.result()
+
+
+def _sync_beside(root: Path, meanwhile: Collection[str], publish: Future[bool]) -> None:
+    began = time.perf_counter()
+    with _only_publisher(root, LOCK_TIMEOUT_S), _prepared(root, meanwhile) as prepared:
+        if publish.result():  # waits for the block's end
+            _level(root, prepared, began)
 
 
 @contextmanager
@@ -123,15 +145,53 @@ def _parquet_files(root: Path) -> duckdb_file.Files:
     return {(table, day): (stat.st_size, stat.st_mtime_ns) for table in TABLES for day, stat in day_files(root, table)}
 
 
-def _publish(root: Path, path: Path, files: duckdb_file.Files, began: float) -> SyncResult:
+@contextmanager
+def _prepared(root: Path, tables: Collection[str]) -> Iterator[Path | None]:
+    """Give a copy of the file in which some tables are level already, None if that did not work; gone at the end."""
+    if not tables:
+        yield None
+        return
+    folder = _temporary_folder(root)
+    temporary = folder / f"{uuid.uuid4().hex}.partial"
+    try:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            held = _copy(warehouse_path(root), temporary)
+            if held is None:
+                _discard(temporary)
+            files = {key: state for key, state in (held or {}).items() if key[0] not in tables}
+            files |= {key: state for key, state in _parquet_files(root).items() if key[0] in tables}
+            _update(root, temporary, held or {}, files)
+        except (OSError, duckdb.Error):
+            yield None  # whatever it is, publishing meets it again and says so
+        else:
+            yield temporary
+    finally:
+        _discard(temporary)
+
+
+def _level(root: Path, prepared: Path | None, began: float) -> SyncResult:
+    """Do what `sync` does, as the only publisher; out of a prepared copy if there is one."""
+    path = warehouse_path(root)
+    for attempt in range(1, _ATTEMPTS + 1):
+        files = _parquet_files(root)
+        if duckdb_file.holdings(path) == files and not _foreign_log(path).exists():
+            return SyncResult(path, seconds=time.perf_counter() - began)
+        try:
+            return _publish(root, path, prepared if attempt == 1 else None, files, began)
+        except TablesError:
+            # A day that was replaced or removed while it was read is no damage: look again.
+            if attempt == _ATTEMPTS or _parquet_files(root) == files:
+                raise
+    raise AssertionError("the last attempt returns or raises")
+
+
+def _publish(root: Path, path: Path, prepared: Path | None, files: duckdb_file.Files, began: float) -> SyncResult:
     """Update a copy of the file, or build one from nothing if that can't be, and put it in place."""
-    folder = root / ".publish.tmp"
+    folder = _temporary_folder(root)
     sweep(folder)
     with replacing(path, folder) as temporary:
-        held: duckdb_file.Files | None = None
-        if path.exists():
-            shutil.copy2(path, temporary)  # with its modification time, by which it is recognised
-            held = duckdb_file.holdings(temporary)
+        held = _copy(path, temporary) if prepared is None else _move(prepared, temporary)
         try:
             result = None if held is None else _update(root, temporary, held, files)
         except duckdb.Error:
@@ -149,6 +209,19 @@ def _publish(root: Path, path: Path, files: duckdb_file.Files, began: float) -> 
         _foreign_log(path).unlink(missing_ok=True)
     written, removed, rows = result
     return SyncResult(path, written, removed, rows, rebuilt, time.perf_counter() - began)
+
+
+def _copy(path: Path, copy: Path) -> duckdb_file.Files | None:
+    """Copy the DuckDB file and return what the copy holds, None if there is none or it can't be relied on."""
+    if not path.exists():
+        return None
+    shutil.copy2(path, copy)  # with its modification time, by which it is recognised
+    return duckdb_file.holdings(copy)
+
+
+def _move(prepared: Path, temporary: Path) -> duckdb_file.Files | None:
+    prepared.replace(temporary)
+    return duckdb_file.holdings(temporary)
 
 
 def _update(
@@ -198,6 +271,10 @@ def _cluster_ended_months(
             ended = day - dt.timedelta(days=1)
             if sum(name == table and (one.year, one.month) == (ended.year, ended.month) for name, one in held) > 1:
                 duckdb_file.cluster_month(connection, table, ended)
+
+
+def _temporary_folder(root: Path) -> Path:
+    return root / ".publish.tmp"
 
 
 def _foreign_log(path: Path) -> Path:
