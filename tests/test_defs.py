@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 from dagster._core.definitions.assets.graph.base_asset_graph import BaseAssetNode
 
+from backlinks_assets import publish
 from backlinks_assets.cli.pipeline import Pipeline, Tally
 from backlinks_assets.definitions import build_defs
 from backlinks_assets.defs import assets
@@ -392,10 +393,10 @@ def test_a_run_that_judges_too_replaces_the_duckdb_file_once(instance, api, writ
     replaced: list[SyncResult] = []
 
     def counted(*given: Any) -> SyncResult:
-        replaced.append(publish(*given))
+        replaced.append(real(*given))
         return replaced[-1]
 
-    publish = warehouse._publish
+    real = warehouse._publish
     monkeypatch.setattr(warehouse, "_publish", counted)
     assert publish_run(instance, TODAY, TODAY).success
     assert len(replaced) == 1
@@ -421,7 +422,7 @@ def test_tables_of_answers_reach_the_duckdb_file_where_judging_fails(instance, a
     def damaged(*_: Any) -> None:
         raise TablesError("a parquet file can't be read")
 
-    monkeypatch.setattr(assets, "publish_changes", damaged)
+    monkeypatch.setattr(publish, "publish_changes", damaged)
     result = publish_run(instance, TODAY, TODAY)
     assert not result.success
     with duckdb.connect(str(Settings.from_env().duckdb_file), read_only=True) as connection:

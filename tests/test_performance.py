@@ -260,6 +260,13 @@ def test_arrow_keeps_no_memory_of_its_own(begins_with: str) -> None:
     assert told.stdout.strip() == "system"
 
 
+def test_a_process_that_builds_no_tables_does_not_import_what_does() -> None:
+    heavy = {"pandas", "duckdb", "pyarrow.parquet", "matplotlib"}
+    code = f"import sys, backlinks_assets.definitions; print(sorted({heavy} & sys.modules.keys()))"
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert told.stdout.strip() == "[]"
+
+
 def test_parts_out_of_order_are_refused_and_the_old_file_stays(kept_days) -> None:
     settings = Settings.from_env()
     with open_store(settings) as store:

@@ -1,24 +1,27 @@
 """The sensor that announces, and what it reads of Dagster's runs: which days are being worked on, which runs failed.
 
-Thin: what is worth telling, and how it is sent and remembered, is `notify/`.
+Thin: what is worth telling, and how it is sent and remembered, is `notify/`. That is imported where something is announced,
+since it reads tables, which most processes of this code location don't.
 """
 
 import datetime as dt
 import re
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import dagster as dg
 
 from backlinks_assets.defs.assets import ASSETS, summary_responses
 from backlinks_assets.defs.collecting import STOPPED
 from backlinks_assets.defs.resources import BacklinksData
-from backlinks_assets.notify.announce import Announced, announce, opened, report_page
-from backlinks_assets.notify.memory import Memory
-from backlinks_assets.notify.news import FailedRun
 from backlinks_assets.report.words import counted
 from backlinks_assets.settings import Settings
 from backlinks_assets.store.collect import utc_now
+
+if TYPE_CHECKING:
+    from backlinks_assets.notify.announce import Announced
+    from backlinks_assets.notify.memory import Memory
+    from backlinks_assets.notify.news import FailedRun
 
 LOOKS_AT_RUNS_OF: Final = dt.timedelta(hours=6)
 """A run that began before that and has no end is a dead one: nothing waits for it."""
@@ -49,6 +52,8 @@ def announce_sensor(context: dg.SensorEvaluationContext, backlinks_data: Backlin
     settings = backlinks_data.settings()
     if not settings.notify_urls:
         return dg.SkipReason("BACKLINKS_NOTIFY_URLS is not set: nothing is announced.")
+    from backlinks_assets.notify.announce import announce, opened
+
     now = utc_now()
     with opened(settings) as memory:
         keep_failed_runs(context.instance, memory, now)
@@ -61,6 +66,8 @@ def announce_sensor(context: dg.SensorEvaluationContext, backlinks_data: Backlin
 
 def busy_days(instance: dg.DagsterInstance, settings: Settings, now: dt.datetime) -> set[dt.date]:
     """Return the days on which a run of the project is at work, or whose tables are still to follow their answers."""
+    from backlinks_assets.notify.announce import report_page
+
     filters = dg.RunsFilter(created_after=now - LOOKS_AT_RUNS_OF)
     busy = set()
     for record in instance.get_run_records(filters, limit=_MOST_RUNS):
@@ -78,7 +85,7 @@ def busy_days(instance: dg.DagsterInstance, settings: Settings, now: dt.datetime
     return busy
 
 
-def keep_failed_runs(instance: dg.DagsterInstance, memory: Memory, now: dt.datetime) -> None:
+def keep_failed_runs(instance: dg.DagsterInstance, memory: "Memory", now: dt.datetime) -> None:
     """Hand the project's runs that failed since the last look to the memory, once each."""
     start = dt.datetime.combine(now.date(), dt.time(), dt.UTC)
     since = dt.datetime.fromisoformat(memory.note("runs_seen_until", start.isoformat()))
@@ -89,7 +96,9 @@ def keep_failed_runs(instance: dg.DagsterInstance, memory: Memory, now: dt.datet
         memory.write_note("runs_seen_until", _utc(records[-1].update_timestamp).isoformat())
 
 
-def _failed_run(instance: dg.DagsterInstance, record: dg.RunRecord) -> FailedRun | None:
+def _failed_run(instance: dg.DagsterInstance, record: dg.RunRecord) -> "FailedRun | None":
+    from backlinks_assets.notify.news import FailedRun
+
     run, day = record.dagster_run, _day_of(record.dagster_run)
     if day is None:
         return None
@@ -141,7 +150,7 @@ def _utc(moment: dt.datetime) -> dt.datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
 
 
-def _said(done: Announced) -> str:
+def _said(done: "Announced") -> str:
     titles: Iterable[str] = (message.title for message in done.messages)
     made = "".join(f" “{title}”." for title in titles)
     return f"{counted(done.delivered, 'message')} sent.{made}" if done.delivered or made else "Nothing new to announce."

@@ -1,19 +1,21 @@
 """The asset checks: what they are called and how a finding reads in the UI.
 
 Specs and results only; the findings are `quality.py`. The checks are evaluated by the assets' own runs, so that they
-are there whichever way a run was started; a run over several days evaluates them for the last one.
+are there whichever way a run was started; a run over several days evaluates them for the last one. `quality.py` is imported
+by the runs that build tables.
 """
 
 import datetime as dt
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import dagster as dg
-import pandas as pd
 
-from backlinks_assets import quality
-from backlinks_assets.quality import Finding
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from backlinks_assets.quality import Finding
 
 _SUMMARY: Final = {
     "every_target_has_answers": "Every target watched that day has its live and its lost answer.",
@@ -37,6 +39,8 @@ FLAGS_CHECKS: Final = _specs("backlinks_flags", _FLAGS)
 
 def summary_results(root: Path, day: dt.date, expected: Collection[str]) -> list[dg.AssetCheckResult]:
     """Return the results of the checks on `backlinks_summary` for a day."""
+    from backlinks_assets import quality
+
     findings = (
         quality.every_target_present(root, day, expected),
         quality.values_plausible(root, day),
@@ -46,8 +50,10 @@ def summary_results(root: Path, day: dt.date, expected: Collection[str]) -> list
     return [_result("backlinks_summary", name, found, dg.AssetCheckSeverity.ERROR) for name, found in pairs]
 
 
-def flags_results(day: dt.date, flags: pd.DataFrame) -> list[dg.AssetCheckResult]:
+def flags_results(day: dt.date, flags: "pd.DataFrame") -> list[dg.AssetCheckResult]:
     """Return the results of the checks on `backlinks_flags`; `flags` are the day's, worst first."""
+    from backlinks_assets import quality
+
     findings = (
         quality.sharp_changes(flags, "spam_score", day),
         quality.sharp_changes(flags, "lost_backlinks", day),
@@ -57,7 +63,7 @@ def flags_results(day: dt.date, flags: pd.DataFrame) -> list[dg.AssetCheckResult
     return [_result("backlinks_flags", name, found, dg.AssetCheckSeverity.WARN) for name, found in pairs]
 
 
-def _result(asset: str, name: str, finding: Finding, severity: dg.AssetCheckSeverity) -> dg.AssetCheckResult:
+def _result(asset: str, name: str, finding: "Finding", severity: dg.AssetCheckSeverity) -> dg.AssetCheckResult:
     metadata: dict[str, Any] = {"count": finding.count}
     if finding.rows:
         columns = [dg.TableColumn(str(column), "string") for column in finding.rows[0]]

@@ -4,15 +4,17 @@ Words and metadata only. What is written is `publish.py`.
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import dagster as dg
 
 from backlinks_assets.defs.lineage import column_lineage
-from backlinks_assets.publish import AnswersDay, ChangesDay
 from backlinks_assets.report.words import markdown_text
 from backlinks_assets.settings import Settings
 from backlinks_assets.tables.schemas import TABLES
+
+if TYPE_CHECKING:
+    from backlinks_assets.publish import AnswersDay, ChangesDay
 
 MOST_SHOWN: Final = 50
 """Rows of a table shown in a run's metadata; the parquet file has them all."""
@@ -60,7 +62,7 @@ def why_nothing(by_day: Mapping[str, Metadata]) -> str:
     return "\n".join(reasons[:MOST_DAYS_NAMED]) + more
 
 
-def answers_metadata(day: AnswersDay) -> Metadata:
+def answers_metadata(day: "AnswersDay") -> Metadata:
     """Return one day's metadata of the tables made of answers."""
     by_table: Metadata = {name: {"dagster/partition_row_count": rows} for name, rows in day.rows.items()}
     by_table["backlinks_summary"] |= {
@@ -76,7 +78,7 @@ def answers_metadata(day: AnswersDay) -> Metadata:
     return by_table
 
 
-def changes_metadata(day: ChangesDay, *, simulated: bool) -> Metadata:
+def changes_metadata(day: "ChangesDay", *, simulated: bool) -> Metadata:
     """Return one day's metadata of changes and flags, the flags worst first as a table to read."""
     of_target = day.flags[day.flags["target"] != "*"]
     numbers = {
@@ -91,7 +93,7 @@ def changes_metadata(day: ChangesDay, *, simulated: bool) -> Metadata:
     return by_table
 
 
-def worst_first(day: ChangesDay) -> Any:
+def worst_first(day: "ChangesDay") -> Any:
     """Return the flags, index moves first, then critical before warning, then the most unusual."""
     order = day.flags.assign(
         _index=day.flags["target"] != "*",
@@ -101,7 +103,7 @@ def worst_first(day: ChangesDay) -> Any:
     return order.sort_values(["_index", "_severity", "_unusual", "target"], kind="stable")
 
 
-def flags_table(day: ChangesDay, *, simulated: bool) -> dg.MetadataValue[Any]:
+def flags_table(day: "ChangesDay", *, simulated: bool) -> dg.MetadataValue[Any]:
     """Return the day's flags as Markdown; names are data, so what Markdown would read in them is taken away."""
     if day.flags.empty:
         return dg.MetadataValue.md(f"No flag on {day.date}.")

@@ -13,13 +13,13 @@ from typing import Any
 import dagster as dg
 
 from backlinks_assets.settings import Settings
-from backlinks_assets.tables.parquet import days
 
 
 def publish_page(settings: Settings, day: dt.date, expected: Collection[str]) -> dict[str, Any]:
     """Write one day's page and return its metadata; a day that was never judged has no page."""
     from backlinks_assets.report.inline import markdown, overview_png
     from backlinks_assets.report.page import write_report
+    from backlinks_assets.tables.parquet import days
 
     if day not in days(settings.root, "backlinks_changes"):
         return {"nothing_kept": f"{day} is not judged: there is nothing to tell"}

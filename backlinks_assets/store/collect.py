@@ -9,6 +9,7 @@ import datetime as dt
 import queue
 import shutil
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -47,6 +48,8 @@ SPACE_KEPT_BYTES: Final = 64 * 1024 * 1024
 """Below this much free space no call is started: its answer might not be kept."""
 
 _POLL_S: Final = 0.25
+_TOGETHER_S: Final = 0.5
+"""So long finished targets of a long run are gathered: to report one by one, each in a process that slept, takes half again."""
 
 
 class StopError(Exception):
@@ -158,7 +161,7 @@ class Collector:
         return self._stop_reason
 
     def collect(self, asks: Sequence[Ask]) -> Iterator[Outcome]:
-        """Yield an outcome for every ask, in the order in which they finish.
+        """Yield an outcome for every ask, in the order in which they finish, at most half a second after.
 
         Raises:
             StopError: after the last outcome, when the run had to stop; the asks that were not made have it as
@@ -182,6 +185,8 @@ class Collector:
             for _ in range(self._at_once):
                 pool.submit(self._work, turns, finished)
             while left:
+                if finished.empty() and left > self._at_once and not self._stop.is_set():
+                    time.sleep(_TOGETHER_S)
                 try:
                     number, status_type, part = finished.get(timeout=_POLL_S)
                 except queue.Empty:
