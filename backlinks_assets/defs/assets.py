@@ -88,7 +88,12 @@ def _dimensions(key: str) -> tuple[str, str]:
     return date, target_of(name)
 
 
-def _table(name: str, deps: list[Any], group: str = "tables") -> dg.AssetSpec:
+def _table(
+    name: str,
+    deps: list[Any],
+    group: str = "tables",
+    condition: dg.AutomationCondition[Any] | None = when_answers_changed,
+) -> dg.AssetSpec:
     return dg.AssetSpec(
         name,
         deps=deps,
@@ -97,14 +102,18 @@ def _table(name: str, deps: list[Any], group: str = "tables") -> dg.AssetSpec:
         kinds={"parquet", "duckdb"},
         owners=OWNERS,
         metadata=publishing.static_metadata(name),
-        automation_condition=when_answers_changed,
+        automation_condition=condition,
         partitions_def=days,
         skippable=False,
     )
 
 
 @dg.multi_asset(
-    specs=[_table(name, [summary_responses]) for name in ("backlinks_summary", "referring_links", "api_costs")],
+    specs=[
+        _table("backlinks_summary", [summary_responses]),
+        _table("referring_links", [summary_responses], condition=None),
+        _table("api_costs", [summary_responses], condition=None),
+    ],
     partitions_def=days,
     backfill_policy=dg.BackfillPolicy.single_run(),
     check_specs=checks.SUMMARY_CHECKS,
@@ -144,7 +153,7 @@ def answer_tables(
 @dg.multi_asset(
     specs=[
         _table("backlinks_changes", ["backlinks_summary"], "flags"),
-        _table("backlinks_flags", ["backlinks_changes"], "flags"),
+        _table("backlinks_flags", ["backlinks_changes"], "flags", condition=None),
     ],
     partitions_def=days,
     backfill_policy=dg.BackfillPolicy.single_run(),

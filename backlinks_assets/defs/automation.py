@@ -9,7 +9,8 @@ import dagster as dg
 from backlinks_assets.defs.runs import PUBLISHES_BY_ITSELF
 
 # Fires once for new answers, as soon as none of the day is still being collected: what changed is remembered until it
-# has been built, whether by this condition or by hand. It does not wait for targets that failed.
+# has been built, whether by this condition or by hand. It does not wait for targets that failed. Of tables that
+# are built together one has it: Dagster asks for the others with it, and looks at a day's targets once, not once for each.
 when_answers_changed = (
     dg.AutomationCondition.in_latest_time_window()
     & dg.AutomationCondition.any_deps_updated().since_last_handled()
@@ -21,7 +22,7 @@ publish_automation_sensor = dg.AutomationConditionSensorDefinition(
     "publish_automation_sensor",
     target=dg.AssetSelection.groups("tables", "flags"),
     default_status=dg.DefaultSensorStatus.RUNNING,
-    minimum_interval_seconds=30,
+    minimum_interval_seconds=20,
     run_tags=PUBLISHES_BY_ITSELF,
     description="Builds the tables and flags of today once its answers have changed. Spends nothing.",
 )
