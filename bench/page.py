@@ -113,14 +113,19 @@ def table(head: list[str], rows: list[list[str]]) -> str:
     return "\n".join(lines)
 
 
+def yardstick(result: Result) -> str:
+    """Return what the machine's speed was, where it was measured."""
+    return f"{result['yardstick_ms']:.1f} ms" if "yardstick_ms" in result else "–"
+
+
 def questions() -> str:
     """Return the table of what is asked for and what was measured."""
     rows = []
     for name, field, words, asked, written in QUESTIONS:
         result = largest(name)
         if result is not None and result.get(field) is not None:
-            rows.append([words.format(**result), asked, written(result[field]), str(result["load"])])
-    return table(["question", "at most", "measured", "load"], rows)
+            rows.append([words.format(**result), asked, written(result[field]), str(result["load"]), yardstick(result)])
+    return table(["question", "at most", "measured", "load", "yardstick"], rows)
 
 
 def growth() -> str:
@@ -132,6 +137,7 @@ def growth() -> str:
             f"{one['cpu_s']:.1f}",
             f"{one['peak_mb']:.0f}",
             str(one["load"]),
+            yardstick(one),
         ]
         for one in sorted(newest("growth_day"), key=lambda one: one["targets"])
     ]
@@ -146,13 +152,14 @@ def growth() -> str:
             f"{1000 * one['one_target_s']:.1f}",
             f"{one['duckdb_mb']:.0f}",
             str(one["load"]),
+            yardstick(one),
         ]
         for one in sorted(newest("growth_history"), key=lambda one: (one["targets"], one["days"]))
     ]
     return "\n\n".join(
         [
             "A day whose answers are kept already: reported to Dagster, tabled, judged, drawn.",
-            table(["targets", "seconds", "CPU s", "peak MB", "load"], days),
+            table(["targets", "seconds", "CPU s", "peak MB", "load", "yardstick"], days),
             "One more day published into a history (DuckDB, and 90 of the 120 days that judging reads).",
             table(
                 [
@@ -165,6 +172,7 @@ def growth() -> str:
                     "a target ms",
                     "DuckDB MB",
                     "load",
+                    "yardstick",
                 ],
                 histories,
             ),

@@ -136,10 +136,20 @@ def load_share() -> float:
     return round(os.getloadavg()[0] / (os.cpu_count() or 1), 2)
 
 
+def yardstick_ms() -> float:
+    """Return the milliseconds that a fixed piece of Python takes now: by it, hours of a shared machine compare."""
+    took = []
+    for _ in range(9):
+        began = time.perf_counter()
+        sorted(str(number * number) for number in range(50_000))
+        took.append(time.perf_counter() - began)
+    return round(1000 * min(took), 1)
+
+
 def report(question: str, figures: dict[str, Any]) -> None:
     """Print a result as one line of JSON and keep it in `results/<question>.jsonl`."""
     rounded = {name: round(value, 4) if isinstance(value, float) else value for name, value in figures.items()}
-    line = json.dumps({"question": question, "load": load_share(), **rounded})
+    line = json.dumps({"question": question, "load": load_share(), "yardstick_ms": yardstick_ms(), **rounded})
     print(line, flush=True)
     RESULTS.mkdir(exist_ok=True)
     with (RESULTS / f"{question}.jsonl").open("a", encoding="utf-8") as file:
