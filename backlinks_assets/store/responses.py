@@ -293,15 +293,15 @@ def _stored(row: Any) -> StoredAnswer:
     # Taken apart at once, in the order of the table's columns: a name looked up in a row costs as much as a small field.
     date, target, status_type, request_key, parameters, task_id, cost_usd, captured_at, attempts, simulated, body = row
     return StoredAnswer(
-        date=dt.date.fromisoformat(date),
-        target=target,
-        status_type=status_type,
-        request_key=request_key,
-        parameters=_parameters(parameters),
-        body=_decompressor().decompress(body),
-        task_id=task_id,
-        cost_usd=cost_usd,
-        captured_at=dt.datetime.fromisoformat(captured_at),
-        attempts=attempts,
-        simulated=bool(simulated),
+        dt.date.fromisoformat(date),
+        target,
+        status_type,
+        request_key,
+        _parameters(parameters),
+        _decompressor().decompress(body),
+        task_id,
+        cost_usd,
+        dt.datetime.fromisoformat(captured_at),
+        attempts,
+        bool(simulated),
     )

@@ -57,6 +57,7 @@ class _Reading:
 
     `scalars` are the values of `_TOP_NAMES` and `_INFO_NAMES`, as they came. `keys` and `links` are those of
     all breakdowns one after the other, as they came too; `lengths` is how many belong to each of `DIMENSIONS`.
+    `unreadable` names fields that were there but of another shape.
     """
 
     order: tuple[Any, ...]
@@ -66,7 +67,7 @@ class _Reading:
     keys: list[str] = field(default_factory=list)
     links: list[Any] = field(default_factory=list)
     lengths: list[int] = field(default_factory=lambda: [0] * len(DIMENSIONS))
-    unreadable: Counter[str] = field(default_factory=Counter)
+    unreadable: Sequence[str] = ()
 
 
 _Row = tuple[tuple[str, str], _Reading]
@@ -89,7 +90,7 @@ def answer_tables(date: dt.date, answers: Iterable[StoredAnswer]) -> AnswerTable
         if answer.date != date:
             raise ValueError(f"an answer of {answer.date} for {answer.target} is among those of {date}")
         key = answer.target, answer.status_type
-        order = answer.captured_at, answer.request_key, answer.task_id or "", answer.body
+        order = answer.captured_at, answer.request_key  # the store has one answer a request key
         if key in readings and readings[key].order >= order:
             continue
         if answer.request_key not in parameters:  # made text once: equal keys are equal parameters
@@ -102,8 +103,7 @@ def answer_tables(date: dt.date, answers: Iterable[StoredAnswer]) -> AnswerTable
     rows = sorted(readings.items())
     unreadable: Counter[str] = Counter()
     for _, reading in rows:
-        if reading.unreadable:
-            unreadable += reading.unreadable
+        unreadable.update(reading.unreadable)
     summary, links = _summary(date, rows, unreadable), _links(date, rows, unreadable)
     return AnswerTables(summary, links, dict(sorted(unreadable.items())), tuple(sorted(damaged)))
 
@@ -135,21 +135,25 @@ def _read(answer: StoredAnswer, order: tuple[Any, ...], parameters: str) -> _Rea
     result = first_result(envelope)
     if result is None:
         return _Reading(order, call, has_data=False, scalars=[None] * len(_RESULT_FIELDS))
+    unreadable = []
     info = result.get("info") or {}
-    whole = isinstance(info, dict)
-    of_info = map(info.get, _INFO_KEYS) if whole else [None] * len(_INFO_KEYS)
-    reading = _Reading(order, call, has_data=True, scalars=[*map(result.get, _TOP_NAMES), *of_info])
-    if not whole:
-        reading.unreadable["info"] += 1
+    if isinstance(info, dict):
+        scalars = [*map(result.get, _TOP_NAMES), *map(info.get, _INFO_KEYS)]
+    else:
+        scalars = [*map(result.get, _TOP_NAMES), *[None] * len(_INFO_KEYS)]
+        unreadable.append("info")
+    keys: list[str] = []
+    links: list[Any] = []
+    lengths = [0] * len(DIMENSIONS)
     for index, dimension in enumerate(DIMENSIONS):
         counts = result.get(dimension)
         if isinstance(counts, dict) and counts:
-            reading.keys.extend(counts)
-            reading.links.extend(counts.values())
-            reading.lengths[index] = len(counts)
+            keys.extend(counts)
+            links.extend(counts.values())
+            lengths[index] = len(counts)
         elif counts:  # null, {} and [] (how PHP spells an empty object) say that there is nothing to count
-            reading.unreadable[dimension] += 1
-    return reading
+            unreadable.append(dimension)
+    return _Reading(order, call, True, scalars, keys, links, lengths, unreadable)
 
 
 def _summary(date: dt.date, rows: list[_Row], unreadable: Counter[str]) -> pa.Table:

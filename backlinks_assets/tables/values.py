@@ -8,6 +8,7 @@ import datetime as dt
 import re
 from collections import Counter
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import pyarrow as pa
@@ -66,6 +67,11 @@ def to_timestamp(value: Any) -> dt.datetime:
     """
     if not isinstance(value, str):
         raise UnreadableError(value)
+    return _instant(value)
+
+
+@lru_cache(maxsize=16_384)  # the days of a target have the same ones
+def _instant(value: str) -> dt.datetime:
     text = value.strip()
     day, rest = text[:10], text[10:].strip().lstrip("T").replace(" ", "")
     if rest[2:3] == "-":
