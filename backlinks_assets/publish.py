@@ -39,7 +39,7 @@ from backlinks_assets.targets import Target
 
 HISTORY_DAYS: Final = 120
 """Days before the first judged one that detection is given: more than it looks back, so that the first is whole."""
-TARGETS_A_PART: Final = 500
+TARGETS_A_PART: Final = 1000
 """Targets whose answers are in memory together; each part is a row group of the day's files."""
 TARGETS_TOGETHER: Final = 2000
 """So many targets are judged at once, more in parts, which takes twice the CPU."""
