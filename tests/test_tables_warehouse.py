@@ -400,6 +400,15 @@ def test_a_block_that_changes_days_which_were_put_in_beside_it_ends_level(
     assert counts(tmp_path) == {DAY: 10, after(1): 5, after(3): 4}
 
 
+def test_a_prepared_copy_that_is_gone_is_made_again(tmp_path: Path, updated: "queue.Queue[Any]") -> None:
+    keep_links(tmp_path, DAY, 10)
+    with syncing(tmp_path, BESIDE):
+        updated.get(timeout=10)
+        (prepared,) = (tmp_path / ".publish.tmp").iterdir()
+        prepared.unlink()
+    assert counts(tmp_path) == {DAY: 10}
+
+
 def test_a_block_that_fails_is_published_and_its_error_told(tmp_path: Path) -> None:
     def fail() -> None:
         keep_findings(tmp_path, "backlinks_changes", DAY, "a.com")

@@ -174,9 +174,8 @@ def judgement(
     by_day = {str(date): publishing.nothing_kept_metadata(f"backlinks_summary has no {date}") for date in dates}
     last = None
     targets = backlinks_data.targets()
-    with publishing_warehouse(
-        settings, targets
-    ):  # also if judging fails: the answers' tables may have come by this run
+    # Also if judging fails: the tables of the answers may have come by this run.
+    with publishing_warehouse(settings, targets):
         for day in publish_changes(settings, dates, targets, DetectionSettings()):
             by_day[str(day.date)] = publishing.changes_metadata(day, simulated=settings.simulated)
             last = day

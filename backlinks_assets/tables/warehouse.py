@@ -191,7 +191,11 @@ def _publish(root: Path, path: Path, prepared: Path | None, files: duckdb_file.F
     folder = _temporary_folder(root)
     sweep(folder)
     with replacing(path, folder) as temporary:
-        held = _copy(path, temporary) if prepared is None else _move(prepared, temporary)
+        if prepared is not None and prepared.exists():  # it may have been swept, where the block took an hour
+            prepared.replace(temporary)
+            held = duckdb_file.holdings(temporary)
+        else:
+            held = _copy(path, temporary)
         try:
             result = None if held is None else _update(root, temporary, held, files)
         except duckdb.Error:
@@ -217,11 +221,6 @@ def _copy(path: Path, copy: Path) -> duckdb_file.Files | None:
         return None
     shutil.copy2(path, copy)  # with its modification time, by which it is recognised
     return duckdb_file.holdings(copy)
-
-
-def _move(prepared: Path, temporary: Path) -> duckdb_file.Files | None:
-    prepared.replace(temporary)
-    return duckdb_file.holdings(temporary)
 
 
 def _update(
