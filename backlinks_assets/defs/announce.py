@@ -1,7 +1,7 @@
 """The sensor that announces, and what it reads of Dagster's runs: which days are being worked on, which runs failed.
 
-Thin: what is worth telling, and how it is sent and remembered, is `notify/`. That is imported where something is announced,
-since it reads tables, which most processes of this code location don't.
+Thin: what is worth telling, and how it is sent and remembered, is `notify/`, of which `announce.py` is imported where
+something is announced: it reads tables, which most processes of this code location don't.
 """
 
 import datetime as dt
@@ -14,14 +14,14 @@ import dagster as dg
 from backlinks_assets.defs.assets import ASSETS, summary_responses
 from backlinks_assets.defs.collecting import STOPPED
 from backlinks_assets.defs.resources import BacklinksData
+from backlinks_assets.notify.memory import Memory
+from backlinks_assets.notify.news import FailedRun
 from backlinks_assets.report.words import counted
 from backlinks_assets.settings import Settings
 from backlinks_assets.store.collect import utc_now
 
 if TYPE_CHECKING:
     from backlinks_assets.notify.announce import Announced
-    from backlinks_assets.notify.memory import Memory
-    from backlinks_assets.notify.news import FailedRun
 
 LOOKS_AT_RUNS_OF: Final = dt.timedelta(hours=6)
 """A run that began before that and has no end is a dead one: nothing waits for it."""
@@ -85,7 +85,7 @@ def busy_days(instance: dg.DagsterInstance, settings: Settings, now: dt.datetime
     return busy
 
 
-def keep_failed_runs(instance: dg.DagsterInstance, memory: "Memory", now: dt.datetime) -> None:
+def keep_failed_runs(instance: dg.DagsterInstance, memory: Memory, now: dt.datetime) -> None:
     """Hand the project's runs that failed since the last look to the memory, once each."""
     start = dt.datetime.combine(now.date(), dt.time(), dt.UTC)
     since = dt.datetime.fromisoformat(memory.note("runs_seen_until", start.isoformat()))
@@ -96,9 +96,7 @@ def keep_failed_runs(instance: dg.DagsterInstance, memory: "Memory", now: dt.dat
         memory.write_note("runs_seen_until", _utc(records[-1].update_timestamp).isoformat())
 
 
-def _failed_run(instance: dg.DagsterInstance, record: dg.RunRecord) -> "FailedRun | None":
-    from backlinks_assets.notify.news import FailedRun
-
+def _failed_run(instance: dg.DagsterInstance, record: dg.RunRecord) -> FailedRun | None:
     run, day = record.dagster_run, _day_of(record.dagster_run)
     if day is None:
         return None

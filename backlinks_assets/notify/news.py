@@ -10,10 +10,12 @@ import re
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from backlinks_assets.report.facts import Change
 from backlinks_assets.report.words import counted
+
+if TYPE_CHECKING:
+    from backlinks_assets.report.facts import Change
 
 STOPPED: Final = "stopped"
 INCOMPLETE: Final = "incomplete"
@@ -56,7 +58,7 @@ class FailedRun:
     targets: Mapping[str, str] = field(default_factory=dict)
 
 
-def flag_news(flags: Sequence[Change]) -> list[News]:
+def flag_news(flags: "Sequence[Change]") -> list[News]:
     """Return a day's flags and index moves as news, in their order. A warning that turns critical is new again."""
     news = []
     for flag in flags:

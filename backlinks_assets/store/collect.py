@@ -9,7 +9,6 @@ import datetime as dt
 import queue
 import shutil
 import threading
-import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -185,8 +184,8 @@ class Collector:
             for _ in range(self._at_once):
                 pool.submit(self._work, turns, finished)
             while left:
-                if finished.empty() and left > self._at_once and not self._stop.is_set():
-                    time.sleep(_TOGETHER_S)
+                if finished.empty() and left > self._at_once:
+                    self._stop.wait(_TOGETHER_S)
                 try:
                     number, status_type, part = finished.get(timeout=_POLL_S)
                 except queue.Empty:

@@ -137,11 +137,10 @@ def _read(answer: StoredAnswer, order: tuple[Any, ...], parameters: str) -> _Rea
         return _Reading(order, call, has_data=False, scalars=[None] * len(_RESULT_FIELDS))
     unreadable = []
     info = result.get("info") or {}
-    if isinstance(info, dict):
-        scalars = [*map(result.get, _TOP_NAMES), *map(info.get, _INFO_KEYS)]
-    else:
-        scalars = [*map(result.get, _TOP_NAMES), *[None] * len(_INFO_KEYS)]
+    if not isinstance(info, dict):
         unreadable.append("info")
+        info = {}
+    scalars = [*map(result.get, _TOP_NAMES), *map(info.get, _INFO_KEYS)]
     keys: list[str] = []
     links: list[Any] = []
     lengths = [0] * len(DIMENSIONS)
@@ -207,12 +206,11 @@ def _counts(readings: list[_Reading], unreadable: Counter[str]) -> pa.Int64Array
     values = list(chain.from_iterable(reading.links for reading in readings))
     whole: Counter[str] = Counter()
     counts = column("", values, pa.int64(), whole)
-    if not whole:
-        return counts
-    places = iter(values)
-    for reading in readings:
-        for dimension, length in zip(DIMENSIONS, reading.lengths, strict=True):
-            column(dimension, list(islice(places, length)), pa.int64(), unreadable)
+    if whole:  # seldom: once more by breakdown, to say where
+        places = iter(values)
+        for reading in readings:
+            for dimension, length in zip(DIMENSIONS, reading.lengths, strict=True):
+                column(dimension, list(islice(places, length)), pa.int64(), unreadable)
     return counts
 
 

@@ -156,12 +156,10 @@ def _prepared(root: Path, tables: Collection[str]) -> Iterator[Path | None]:
     try:
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            held = _copy(warehouse_path(root), temporary)
-            if held is None:
-                _discard(temporary)
-            files = {key: state for key, state in (held or {}).items() if key[0] not in tables}
+            held = _copy(warehouse_path(root), temporary) or {}
+            files = {key: state for key, state in held.items() if key[0] not in tables}
             files |= {key: state for key, state in _parquet_files(root).items() if key[0] in tables}
-            _update(root, temporary, held or {}, files)
+            _update(root, temporary, held, files)
         except (OSError, duckdb.Error):
             yield None  # whatever it is, publishing meets it again and says so
         else:
@@ -216,11 +214,14 @@ def _publish(root: Path, path: Path, prepared: Path | None, files: duckdb_file.F
 
 
 def _copy(path: Path, copy: Path) -> duckdb_file.Files | None:
-    """Copy the DuckDB file and return what the copy holds, None if there is none or it can't be relied on."""
+    """Copy the DuckDB file and return what the copy holds; None, and no copy, if there is none that can be relied on."""
     if not path.exists():
         return None
     shutil.copy2(path, copy)  # with its modification time, by which it is recognised
-    return duckdb_file.holdings(copy)
+    held = duckdb_file.holdings(copy)
+    if held is None:
+        _discard(copy)
+    return held
 
 
 def _update(
