@@ -12,7 +12,7 @@ import pytest
 
 from backlinks_assets.account import ledger
 from backlinks_assets.api.models import RequestParameters, SummaryAnswer
-from backlinks_assets.cli.doctor import run_doctor
+from backlinks_assets.cli.doctor import examine
 from backlinks_assets.cli.run import run_day
 from backlinks_assets.defs.publishing import check_instance, record_origin
 from backlinks_assets.runtime import open_collector, open_store
@@ -56,7 +56,7 @@ def answers() -> int:
 def test_looking_at_an_empty_store_decides_nothing(api, write_targets, capsys) -> None:
     write_targets("shop.example")
     api()
-    run_doctor(as_json=True)  # another host's credentials were set that day
+    examine(as_json=True)  # another host's credentials were set that day
     capsys.readouterr()
     with open_store(Settings.from_env()) as store:
         assert store.dates() == []

@@ -139,7 +139,7 @@ def answer_tables(
     by_day: dict[str, publishing.Metadata] = {}
     kept: list[dt.date] = []
     dates = [dt.date.fromisoformat(date) for date in context.partition_keys]
-    for date, day in zip(dates, publish_days(settings, dates), strict=True):
+    for date, day in zip(dates, publish_days(settings, dates, say=context.log.info), strict=True):
         if isinstance(day, NothingKeptError):
             by_day[str(date)] = publishing.nothing_kept_metadata(str(day))
         else:
@@ -182,7 +182,7 @@ def judgement(
     targets = backlinks_data.targets()
     # Also if judging fails: the tables of the answers may have come by this run.
     with publishing_warehouse(settings, targets):
-        for day in publish_changes(settings, dates, targets, DetectionSettings()):
+        for day in publish_changes(settings, dates, targets, DetectionSettings(), context.log.info):
             by_day[str(day.date)] = publishing.changes_metadata(day, simulated=settings.simulated)
             last = day
     if last is None:
