@@ -35,7 +35,7 @@ has a default, and what that program writes when an answer comes can still be wr
 """
 
 MIGRATION_WAIT_S: Final = 600.0
-"""How long a process waits for another that migrates the file: some ten times what a store of 2 GB takes."""
+"""How long a process waits for another that migrates the file: several times what a store of 2 GB takes."""
 
 _TABLES_OF_VERSION_0: Final = frozenset({
     "responses", "claims", "facts", "api_calls", "daily_spend", "announced_messages", "announced_news",
