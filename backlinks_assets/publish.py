@@ -6,10 +6,11 @@ assets call this and say what came out.
 
 import datetime as dt
 import gc
+import logging
 import multiprocessing
 import os
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ from backlinks_assets.settings import Settings
 from backlinks_assets.store.models import StoredAnswer
 from backlinks_assets.store.responses import ResponseStore
 from backlinks_assets.tables import warehouse
+from backlinks_assets.tables.evolution import fit_older_days
 from backlinks_assets.tables.history import detection_history, targets_with_answers
 from backlinks_assets.tables.parquet import days, write_day, writing_day
 from backlinks_assets.tables.rows import answer_tables, costs_table
@@ -52,6 +54,9 @@ DAYS_WORTH_PROCESSES: Final = 20
 DAYS_A_PART: Final = 12
 
 _ANSWER_TABLES: Final = ("backlinks_summary", "referring_links", "api_costs")
+_CHANGE_TABLES: Final = ("backlinks_changes", "backlinks_flags")
+
+_LOG: Final = logging.getLogger(__name__)
 
 
 class NothingKeptError(Exception):
@@ -138,14 +143,26 @@ def _parts(answers: Iterable[StoredAnswer]) -> Iterator[list[StoredAnswer]]:
         yield part
 
 
+def _fit_older_days(
+    settings: Settings, tables: Sequence[str], dates: Sequence[dt.date], say: Callable[[str], object]
+) -> None:
+    for table, count in fit_older_days(settings.root, dict.fromkeys(tables, dates)).items():
+        say(f"{count:,} older days of {table} were rewritten with the columns of this version.")
+
+
 def publish_days(
-    settings: Settings, dates: Sequence[dt.date], processes: int = PROCESSES
+    settings: Settings,
+    dates: Sequence[dt.date],
+    processes: int = PROCESSES,
+    say: Callable[[str], object] = _LOG.info,
 ) -> Iterator[AnswersDay | NothingKeptError]:
     """Do `publish_answers` for each of some days and yield what came of it, in their order.
 
     Many days are shared out to processes, each with the store open for itself: reading JSON leaves no thread room.
-    A day without any answer gives its error instead of raising it.
+    A day without any answer gives its error instead of raising it. Older days' files are brought to the columns of
+    this version first; what was done is told to `say`.
     """
+    _fit_older_days(settings, _ANSWER_TABLES, dates, say)
     if len(dates) < DAYS_WORTH_PROCESSES or processes < 2:
         yield from _publish_days(settings, dates)
         memory.trim()
@@ -170,14 +187,20 @@ def _publish_days(settings: Settings, dates: Sequence[dt.date]) -> list[AnswersD
 
 
 def publish_changes(
-    settings: Settings, dates: Sequence[dt.date], targets: Sequence[Target], detection: DetectionSettings
+    settings: Settings,
+    dates: Sequence[dt.date],
+    targets: Sequence[Target],
+    detection: DetectionSettings,
+    say: Callable[[str], object] = _LOG.info,
 ) -> Iterator[ChangesDay]:
     """Judge the days of one span together and write `backlinks_changes` and `backlinks_flags` of each as parquet.
 
     Days without a summary table are passed over.
 
-    `targets` give the thresholds of their own; what is judged is what the tables hold.
+    `targets` give the thresholds of their own; what is judged is what the tables hold. Older days' files are brought to
+    the columns of this version first; what was done is told to `say`.
     """
+    _fit_older_days(settings, _CHANGE_TABLES, dates, say)
     judged = sorted(set(dates) & set(days(settings.root, "backlinks_summary")))
     if not judged:
         return

@@ -231,10 +231,11 @@ def test_a_tables_folder_that_cannot_be_written_loses_no_answer(api, write_targe
 
 def test_a_statement_error_undoes_its_transaction(settings) -> None:
     from backlinks_assets.store.database import Database, StoreError
+    from backlinks_assets.store.migrations import open_tables
 
     database = Database(settings.store_file)
     table = sa.Table("t", sa.MetaData(), sa.Column("x", sa.Integer, primary_key=True))
-    database.create(table.metadata)
+    open_tables(database, table.metadata)
 
     def twice() -> None:
         with database.write() as tx:

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from backlinks_assets.account import ledger
 from backlinks_assets.account.ledger import Budget, BudgetError, Call, PriceUnknownError
 from backlinks_assets.store.database import Database
+from backlinks_assets.store.migrations import open_tables
 
 NOW = dt.datetime(2026, 11, 24, 12, tzinfo=dt.UTC)
 PRICE = 0.024036
@@ -17,7 +18,7 @@ PRICE = 0.024036
 @pytest.fixture
 def database(tmp_path: Path) -> Database:
     database = Database(tmp_path / "ledger.sqlite")
-    database.create(ledger.metadata)
+    open_tables(database, ledger.metadata)
     return database
 
 

@@ -10,6 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from backlinks_assets.store.database import Database, StoreError
+from backlinks_assets.store.migrations import open_tables
 
 metadata = sa.MetaData()
 notes = sa.Table("notes", metadata, sa.Column("note", sa.String, primary_key=True))
@@ -19,7 +20,7 @@ THREADS = 12
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:
     database = Database(tmp_path / "store.sqlite")
-    database.create(metadata)
+    open_tables(database, metadata)
     yield database
     database.close()
 

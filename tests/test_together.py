@@ -15,6 +15,7 @@ from backlinks_assets.runtime import open_store
 from backlinks_assets.settings import Settings
 from backlinks_assets.simulator.server import PRICE_USD, Simulator
 from backlinks_assets.store.database import Database
+from backlinks_assets.store.migrations import open_tables
 from backlinks_assets.store.responses import metadata
 
 
@@ -70,7 +71,7 @@ def test_a_new_store_is_made_by_several_at_the_same_instant(tmp_path) -> None:
         def make(file=file, together=together, opened=opened) -> None:
             together.wait()
             database = Database(file)
-            database.create(metadata)
+            open_tables(database, metadata)
             database.close()
             opened.append(file)
 

@@ -42,7 +42,8 @@ def summary_responses(
     named in the run's error and the others stay materialized.
     """
     memory.give_memory_back()  # as the command does; a run that Dagster starts has a process of its own
-    publishing.check_instance(context.instance, backlinks_data.settings())
+    settings = backlinks_data.settings()
+    publishing.check_instance(context.instance, settings)
     by_target = {target.target: target for target in backlinks_data.targets()}
     asks: list[Ask] = []
     keys: dict[tuple[str, str], str] = {}
@@ -65,12 +66,16 @@ def summary_responses(
         )
     failed: list[Outcome] = []
     stopped = None
+    is_recorded = False
     with backlinks_api.collector() as collector:
         try:
             for outcome in collector.collect(asks):
                 if outcome.error is not None:
                     failed.append(outcome)
                     continue
+                if not is_recorded:
+                    publishing.record_origin(context.instance, settings)
+                    is_recorded = True
                 yield dg.AssetMaterialization(
                     context.asset_key,
                     partition=keys[str(outcome.date), outcome.target],
@@ -134,7 +139,7 @@ def answer_tables(
     by_day: dict[str, publishing.Metadata] = {}
     kept: list[dt.date] = []
     dates = [dt.date.fromisoformat(date) for date in context.partition_keys]
-    for date, day in zip(dates, publish_days(settings, dates), strict=True):
+    for date, day in zip(dates, publish_days(settings, dates, say=context.log.info), strict=True):
         if isinstance(day, NothingKeptError):
             by_day[str(date)] = publishing.nothing_kept_metadata(str(day))
         else:
@@ -142,6 +147,7 @@ def answer_tables(
             kept.append(date)
     if not kept:
         raise dg.Failure(publishing.why_nothing(by_day), allow_retries=False)
+    publishing.record_origin(context.instance, settings)
     if not publishing.judges_too(context):  # one copy of the DuckDB file a run; it shows no day that is not judged
         publish_warehouse(settings)
     yield from publishing.results(context, by_day)
@@ -176,7 +182,7 @@ def judgement(
     targets = backlinks_data.targets()
     # Also if judging fails: the tables of the answers may have come by this run.
     with publishing_warehouse(settings, targets):
-        for day in publish_changes(settings, dates, targets, DetectionSettings()):
+        for day in publish_changes(settings, dates, targets, DetectionSettings(), context.log.info):
             by_day[str(day.date)] = publishing.changes_metadata(day, simulated=settings.simulated)
             last = day
     if last is None:

@@ -135,19 +135,29 @@ def results(context: dg.AssetExecutionContext, by_day: Mapping[str, Metadata]) -
         yield dg.MaterializeResult(asset_key=name)
 
 
+_ORIGIN: Final = "backlinks/origin"
+_RECORDED_FIRST: Final = (dg.AssetKey("summary_responses"), dg.AssetKey("backlinks_summary"))
+
+
 def check_instance(instance: dg.DagsterInstance, settings: Settings) -> None:
     """Refuse to record simulated runs on an instance that has real ones, and the other way round.
+
+    An instance on which no run has recorded anything is nobody's yet, whatever was tried on it.
 
     Raises:
         dagster.Failure: with what to do.
     """
-    storage = instance.run_storage
-    held = storage.get_cursor_values({"backlinks/origin"}).get("backlinks/origin")
-    if held is None:
-        storage.set_cursor_values({"backlinks/origin": settings.origin})
-    elif held != settings.origin:
-        raise dg.Failure(
-            f"This Dagster instance holds runs over answers from {held}; answers from {settings.origin} would mix with "
-            "them. Start the UI with `make ui`, which keeps each kind apart, or set DAGSTER_HOME to another folder.",
-            allow_retries=False,
-        )
+    held = instance.run_storage.get_cursor_values({_ORIGIN}).get(_ORIGIN)
+    if held in (None, settings.origin) or not any(map(instance.get_latest_materialization_event, _RECORDED_FIRST)):
+        return
+    raise dg.Failure(
+        f"This Dagster instance holds runs over answers from {held}; answers from {settings.origin} would mix with "
+        "them. Start the UI with `make ui`, which keeps each kind apart, or set DAGSTER_HOME to another folder.",
+        allow_retries=False,
+    )
+
+
+def record_origin(instance: dg.DagsterInstance, settings: Settings) -> None:
+    """Make the instance that of these answers; to be called before a run records its first. Raises as `check_instance`."""
+    check_instance(instance, settings)
+    instance.run_storage.set_cursor_values({_ORIGIN: settings.origin})

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from backlinks_assets.notify.message import Message
 from backlinks_assets.notify.news import BALANCE, STOPPED, FailedRun, News
 from backlinks_assets.store.database import Database
+from backlinks_assets.store.migrations import open_tables
 
 SECOND_MESSAGE_AFTER: Final = dt.timedelta(minutes=15)
 """Between the first two messages about a day; each gap after that is twice the one before, so that a bad day makes
@@ -100,7 +101,7 @@ class Memory:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        database.create(metadata)
+        open_tables(database, metadata)
 
     # --- notes --------------------------------------------------------------------------------------------------
 

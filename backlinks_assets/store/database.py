@@ -1,7 +1,7 @@
 """The engine under the response store and the account's ledger: SQLite in WAL mode, through SQLAlchemy.
 
-Here belong the connection's settings and the write transaction. The tables are `responses.py`, `owners.py` and
-`account/ledger.py`; another database would be opened here and nowhere else.
+Here belong the connection's settings and the write transaction. The tables are `responses.py` and `account/ledger.py`,
+their versions `migrations.py`; another database would be opened here and nowhere else.
 """
 
 import sqlite3
@@ -88,15 +88,28 @@ class Database:
         self._counting = threading.Lock()
         sa.event.listen(self.engine, "connect", _configure)
 
-    def create(self, *metadata: sa.MetaData) -> None:
-        """Make the tables that are missing.
+    @contextmanager
+    def alone(self, wait_s: float | None = None) -> Iterator[sa.Connection]:
+        """Yield a connection in a transaction that no other thread joins, with the write lock: to change the tables.
 
-        Raises:
-            StoreError: the file is damaged, locked or can't be written.
+        Committed at the end, unless the block has ended it itself; undone on an error. `wait_s` is how long other
+        processes' transactions are waited for, if not the usual time.
         """
-        with self.write() as tx:
-            for one in metadata:
-                one.create_all(tx, checkfirst=True)
+        with self.sentences(), self.engine.connect() as connection:
+            sql = sqlite_of(connection)
+            (usual_ms,) = sql.execute("PRAGMA busy_timeout").fetchone()
+            if wait_s is not None:
+                sql.execute(f"PRAGMA busy_timeout = {wait_s * 1000:.0f}")
+            try:
+                sql.execute("BEGIN IMMEDIATE")
+                yield connection
+                if sql.in_transaction:
+                    sql.execute("COMMIT")
+            finally:
+                if sql.in_transaction:
+                    with suppress(sqlite3.Error):
+                        sql.execute("ROLLBACK")
+                sql.execute(f"PRAGMA busy_timeout = {usual_ms}")
 
     @contextmanager
     def write(self) -> Iterator[sa.Connection]:
@@ -104,7 +117,7 @@ class Database:
 
         Threads that wait for their turn are let into the same transaction, and all go on when it is on disk.
         """
-        with self._sentences():
+        with self.sentences():
             with self._turn():
                 group = self._group = self._group or self._begun()
                 try:
@@ -151,7 +164,7 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
-        with self._sentences(), self.engine.connect() as connection:
+        with self.sentences(), self.engine.connect() as connection:
             yield connection
 
     def close(self) -> None:
@@ -167,7 +180,7 @@ class Database:
                 connection.close()
 
     @contextmanager
-    def _sentences(self) -> Iterator[None]:
+    def sentences(self) -> Iterator[None]:
         try:
             yield
         except sa.exc.DatabaseError as error:

@@ -21,6 +21,7 @@ from backlinks_assets.account import ledger
 from backlinks_assets.api.models import RequestParameters, SummaryAnswer
 from backlinks_assets.statements import Statement
 from backlinks_assets.store.database import Database, StoreError
+from backlinks_assets.store.migrations import open_tables
 from backlinks_assets.store.models import StoredAnswer
 from backlinks_assets.store.owners import Owner
 
@@ -75,6 +76,11 @@ def _of_key(table: sa.Table) -> sa.ColumnElement[bool]:
     return sa.and_(*[table.c[name] == sa.bindparam(name) for name in Key._fields])
 
 
+_ORIGIN: Final = Statement(sa.select(facts.c.value).where(facts.c.name == "origin"))
+_FACT: Final = insert(facts)
+_SET_ORIGIN: Final = Statement(
+    _FACT.on_conflict_do_update(index_elements=["name"], set_={"value": _FACT.excluded.value})
+)
 _LANDED: Final = Statement(sa.select(1).where(_of_key(responses)))
 _ANSWER: Final = Statement(sa.select(responses).where(_of_key(responses)))
 _DAY: Final = Statement(
@@ -109,18 +115,30 @@ class ResponseStore:
     def __init__(self, database: Database, owner: Owner, origin: str) -> None:
         self._database = database
         self._owner = owner
-        database.create(metadata, ledger.metadata)
-        self._check_origin(origin)
+        self._origin = origin
+        open_tables(database, metadata, ledger.metadata)
+        with database.read() as tx:
+            self._check_origin(tx)
 
-    def _check_origin(self, origin: str) -> None:
-        with self._database.write() as tx:
-            tx.execute(insert(facts).values(name="origin", value=origin).on_conflict_do_nothing())
-            held = tx.execute(sa.select(facts.c.value).where(facts.c.name == "origin")).scalar_one()
-        if held != origin:
+    # --- origin -------------------------------------------------------------------------------------------------
+
+    def _check_origin(self, tx: sa.Connection) -> bool:
+        """Return whether the store is this origin's; False if it is nobody's. Raises StoreError if it is another's.
+
+        The fact alone says nothing: it is entered with a call, which may have given no answer. A store is an origin's
+        once it holds an answer, and as long as a living process has a call of it under way.
+        """
+        held = _ORIGIN.on(tx, {}).fetchone()
+        if held is None or held[0] == self._origin:
+            return held is not None
+        has_answers = tx.execute(sa.select(responses.c.date).limit(1)).first() is not None
+        if has_answers or any(self._owner.is_alive(owner) for _, owner in ledger.open_calls(tx)):
             raise StoreError(
-                f"{self._database.file} holds answers from {held}; answers from {origin} would mix with them. Set "
-                "BACKLINKS_DATA_DIR to another folder, or DATAFORSEO_BASE_URL back."
+                f"{self._database.file} {'holds' if has_answers else 'is about to get'} answers from {held[0]}; answers "
+                f"from {self._origin} would mix with them. Set BACKLINKS_DATA_DIR to another folder, or "
+                "DATAFORSEO_BASE_URL back."
             )
+        return False
 
     # --- claims -------------------------------------------------------------------------------------------------
 
@@ -131,6 +149,7 @@ class ResponseStore:
         vendor knows no idempotency key.
         """
         with self._database.write() as tx:
+            self._check_origin(tx)
             columns = key.columns()
             if _LANDED.on(tx, columns).fetchone():
                 return ClaimState.STORED
@@ -148,9 +167,15 @@ class ResponseStore:
     # --- calls --------------------------------------------------------------------------------------------------
 
     def start_call(self, call: ledger.Call, budget: ledger.Budget) -> None:
-        """Enter a call in the ledger before it is sent; raises as `ledger.start`."""
+        """Enter a call in the ledger before it is sent; raises as `ledger.start`.
+
+        With it the store is its origin's until it ends: of two runs over an empty store one is refused before it pays.
+        """
         with self._database.write() as tx:
+            is_ours = self._check_origin(tx)
             ledger.start(tx, call, budget)
+            if not is_ours:
+                _SET_ORIGIN.on(tx, {"name": "origin", "value": self._origin})
 
     def end_call(self, call_id: str, answer: SummaryAnswer | None, message: str, now: dt.datetime) -> None:
         """Book a call that gave nothing to keep, with what its answer cost, if one came."""

@@ -12,7 +12,7 @@ from pathlib import Path
 import duckdb
 
 from backlinks_assets.tables.parquet import parquet_path
-from backlinks_assets.tables.schemas import SCHEMA_VERSION, TABLES
+from backlinks_assets.tables.schemas import SCHEMA_VERSION, TABLES, duckdb_type
 
 STORAGE_VERSION = "v1.4.0"
 """Clients from this version on can read the file; one of DuckDB 2's own format can't be read by 1.x."""
@@ -64,16 +64,34 @@ Files = dict[Day, tuple[int, int]]
 """The parquet file of each: its size in bytes and its modification time in ns."""
 
 
+_COLUMNS = """
+SELECT table_name, column_index, column_name, data_type, is_nullable FROM duckdb_columns()
+WHERE NOT internal AND schema_name = 'main' AND table_name NOT LIKE '\\_%' ESCAPE '\\'
+  AND table_name NOT IN (SELECT view_name FROM duckdb_views())
+"""
+
+
+def _declared() -> list[tuple[str, int, str, str, bool]]:
+    """Return what `_COLUMNS` finds in a file that has the tables as they are declared."""
+    return sorted(
+        (table.name, number, field.name, duckdb_type(field.type), field.nullable)
+        for table in TABLES.values()
+        for number, field in enumerate(table.arrow, start=1)
+    )
+
+
 def holdings(path: Path) -> Files | None:
     """Return which parquet files a DuckDB file holds, None if it can't be relied on.
 
-    It can't when it is no DuckDB file, is of another `SCHEMA_VERSION`, or was modified since it was
-    published, which its modification time tells.
+    It can't when it is no DuckDB file, is of another `SCHEMA_VERSION` or has other columns than those declared, or was
+    modified since it was published, which its modification time tells.
     """
     try:
         with closing(duckdb.connect(str(path), read_only=True)) as connection:
             publication = connection.execute("SELECT schema_version, stamp_ns FROM _publication").fetchall()
             if publication != [(SCHEMA_VERSION, path.stat().st_mtime_ns)]:
+                return None
+            if sorted(connection.execute(_COLUMNS).fetchall()) != _declared():
                 return None
             rows = connection.execute("SELECT table_name, date, bytes, mtime_ns FROM _published").fetchall()
     except (duckdb.Error, OSError):

@@ -7,7 +7,7 @@ made of them is `warehouse.py`.
 import datetime as dt
 import os
 from base64 import b64encode
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -25,6 +25,11 @@ def parquet_path(root: Path, table: str, date: dt.date) -> Path:
     """Return where a table's day lies: `<root>/parquet/<table>/date=YYYY-MM-DD/<table>.parquet`."""
     name = TABLES[table].name
     return root / "parquet" / name / f"date={date.isoformat()}" / f"{name}.parquet"
+
+
+def temporary_folder(root: Path) -> Path:
+    """Return where files are written before they get their place."""
+    return root / "parquet" / ".tmp"
 
 
 def write_day(root: Path, table: str, date: dt.date, data: pa.Table) -> Path:
@@ -45,23 +50,28 @@ def write_day(root: Path, table: str, date: dt.date, data: pa.Table) -> Path:
 
 @contextmanager
 def writing_day(
-    root: Path, table: str, date: dt.date, *, keys_known_unique: bool = False
+    root: Path,
+    table: str,
+    date: dt.date,
+    *,
+    keys_known_unique: bool = False,
+    metadata: Mapping[str, str] | None = None,
 ) -> Iterator[Callable[[pa.Table], None]]:
     """Give a function that takes a table's day part by part; with the block's end the whole is in its place.
 
     So that a day need not be in memory at once: each part is a row group of the file. Of a table of several parts
     each begins with a target after the last one of the part before it. On any error nothing is replaced. Looking
     for two rows of one key takes longer than writing them: `keys_known_unique` is for rows that are made of a dict.
+    `metadata` is kept in the file beside its columns.
 
     Raises:
         ValueError, TablesError: as `write_day`, of which the parts are checked one by one.
     """
-    temporary_folder = root / "parquet" / ".tmp"
     schema = TABLES[table]
     last: str | None = None
-    sweep(temporary_folder)
+    sweep(temporary_folder(root))
     with (
-        replacing(parquet_path(root, table, date), temporary_folder) as temporary,
+        replacing(parquet_path(root, table, date), temporary_folder(root)) as temporary,
         temporary.open("xb") as file,
         pq.ParquetWriter(
             file,
@@ -72,6 +82,8 @@ def writing_day(
             store_schema=False,
         ) as writer,
     ):
+        if metadata:
+            writer.add_key_value_metadata(dict(metadata))
         # What the writer would store itself, but for the declared columns: read back, texts are plain ones.
         writer.add_key_value_metadata({"ARROW:schema": b64encode(schema.parquet_schema.serialize()).decode()})
 

@@ -11,8 +11,8 @@ import pyarrow as pa
 SCHEMA_VERSION = 1
 """Raised by one whenever a column is added, renamed, retyped, moved or described anew.
 
-A DuckDB file of another version is built again from the parquet files; those are never rewritten, and a
-column that an older file lacks reads as NULL.
+A DuckDB file of another version is built again from the parquet files; those of older days are brought to the columns
+declared here by `evolution.py`.
 """
 
 TIMESTAMP = pa.timestamp("us", "UTC")

@@ -1,0 +1,511 @@
+"""Files of other versions: an older one is brought up whole or not at all, what doesn't fit is told before anything is paid.
+
+`fixtures/responses-v0.sqlite` was made by the first version, which wrote no version into its file: three days of four
+targets, one the API knows nothing of, two charged refusals, a call of unknown cost, a dead process's claim and call, and an
+announcement that was delivered.
+"""
+
+import datetime as dt
+import multiprocessing
+import os
+import resource
+import shutil
+import sqlite3
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import commands
+import pytest
+import sqlalchemy as sa
+
+from backlinks_assets.account import ledger
+from backlinks_assets.api.models import RequestParameters, SummaryAnswer
+from backlinks_assets.notify.announce import opened
+from backlinks_assets.notify.memory import metadata as of_announcements
+from backlinks_assets.runtime import open_store
+from backlinks_assets.settings import Settings
+from backlinks_assets.store import migrations
+from backlinks_assets.store.database import Database, StoreError
+from backlinks_assets.store.migrations import open_tables
+from backlinks_assets.store.owners import Owner
+from backlinks_assets.store.responses import Key, ResponseStore, metadata
+
+VERSION_0 = Path(__file__).parent / "fixtures" / "responses-v0.sqlite"
+DAYS = [dt.date(2026, 11, 24) + dt.timedelta(days=number) for number in range(3)]
+NOW = dt.datetime(2026, 11, 26, 7, tzinfo=dt.UTC)
+ALL = (metadata, ledger.metadata, of_announcements)
+
+
+@pytest.fixture
+def file(clean_environment: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A store of the first version in the data folder, of answers from loopback, which the environment names too."""
+    monkeypatch.setenv("DATAFORSEO_BASE_URL", "http://127.0.0.1:9")
+    clean_environment.mkdir()
+    return Path(shutil.copy(VERSION_0, clean_environment / "responses.sqlite"))
+
+
+def contents(file: Path) -> tuple[int, list[str]]:
+    """Return a file's version and all that is in it."""
+    with closing(sqlite3.connect(file)) as sql:
+        return sql.execute("PRAGMA user_version").fetchone()[0], list(sql.iterdump())
+
+
+def rows(file: Path) -> dict[str, list[tuple[object, ...]]]:
+    with closing(sqlite3.connect(file)) as sql:
+        names = [name for (name,) in sql.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")]
+        return {name: sorted(sql.execute(f"SELECT * FROM {name}"), key=repr) for name in names}
+
+
+def beside(file: Path) -> list[str]:
+    return sorted(path.name for path in file.parent.iterdir() if path.is_file())
+
+
+def bring_up(file: Path, *of: sa.MetaData) -> None:
+    database = Database(file)
+    try:
+        open_tables(database, *(of or ALL))
+    finally:
+        database.close()
+
+
+# --- an older file ----------------------------------------------------------------------------------------------------
+
+
+def test_a_store_of_the_first_version_opens_with_all_that_it_held(file: Path) -> None:
+    before = rows(VERSION_0)
+    with open_store(Settings.from_env()) as store:
+        assert store.dates() == DAYS
+        assert [len(list(store.answers(day))) for day in DAYS] == [8, 8, 10]
+        assert store.day_costs(DAYS[2]).charged_without_answer == 2
+        key = Key(DAYS[2], "late.example", "live", RequestParameters().key)
+        assert store.claim(key, NOW).value == "ours", "the one who had claimed it is dead"
+        store.release(key)
+    with opened(Settings.from_env()) as memory:
+        assert memory.is_told(DAYS[2], next(key for day, key, _ in before["announced_news"] if day == str(DAYS[2])))
+        assert memory.failing([row[1] for row in before["announcement_deliveries"]]) == []
+    assert rows(file) == before | {"claims": []}
+    assert contents(file)[0] == 1
+    assert beside(file) == ["responses.sqlite"]
+
+
+@pytest.mark.parametrize("first", [[metadata, ledger.metadata], [of_announcements]], ids=["answers", "announcements"])
+def test_whoever_opens_it_first_migrates_all_of_it(file: Path, first: list[sa.MetaData], next_version: None) -> None:
+    bring_up(file, *[grown(one) for one in first])
+    assert contents(file)[0] == 2
+    assert "endpoint" in columns(file, "responses")
+    assert "channel" in columns(file, "announcement_notes")
+
+
+def test_the_command_goes_on_with_a_store_of_the_first_version(file: Path, api, write_targets) -> None:
+    server = api()
+    write_targets("shop000.example", "shop001.example")
+    ended = commands.command("run", "--json")
+    assert (ended.status, ended.err) == (0, "")
+    assert (ended.summary["collected"], ended.summary["calls"]) == (2, 4)
+    assert server.spent_usd == pytest.approx(ended.summary["cost_usd"])
+    before, after = rows(VERSION_0), rows(file)
+    assert len(after["responses"]) == len(before["responses"]) + 4
+    assert set(before["responses"]) <= set(after["responses"])
+    assert not list(file.parent.glob("responses-version-*"))
+
+
+# --- a next version, made up -----------------------------------------------------------------------------------------
+
+
+def columns(file: Path, table: str) -> list[str]:
+    with closing(sqlite3.connect(file)) as sql:
+        return [row[1] for row in sql.execute(f"PRAGMA table_info({table})")]
+
+
+def rebuild_keys(tx: sa.Connection) -> None:
+    """Put an endpoint into the key of answers and claims, which SQLite can do by building the tables anew only."""
+    for name in ("responses", "claims"):
+        table = grown(metadata).tables[name]
+        found = tx.exec_driver_sql(f"PRAGMA table_info({name})").all()
+        if not found:
+            continue
+        kept = ", ".join(row[1] for row in found)
+        tx.exec_driver_sql(f"ALTER TABLE {name} RENAME TO old_{name}")
+        table.create(tx)
+        tx.exec_driver_sql(f"INSERT INTO {name} ({kept}) SELECT {kept} FROM old_{name}")
+        tx.exec_driver_sql(f"DROP TABLE old_{name}")
+
+
+def add_channel(tx: sa.Connection) -> None:
+    if tx.exec_driver_sql("PRAGMA table_info(announcement_notes)").all():
+        tx.exec_driver_sql("ALTER TABLE announcement_notes ADD COLUMN channel VARCHAR NOT NULL DEFAULT ''")
+
+
+def to_2(tx: sa.Connection) -> None:
+    rebuild_keys(tx)
+    add_channel(tx)
+
+
+def grown(of: sa.MetaData) -> sa.MetaData:
+    """Return the tables as that version declares them."""
+    new = sa.MetaData()
+    for table in of.tables.values():
+        copy = table.to_metadata(new)
+        if table.name in ("responses", "claims"):
+            copy.append_column(sa.Column("endpoint", sa.String, primary_key=True, server_default="summary"))
+        elif table.name == "announcement_notes":
+            copy.append_column(sa.Column("channel", sa.String, nullable=False, server_default=""))
+    return new
+
+
+GROWN = tuple(grown(one) for one in ALL)
+
+
+@pytest.fixture
+def next_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(migrations, "STEPS", (*migrations.STEPS, to_2))
+
+
+@pytest.mark.parametrize("made_by", ["version 0", "version 1"])
+def test_a_rebuilt_table_and_a_new_column_keep_every_row(file: Path, made_by: str, monkeypatch) -> None:
+    if made_by == "version 1":
+        bring_up(file)
+    monkeypatch.setattr(migrations, "STEPS", (*migrations.STEPS, to_2))
+    before = rows(file)
+    bring_up(file, *GROWN)
+    after = rows(file)
+    assert contents(file)[0] == 2
+    assert after["responses"] == sorted([(*row, "summary") for row in before["responses"]], key=repr)
+    assert after["claims"] == [(*row, "summary") for row in before["claims"]]
+    assert after["announcement_notes"] == [(*row, "") for row in before["announcement_notes"]]
+    for name in before.keys() - {"responses", "claims", "announcement_notes"}:
+        assert after[name] == before[name], name
+    assert beside(file) == ["responses.sqlite"]
+
+
+def test_what_is_still_in_the_write_ahead_log_is_migrated_and_copied_too(file: Path, next_version: None) -> None:
+    with closing(sqlite3.connect(file, isolation_level=None)) as other:
+        other.execute("PRAGMA wal_autocheckpoint = 0")
+        other.execute("INSERT INTO facts VALUES ('late', 'in the log')")
+        assert (file.parent / "responses.sqlite-wal").stat().st_size > 0
+        copied = {}
+
+        def look(tx: sa.Connection) -> None:
+            copied.update(rows(file.with_name("responses-version-0.sqlite")))
+            to_2(tx)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(migrations, "STEPS", (*migrations.STEPS[:1], look))
+            bring_up(file, *GROWN)
+        assert ("late", "in the log") in copied["facts"]
+        assert ("late", "in the log") in rows(file)["facts"]
+
+
+def test_a_running_program_of_the_version_before_keeps_what_it_has_paid_for(file: Path, next_version: None) -> None:
+    day, parameters = NOW.date(), RequestParameters()
+    key = Key(day, "new.example", "live", parameters.key)
+    database = Database(file)
+    with pytest.MonkeyPatch.context() as before:
+        before.setattr(migrations, "STEPS", migrations.STEPS[:1])
+        owner = Owner(Settings.from_env().limits_dir / "owners")
+        store = ResponseStore(database, owner, "loopback")
+    store.claim(key, NOW)
+    store.start_call(ledger.Call("call", day, key.target, "live", owner.name, 1, NOW), ledger.Budget(None, 0.02))
+    bring_up(file, *GROWN)
+    store.land(key, "call", SummaryAnswer(b"{}", 20000, cost_usd=0.02), parameters, 1, NOW)
+    assert any(row[1] == "new.example" for row in rows(file)["responses"])
+    with pytest.raises(StoreError):  # before its next call is made
+        store.claim(Key(day, "next.example", "live", parameters.key), NOW)
+    owner.close()
+    database.close()
+
+
+# --- interrupted -----------------------------------------------------------------------------------------------------
+
+
+def _hang(*_: object) -> None:
+    Path("hanging").touch()
+    time.sleep(60)
+
+
+def _hang_in_the_step(tx: sa.Connection) -> None:
+    to_2(tx)
+    _hang()
+
+
+def _open_and_hang(file: Path, where: str) -> None:
+    if where == "in the step":
+        migrations.STEPS = (*migrations.STEPS, _hang_in_the_step)
+    else:
+        migrations.STEPS = (*migrations.STEPS, to_2)
+        setattr(migrations, where, _hang)
+    bring_up(file, *GROWN)
+
+
+def a_process(work: Callable[..., None], *arguments: object) -> multiprocessing.Process:
+    process = multiprocessing.get_context("spawn").Process(target=work, args=arguments)
+    process.start()
+    return process
+
+
+@pytest.mark.parametrize("where", ["_rows", "in the step", "_rehearse", "_verify"])
+def test_a_kill_in_mid_migration_loses_nothing_and_the_next_opening_ends_it(
+    file: Path, where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = contents(file)
+    process = a_process(_open_and_hang, file, where)
+    commands.wait_for(Path("hanging").exists)
+    process.kill()
+    process.join()
+    committed = where == "_verify"
+    assert contents(file)[0] == (2 if committed else 0)
+    assert committed or contents(file) == before
+    assert contents(file.with_name("responses-version-0.sqlite")) == before
+    monkeypatch.setattr(migrations, "STEPS", (*migrations.STEPS, to_2))
+    bring_up(file, *GROWN)
+    assert len(rows(file)["responses"]) == 26
+    assert contents(file)[0] == 2
+    assert beside(file) == ["responses.sqlite"]
+
+
+def test_half_a_copy_that_a_kill_left_is_made_anew(file: Path) -> None:
+    file.with_name("responses-version-0.sqlite.partial").write_bytes(b"half of a copy" * 1000)
+    file.with_name("responses-version-0.sqlite").write_bytes(b"")
+    bring_up(file)
+    assert contents(file)[0] == 1
+    assert beside(file) == ["responses.sqlite"]
+
+
+def _slow_and_counted(tx: sa.Connection) -> None:
+    with Path("migrated").open("a") as steps:
+        steps.write(".")
+    to_2(tx)
+    time.sleep(0.3)
+
+
+def _open_slowly(file: Path) -> None:
+    migrations.STEPS = (*migrations.STEPS, _slow_and_counted)
+    Path(f"ready-{os.getpid()}").touch()
+    while not Path("go").exists():
+        time.sleep(0.002)
+    bring_up(file, *GROWN)
+
+
+def test_of_two_that_open_an_old_file_at_once_one_migrates_and_the_other_goes_on(file: Path) -> None:
+    openers = [a_process(_open_slowly, file) for _ in range(2)]
+    commands.wait_for(lambda: len(list(Path().glob("ready-*"))) == 2)
+    Path("go").touch()
+    for opener in openers:
+        opener.join(60)
+    assert [opener.exitcode for opener in openers] == [0, 0]
+    assert Path("migrated").read_text() == "."
+    assert contents(file)[0] == 2
+    assert beside(file) == ["responses.sqlite"]
+
+
+# --- refused ---------------------------------------------------------------------------------------------------------
+
+
+def _drop_rows(tx: sa.Connection) -> None:
+    tx.exec_driver_sql("DELETE FROM responses WHERE target = 'shop001.example'")
+
+
+def _drop_table(tx: sa.Connection) -> None:
+    tx.exec_driver_sql("DROP TABLE api_calls")
+
+
+def _double(tx: sa.Connection) -> None:
+    tx.exec_driver_sql("INSERT INTO facts SELECT name || ' again', value FROM facts")
+
+
+@pytest.mark.parametrize(
+    ("step", "said"),
+    [
+        (_drop_rows, "responses from 26 to 20"),
+        (_drop_table, "api_calls from 30 to 0"),
+        (_double, "facts from 1 to 2"),
+    ],
+    ids=["rows", "a table", "more rows"],
+)
+def test_a_step_that_does_not_keep_the_rows_is_undone(file: Path, monkeypatch, step, said: str) -> None:
+    before = contents(file)
+    monkeypatch.setattr(migrations, "STEPS", (*migrations.STEPS, step))
+    with pytest.raises(StoreError, match=said):
+        bring_up(file)
+    assert contents(file) == before
+    assert beside(file) == ["responses.sqlite"]
+
+
+@pytest.fixture
+def newer(file: Path) -> Path:
+    bring_up(file)
+    with closing(sqlite3.connect(file)) as sql:
+        sql.execute("PRAGMA user_version = 7")
+    return file
+
+
+def test_a_newer_file_is_refused_with_a_sentence_before_any_call_and_left_alone(newer, api, write_targets) -> None:
+    server = api()
+    write_targets("shop.example")
+    before, bytes_before = beside(newer), newer.read_bytes()
+    for arguments in (["run"], ["doctor"]):
+        ended = commands.command(*arguments)
+        said = ended.err + ended.out
+        assert ended.status == 1
+        assert "has version 7" in " ".join(said.split())
+        assert "knows versions up to 1" in " ".join(said.split())
+        assert "Upgrade the program" in " ".join(said.split())
+        assert "Traceback" not in said
+    assert [call for call in server.calls if call.target] == []
+    assert newer.read_bytes() == bytes_before
+    assert set(beside(newer)) - set(before) <= {"pace"}
+
+
+def test_a_newer_version_that_is_only_in_the_write_ahead_log_is_refused_too(file: Path) -> None:
+    with closing(sqlite3.connect(file, isolation_level=None)) as other:
+        other.execute("PRAGMA wal_autocheckpoint = 0")
+        other.execute("PRAGMA user_version = 2")
+        with pytest.raises(StoreError, match="has version 2"):
+            bring_up(file)
+        with pytest.raises(StoreError, match="has version 2"), opened(Settings.from_env()):
+            pass
+
+
+@pytest.mark.parametrize("version", [0, 1, 75])
+def test_another_programs_database_is_refused_and_not_a_byte_of_it_is_changed(tmp_path: Path, version: int) -> None:
+    file = tmp_path / "responses.sqlite"
+    with closing(sqlite3.connect(file)) as sql:
+        sql.execute("CREATE TABLE moz_places (url TEXT)")
+        sql.execute(f"PRAGMA user_version = {version}")
+    before = file.read_bytes()
+    with pytest.raises(StoreError, match=r"another program's database \(it holds moz_places\)"):
+        bring_up(file)
+    assert file.read_bytes() == before
+    assert beside(file) == ["responses.sqlite"]
+
+
+def _rebuilt(old: str, new: str) -> Callable[[sqlite3.Connection], None]:
+    """Make the table of answers anew with something else in its declaration."""
+
+    def change(sql: sqlite3.Connection) -> None:
+        (declared,) = sql.execute("SELECT sql FROM sqlite_master WHERE name = 'responses'").fetchone()
+        assert old in declared
+        sql.execute("DROP TABLE responses")
+        sql.execute(declared.replace(old, new))
+
+    return change
+
+
+def _statement(text: str) -> Callable[[sqlite3.Connection], None]:
+    return lambda sql: sql.execute(text).close()
+
+
+def _view(sql: sqlite3.Connection) -> None:
+    sql.execute("ALTER TABLE responses RENAME TO kept")
+    sql.execute("CREATE VIEW responses AS SELECT * FROM kept")
+
+
+KEY = ", \n\tPRIMARY KEY (date, target, status_type, request_key)"
+MISFITS = {
+    "a column is missing": _statement("ALTER TABLE responses DROP COLUMN attempts"),
+    "a column of the ledger is missing": _statement("ALTER TABLE api_calls DROP COLUMN message"),
+    "a column is renamed": _statement("ALTER TABLE claims RENAME COLUMN owner TO holder"),
+    "a column more is required": _rebuilt("attempts INTEGER NOT NULL", "attempts INTEGER NOT NULL, more TEXT NOT NULL"),
+    "the key is missing": _rebuilt(KEY, ""),
+    "the key is another": _rebuilt(KEY, KEY.replace(", request_key", "")),
+    "a unique index": _statement("CREATE UNIQUE INDEX one ON responses (date, target, status_type)"),
+    "a trigger refuses": _statement(
+        "CREATE TRIGGER no BEFORE INSERT ON responses BEGIN SELECT RAISE(ABORT, 'no more answers'); END"
+    ),
+    "a trigger ignores": _statement("CREATE TRIGGER no BEFORE INSERT ON responses BEGIN SELECT RAISE(IGNORE); END"),
+    "a trigger changes": _statement(
+        "CREATE TRIGGER no AFTER INSERT ON responses BEGIN UPDATE responses SET body = '' WHERE target = NEW.target; END"
+    ),
+    "a constraint": _rebuilt("attempts INTEGER NOT NULL", "attempts INTEGER NOT NULL CHECK (attempts > 1000)"),
+    "another type": _rebuilt("attempts INTEGER NOT NULL", "attempts BLOB NOT NULL CHECK (typeof(attempts) = 'blob')"),
+    "a view": _view,
+}
+
+
+@pytest.mark.parametrize("version", [0, 1])
+@pytest.mark.parametrize("change", MISFITS.values(), ids=MISFITS)
+def test_tables_that_could_not_keep_an_answer_are_found_at_opening(file: Path, change, version: int) -> None:
+    with closing(sqlite3.connect(file)) as sql:
+        change(sql)
+        sql.execute(f"PRAGMA user_version = {version}")
+        sql.commit()
+    before = contents(file)
+    with pytest.raises(StoreError, match=r"does not fit this program: .*\. An answer could be paid for"):
+        with open_store(Settings.from_env()):
+            pass
+    assert contents(file) == before
+    assert beside(file) == ["responses.sqlite"]
+
+
+def test_a_column_or_table_of_someones_own_is_no_hindrance(file: Path) -> None:
+    with closing(sqlite3.connect(file)) as sql:
+        sql.execute("ALTER TABLE responses ADD COLUMN remark TEXT")
+        sql.execute("CREATE TABLE mine (x)")
+        sql.execute("ANALYZE")
+    with open_store(Settings.from_env()) as store:
+        assert store.dates() == DAYS
+
+
+def test_a_program_that_needs_more_columns_than_any_step_makes_calls_nobody(file: Path, api, monkeypatch) -> None:
+    bring_up(file)
+    with pytest.raises(StoreError, match="it has no column endpoint"):
+        bring_up(file, *GROWN)
+    assert contents(file)[0] == 1
+
+
+# --- the disk --------------------------------------------------------------------------------------------------------
+
+
+def test_no_room_for_the_copy_leaves_the_old_file_as_it_was(file: Path) -> None:
+    before = contents(file)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (file.stat().st_size // 2, hard))
+    try:
+        with pytest.raises(StoreError, match=r"run again"):
+            bring_up(file)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert contents(file) == before
+    assert beside(file) == ["responses.sqlite"]
+    bring_up(file)
+    assert contents(file)[0] == 1
+
+
+def test_no_room_for_the_rebuilt_tables_leaves_the_old_file_as_it_was(file: Path, next_version: None) -> None:
+    before = contents(file)
+    database = Database(file)
+    pages = file.stat().st_size // 4096
+    sa.event.listen(database.engine, "connect", lambda sql, _: sql.execute(f"PRAGMA max_page_count = {pages + 2}"))
+    with pytest.raises(StoreError, match=r"No space is left .* free some and run again"):
+        open_tables(database, *GROWN)
+    database.close()
+    assert contents(file) == before
+    assert beside(file) == ["responses.sqlite"]
+    bring_up(file, *GROWN)
+    assert contents(file)[0] == 2
+
+
+def test_a_copy_that_the_folder_does_not_take_is_told_in_a_sentence(file: Path) -> None:
+    before = contents(file)
+    blocked = file.with_name("responses-version-0.sqlite")
+    blocked.mkdir()
+    with pytest.raises(StoreError, match=r"could not be copied .*Check that the folder can be written and run again"):
+        bring_up(file)
+    blocked.rmdir()
+    assert contents(file) == before
+
+
+def test_a_migrated_file_that_reads_back_damaged_says_where_the_copy_is(file: Path) -> None:
+    before = contents(file)
+    copy = shutil.copy(file, file.with_name("responses-version-0.sqlite"))
+    bring_up(file, metadata)  # the copy of an opening that was killed is gone then
+    assert not copy.exists()
+    shutil.copy(VERSION_0, copy)
+    with file.open("r+b") as damaged:
+        damaged.seek(file.stat().st_size - 3 * 4096)
+        damaged.write(os.urandom(4096))
+    with pytest.raises(StoreError, match=r"was damaged when it was migrated .* responses-version-0\.sqlite beside it"):
+        bring_up(file, metadata)
+    assert contents(copy) == before
