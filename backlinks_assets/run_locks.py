@@ -110,13 +110,16 @@ class RunLocks:
     def sweep(self, unfinished: Collection[str]) -> None:
         """Remove what dead processes left of runs other than the unfinished ones."""
         before = time.time() - SWEEP_AFTER_S
-        for file in list(self._files()):
+        for file in self._files():
             with contextlib.suppress(OSError):
-                if file.run_id in unfinished or file.path.stat().st_mtime > before:
-                    continue
-                # One who prepared a finished run holds its file until it looks for it.
-                if file.part == PREPARING or not _is_locked(file.path):
-                    file.path.unlink()
+                if file.run_id not in unfinished and file.path.stat().st_mtime < before:
+                    _remove(file)
+
+    def clear(self, run_id: str) -> None:
+        """Remove at once what dead processes left of a run that has been marked as finished."""
+        for file in self._files(run_id):
+            with contextlib.suppress(OSError):
+                _remove(file)
 
     def _files(self, run_id: str | None = None) -> Iterator[_File]:
         try:
@@ -152,6 +155,12 @@ class RunLocks:
             with contextlib.suppress(OSError):
                 path.unlink(missing_ok=True)  # before it is unlocked: one that is seen and free is a dead process's
             let_go(fd)
+
+
+def _remove(file: _File) -> None:
+    # Who prepared a run that has finished may hold its file still, and lets go of it at the next run.
+    if file.part == PREPARING or not _is_locked(file.path):
+        file.path.unlink()
 
 
 def _is_locked(path: Path) -> bool | None:

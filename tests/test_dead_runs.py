@@ -100,15 +100,23 @@ MOMENTS = {
 }
 
 
+BLIND = {"cli.pipeline.end_dead_runs": id}
+"""A command with this does not look for dead runs."""
+
+
 @contextmanager
 def started(server: Simulator, moment: str) -> Iterator[commands.Process]:
-    """Start `backlinks run` and hold it in a moment."""
+    """Start `backlinks run` and hold it in a moment. It leaves runs that were dead before it, as if started at once."""
     hindrance, wanted = MOMENTS[moment]
     before = statuses()
     with hindrance(server):
-        run = commands.start("run")
-        commands.wait_for(lambda: statuses() == [*before, *wanted])
-        yield run
+        run = commands.start("run", patches=BLIND)
+        try:
+            commands.wait_for(lambda: statuses() == [*before, *wanted])
+            yield run
+        except BaseException:
+            run.kill()
+            raise
 
 
 def kill(server: Simulator, moment: str) -> None:
@@ -157,33 +165,34 @@ def test_a_frozen_command_is_never_marked_and_goes_on(server, moment: str) -> No
     assert locks_left() == []
 
 
+def in_the_pool(instance: dg.DagsterInstance) -> tuple[int, int]:
+    """How many slots of the pool are taken, and how many steps wait for one."""
+    pool = instance.event_log_storage.get_concurrency_info("duckdb")
+    return pool.active_slot_count, pool.pending_step_count
+
+
 def test_a_dead_runs_pool_slot_and_place_in_the_pools_queue_are_free_at_once(server, instance) -> None:
     instance.event_log_storage.set_concurrency_slots("duckdb", 1)
-    kill(server, "while it publishes")
-    with another_publication(server):  # one that waits for the slot that the dead run holds
-        waiting = commands.start("run", patches={"cli.pipeline.end_dead_runs": _changes_nothing})
-        commands.wait_for(lambda: instance.event_log_storage.get_concurrency_info("duckdb").pending_step_count == 1)
+    with started(server, "while it publishes") as run:
+        commands.wait_for(lambda: in_the_pool(instance) == (1, 0))
+        run.kill()
+        waiting = commands.start("run", patches=BLIND)
+        commands.wait_for(lambda: in_the_pool(instance) == (1, 1))
         waiting.kill()
-    assert instance.event_log_storage.get_concurrency_info("duckdb").active_slot_count == 1
-
     assert len(end_dead_runs(instance)) == 2
-    pool = instance.event_log_storage.get_concurrency_info("duckdb")
-    assert (pool.active_slot_count, pool.pending_step_count, pool.assigned_step_count) == (0, 0, 0)
-
-
-def _changes_nothing(_instance: dg.DagsterInstance) -> None:
-    pass
+    assert in_the_pool(instance) == (0, 0)
 
 
 def test_slots_of_a_run_that_dagster_itself_marked_failed_are_freed(server, instance) -> None:
     """Its code server does so with a worker that is killed, and leaves the slots for five minutes."""
     instance.event_log_storage.set_concurrency_slots("duckdb", 1)
-    kill(server, "while it publishes")
-    (dead,) = dead_runs(instance)
-    instance.report_run_failed(dead)
-    assert instance.event_log_storage.get_concurrency_info("duckdb").active_slot_count == 1
+    with started(server, "while it publishes") as run:
+        commands.wait_for(lambda: in_the_pool(instance) == (1, 0))
+        run.kill()
+    instance.report_run_failed(dead_runs(instance)[0])
+    assert in_the_pool(instance) == (1, 0)
     assert end_dead_runs(instance) == []
-    assert instance.event_log_storage.get_concurrency_info("duckdb").active_slot_count == 0
+    assert in_the_pool(instance) == (0, 0)
 
 
 def test_a_run_canceled_before_its_process_was_killed_ends_as_canceled(server, instance) -> None:
@@ -195,7 +204,6 @@ def test_a_run_canceled_before_its_process_was_killed_ends_as_canceled(server, i
 
 def test_a_publication_killed_with_the_publishers_lock_in_its_hands_stops_nobody() -> None:
     root = Settings.from_env().root
-    root.mkdir(parents=True)
     code = (
         "import sys, time; from pathlib import Path; from backlinks_assets.tables import warehouse\n"
         f"with warehouse._only_publisher(Path({str(root)!r}), 1): print('held', flush=True); time.sleep(600)\n"
