@@ -1,12 +1,10 @@
 """Runs whose process was killed, by real kills of real processes on a real instance; and runs that only seem dead."""
 
 import datetime as dt
-import os
 import signal
 import sqlite3
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
@@ -14,17 +12,14 @@ import commands
 import dagster as dg
 import filelock
 import pytest
-from dagster._core.events import EngineEventData
 
 from backlinks_assets.cli.doctor_runs import dead_runs_said
 from backlinks_assets.dagster_home import open_instance
 from backlinks_assets.defs.announce import keep_failed_runs
-from backlinks_assets.defs.dead_runs import BEGINS_WITHIN, SILENT_FOR, WHY, dead_runs, dead_runs_sensor, end_dead_runs
-from backlinks_assets.defs.partitions import day_range_tags
+from backlinks_assets.defs.dead_runs import WHY, dead_runs, dead_runs_sensor, end_dead_runs
 from backlinks_assets.defs.sensors import add_missing_targets
 from backlinks_assets.notify.announce import opened
 from backlinks_assets.notify.news import collecting_news
-from backlinks_assets.run_locks import AT_WORK, Life
 from backlinks_assets.settings import Settings
 from backlinks_assets.simulator.server import Simulator
 from backlinks_assets.store.collect import utc_now

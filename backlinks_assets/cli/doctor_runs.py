@@ -24,9 +24,9 @@ def dead_runs_said(settings: Settings) -> tuple[str, bool]:
     if not dead:
         return "no run has lost its process", True
     names = ", ".join(run.run_id for run in dead[:3]) + (" and others" if len(dead) > 3 else "")
-    return (
+    says = (
         f"the process of {counted(len(dead), 'unfinished run')} is gone, killed or stopped with the machine ({names}). "
         "Dagster counts them as running: they fill its queue, and may hold a pool. `make ui` marks them failed within a "
-        "minute, the next `backlinks run` at its start",
-        False,
+        "minute, the next `backlinks run` at its start"
     )
+    return says, False
