@@ -1,6 +1,7 @@
 """The one thread that cuts calls at their instants, over real sockets whose other end says nothing."""
 
 import os
+import signal
 import socket
 import threading
 import time
@@ -84,6 +85,7 @@ def test_a_forked_child_cuts_its_own_calls_and_leaves_its_parents_alone(pairs, h
         if child == 0:
             status = 1
             try:
+                signal.alarm(60)  # what waits for a lock of the parent ends too
                 parents = list(watch._due)
                 got, after_s = read(watch, other, 0.3)
                 status = 0 if not parents and got == b"" and after_s < 10 else 1
