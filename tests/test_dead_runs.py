@@ -146,11 +146,25 @@ def test_the_sensor_empties_a_queue_that_four_dead_runs_fill(server, instance) -
     assert again.skip_message == "No run has lost its process."
 
 
+def freeze(run: commands.Process) -> None:
+    """Stop a process where it keeps nobody from reading Dagster's files: SQLite waits for one that is frozen in them."""
+    while True:
+        run.signal(signal.SIGSTOP)
+        try:
+            for name in ("runs.db", "runs/index.db"):
+                with closing(sqlite3.connect(Settings.from_env().dagster_dir / "history" / name, timeout=0)) as file:
+                    file.execute("SELECT count(*) FROM sqlite_master")
+        except sqlite3.OperationalError:
+            run.signal(signal.SIGCONT)
+        else:
+            return
+
+
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_a_frozen_command_is_never_marked_and_goes_on(server, moment: str) -> None:
     later = utc_now() + dt.timedelta(days=2)
     with started(server, moment) as run:
-        run.signal(signal.SIGSTOP)
+        freeze(run)
         with open_instance(Settings.from_env()) as instance:
             assert end_dead_runs(instance, later) == []
         assert dead_runs_said(Settings.from_env()) == ("no run has lost its process", True)
