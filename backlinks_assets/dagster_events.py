@@ -20,6 +20,9 @@ from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventL
 from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
 from sqlalchemy.pool import StaticPool
 
+from backlinks_assets.dagster_runs import hold_if_executing
+from backlinks_assets.run_locks import RunLocks
+
 MOST_OPEN: Final = 16
 """Files of runs kept open by one process; the webserver and the daemon read many runs' files."""
 EVENTS_A_BATCH: Final = 250
@@ -42,7 +45,8 @@ _PLANNED: Final = DagsterEventType.ASSET_MATERIALIZATION_PLANNED.value
 class ProjectEventLog(SqliteEventLogStorage):
     """Dagster's own storage; only how a connection is come by, and how several events are stored, is ours."""
 
-    def __init__(self, base_dir: str) -> None:
+    def __init__(self, base_dir: str, locks: RunLocks) -> None:
+        self._locks = locks
         self._engines: OrderedDict[str, sa.Engine] = OrderedDict()
         self._using = threading.RLock()
         self._known_tables: set[str] = set()
@@ -69,6 +73,7 @@ class ProjectEventLog(SqliteEventLogStorage):
 
     def store_event(self, event: EventLogEntry) -> None:
         """Store one event; a materialization, of which each target has one, as a batch: with a statement that is kept."""
+        hold_if_executing(self._locks, event)
         if event.dagster_event_type is DagsterEventType.ASSET_MATERIALIZATION:
             self.store_event_batch([event])
         else:

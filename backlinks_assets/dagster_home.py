@@ -20,6 +20,8 @@ from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
 from dagster._serdes import ConfigurableClassData
 
 from backlinks_assets.dagster_events import ProjectEventLog
+from backlinks_assets.dagster_runs import ProjectRunStorage
+from backlinks_assets.run_locks import RunLocks
 from backlinks_assets.settings import Settings
 
 MAKING_TIMEOUT_S: Final = 60.0
@@ -30,14 +32,16 @@ ON_THE_TERMINAL: Final = "This run is one of a `backlinks` command's: what it pr
 
 
 class ProjectStorage(DagsterSqliteStorage):
-    """Dagster's SQLite storage under the project's data folder, with the project's quicker event log."""
+    """Dagster's SQLite storage under the project's data folder, with the project's quicker event log and locks of runs."""
 
     def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
         Path(base_dir).mkdir(parents=True, exist_ok=True)
         # Dagster's making of its tables is no work for two at once: the second fails with "table already exists".
         with filelock.FileLock(Path(base_dir) / ".making.lock", timeout=MAKING_TIMEOUT_S):
             super().__init__(base_dir, inst_data)
-            self._event_log_storage = ProjectEventLog(str(Path(base_dir) / "history" / "runs"))
+            locks = RunLocks(Path(base_dir) / "alive")
+            self._run_storage = ProjectRunStorage(self._run_storage, locks)
+            self._event_log_storage = ProjectEventLog(str(Path(base_dir) / "history" / "runs"), locks)
 
     @classmethod
     def config_type(cls) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from backlinks_assets import memory  # noqa: F401 - says how Arrow allocates, be
 from backlinks_assets.defs.announce import announce_sensor
 from backlinks_assets.defs.assets import ASSETS
 from backlinks_assets.defs.automation import publish_automation_sensor
+from backlinks_assets.defs.dead_runs import dead_runs_sensor
 from backlinks_assets.defs.jobs import collect_job, publish_job
 from backlinks_assets.defs.resources import BacklinksApi, BacklinksData
 from backlinks_assets.defs.retention import retention_job, retention_schedule
@@ -25,7 +26,7 @@ def build_defs(resources: Mapping[str, Any] | None = None) -> dg.Definitions:
         assets=ASSETS,
         jobs=[collect_job, publish_job, retention_job],
         schedules=[daily_collect_schedule, retention_schedule],
-        sensors=[targets_sensor, publish_automation_sensor, announce_sensor],
+        sensors=[targets_sensor, publish_automation_sensor, announce_sensor, dead_runs_sensor],
         resources={"backlinks_data": BacklinksData(), "backlinks_api": BacklinksApi(), **(resources or {})},
         executor=dg.in_process_executor,  # a process a step costs two seconds, and the steps are short
     )

@@ -1,5 +1,7 @@
 """The one thread that cuts calls at their instants, over real sockets whose other end says nothing."""
 
+import os
+import signal
 import socket
 import threading
 import time
@@ -70,3 +72,27 @@ def test_the_thread_ends_when_nothing_comes_and_starts_again(watch, pairs, monke
         while watchers() > before and time.monotonic() < end:
             time.sleep(0.02)
         assert watchers() == before
+
+
+@pytest.mark.parametrize("held", [False, True], ids=["while-it-waits", "while-a-call-is-entered"])
+def test_a_forked_child_cuts_its_own_calls_and_leaves_its_parents_alone(pairs, held: bool) -> None:
+    (ours, theirs), (other, _), *_ = pairs
+    watch = deadline._WATCH
+    with watch.cutting(ours, 30):  # the thread is at work, and stays in the parent
+        if held:
+            watch._changed.acquire()
+        child = os.fork()
+        if child == 0:
+            status = 1
+            try:
+                signal.alarm(60)  # what waits for a lock of the parent ends too
+                parents = list(watch._due)
+                got, after_s = read(watch, other, 0.3)
+                status = 0 if not parents and got == b"" and after_s < 10 else 1
+            finally:
+                os._exit(status)
+        if held:
+            watch._changed.release()
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    theirs.send(b"1")
+    assert ours.recv(1) == b"1"

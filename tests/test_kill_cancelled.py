@@ -65,6 +65,7 @@ def test_a_run_cancelled_in_the_ui_starts_nothing_more_and_keeps_what_was_in_fli
             assert instance.get_run_by_id(run_id).status is dg.DagsterRunStatus.CANCELED
             commands.wait_for(lambda: all(call.ended for call in server.calls))
             assert not [call for call in server.calls if call.started > asked + 10]
+        process._grpc_server_registry.wait_for_processes()
     assert len(server.calls) < 120
     with open_store(settings) as store:
         assert len(store.landed([commands.today()])) == len(server.calls)

@@ -4,6 +4,7 @@ Here belongs only the cutting of a connection; how long a call may take, and wha
 """
 
 import math
+import os
 import socket
 import threading
 import time
@@ -23,6 +24,10 @@ class _Watch:
     """Cuts sockets at their instants: one thread for all of them, since one a call costs a fifth of a millisecond."""
 
     def __init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
+        """In a child just forked: start afresh. The thread stayed behind, and so did the calls and their sockets."""
         self._due: dict[object, tuple[float, socket.socket | None]] = {}
         self._changed = threading.Condition()
         self._running = False
@@ -64,6 +69,7 @@ class _Watch:
 
 
 _WATCH = _Watch()
+os.register_at_fork(after_in_child=_WATCH.forget)
 
 
 class _Deadline(HTTPConnection):

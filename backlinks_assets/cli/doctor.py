@@ -20,6 +20,7 @@ from backlinks_assets.account.limiter import AccountLimiter
 from backlinks_assets.api.client import SummaryClient
 from backlinks_assets.api.errors import ApiError, RequestError, TransientError
 from backlinks_assets.cli.console import STOPPED, UNUSABLE, me, out, settings_and_notices, shown, table
+from backlinks_assets.cli.doctor_runs import dead_runs_said
 from backlinks_assets.report.words import counted
 from backlinks_assets.runtime import open_store, watched_targets
 from backlinks_assets.settings import Settings
@@ -51,7 +52,7 @@ def examine(*, as_json: bool = False) -> int:
     """Tell of each thing looked at; return 0 where nothing is to be done, else the gravest exit status."""
     settings = settings_and_notices()
     checks: list[Callable[[Settings], Finding]]
-    checks = [_account, _folder, _store, _targets, _limits, _announcements, _instance, _versions]
+    checks = [_account, _folder, _store, _targets, _limits, _announcements, _instance, _runs, _versions]
     findings = [check(settings) for check in checks]
     status = max(finding.status for finding in findings)
     if as_json:
@@ -243,6 +244,11 @@ def _instance(settings: Settings) -> Finding:
         "does not see them. Unset it or use `make ui`.",
         note=True,
     )
+
+
+def _runs(settings: Settings) -> Finding:
+    says, well = dead_runs_said(settings)
+    return Finding("runs", says, note=not well)
 
 
 def _versions(_settings: Settings) -> Finding:

@@ -22,6 +22,7 @@ import dagster as dg
 from backlinks_assets.cli.ahead import Ahead
 from backlinks_assets.dagster_home import open_instance
 from backlinks_assets.definitions import build_defs
+from backlinks_assets.defs.dead_runs import end_dead_runs
 from backlinks_assets.defs.partitions import MOST_KEYS_A_RUN, day_range_tags, range_tags, ranges
 from backlinks_assets.defs.resources import BacklinksApi, BacklinksData
 from backlinks_assets.defs.runs import OF_THIS_LOCATION, collects, publishes
@@ -164,6 +165,7 @@ def opened(settings: Settings, *, demo: bool = False) -> Iterator[Pipeline]:
     logging.getLogger("dagster").setLevel(logging.CRITICAL)
     give_memory_back()
     with open_instance(settings) as instance:
+        end_dead_runs(instance)
         yield Pipeline(settings, instance, demo=demo)
 
 

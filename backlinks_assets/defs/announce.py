@@ -13,6 +13,7 @@ import dagster as dg
 
 from backlinks_assets.defs.assets import ASSETS, summary_responses
 from backlinks_assets.defs.collecting import STOPPED
+from backlinks_assets.defs.dead_runs import WHY, process_is_gone
 from backlinks_assets.defs.resources import BacklinksData
 from backlinks_assets.notify.memory import Memory
 from backlinks_assets.notify.news import FailedRun
@@ -121,7 +122,7 @@ def _failure(instance: dg.DagsterInstance, run_id: str) -> tuple[str, dict[str, 
     for entry in instance.all_logs(run_id, of_type=kinds):
         event = entry.get_dagster_event()
         if not event.is_step_failure:
-            says = f"Run {run_id} failed: {event.message}"
+            says = WHY if process_is_gone(instance, entry) else f"Run {run_id} failed: {event.message}"
             continue
         data = event.step_failure_data
         if data.user_failure_data is not None and data.user_failure_data.description:

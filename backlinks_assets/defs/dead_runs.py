@@ -1,0 +1,159 @@
+"""Runs whose process is gone: found by the locks that runs hold, ended with a sentence, their pool slots given back.
+
+Dagster's own run monitoring can't do this: its `DefaultRunLauncher` does not know whether a run's process lives. The
+sensor looks while the daemon runs; the command looks before its own runs; `doctor` only counts.
+"""
+
+import datetime as dt
+import os
+from pathlib import Path
+from typing import Final
+
+import dagster as dg
+from dagster._core.events import EngineEventData
+
+from backlinks_assets.dagster_runs import ProjectRunStorage
+from backlinks_assets.report.words import counted
+from backlinks_assets.run_locks import Life
+from backlinks_assets.store.collect import utc_now
+
+WHY: Final = "The run's process is gone: it was killed, or the machine stopped."
+_NEXT: Final = "What was paid for is kept. Start it again: what is finished is not done a second time."
+
+BEGINS_WITHIN: Final = dt.timedelta(seconds=30)
+"""A launched run whose launcher has died since may still be loading its code for so long, before it can hold a lock."""
+SILENT_FOR: Final = dt.timedelta(hours=1)
+"""A run without any lock, as before this project's runs had them, is judged by its process number after so long a silence."""
+
+_UNFINISHED: Final = [
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
+_DAEMON_TAGS: Final = {
+    "dagster/schedule_name",
+    "dagster/sensor_name",
+    "dagster/backfill",
+    "dagster/from_automation_condition",
+    "dagster/auto_materialize",
+}
+"""A run that Dagster's daemon created and had no time to queue is queued by the daemon itself when it is started again."""
+_CLOCK_TOLERANCE_S: Final = 5.0
+
+
+def dead_runs(instance: dg.DagsterInstance, now: dt.datetime | None = None) -> list[dg.DagsterRun]:
+    """Return the unfinished runs of all code locations whose process is gone. Nothing is changed.
+
+    A queued run has no process and waits for the daemon: it is not dead. Neither is one whose life can't be told.
+    """
+    if not isinstance(instance.run_storage, ProjectRunStorage):
+        return []
+    records = instance.get_run_records(dg.RunsFilter(statuses=_UNFINISHED))
+    return [record.dagster_run for record in records if _is_dead(instance, record, now or utc_now())]
+
+
+def end_dead_runs(instance: dg.DagsterInstance, now: dt.datetime | None = None) -> list[dg.DagsterRun]:
+    """Mark the dead runs failed, or canceled where a person had asked for that, and free what they held. Return them."""
+    storage = instance.run_storage
+    if not isinstance(storage, ProjectRunStorage):
+        return []
+    ended = []
+    for dead in dead_runs(instance, now):
+        run = instance.get_run_by_id(dead.run_id)  # it may have finished while it was looked at
+        if run is None or run.is_finished:
+            continue
+        if run.status is dg.DagsterRunStatus.CANCELING:
+            instance.report_run_canceled(run, WHY)
+        else:
+            instance.report_run_failed(run, f"{WHY} {_NEXT}")
+        storage.locks.clear(run.run_id)
+        ended.append(run)
+    unfinished = {record.dagster_run.run_id for record in instance.get_run_records(dg.RunsFilter(statuses=_UNFINISHED))}
+    _free_slots(instance, storage, unfinished)
+    storage.locks.sweep(unfinished)
+    return ended
+
+
+def process_is_gone(instance: dg.DagsterInstance, failure: dg.EventLogEntry) -> bool:
+    """Whether a run's failure says that it lost its process; Dagster's code server notices it where it lives itself."""
+    if failure.message.startswith(WHY):
+        return True
+    crashed = f"Run execution process for {failure.run_id} "  # an event of its own: the failure says nothing
+    told = instance.all_logs(failure.run_id, of_type=dg.DagsterEventType.ENGINE_EVENT)
+    return any(entry.message.startswith(crashed) for entry in told)
+
+
+def _free_slots(instance: dg.DagsterInstance, storage: ProjectRunStorage, unfinished: set[str]) -> None:
+    """Free the pool slots of runs that have finished without doing so: Dagster's own marking of a killed run does not."""
+    log = instance.event_log_storage
+    for run_id in log.get_concurrency_run_ids() - unfinished:
+        if storage.locks.life(run_id) is not Life.LIVING:  # one that was canceled by force may still be at it
+            log.free_concurrency_slots_for_run(run_id)
+
+
+def _is_dead(instance: dg.DagsterInstance, record: dg.RunRecord, now: dt.datetime) -> bool:
+    run = record.dagster_run
+    assert isinstance(instance.run_storage, ProjectRunStorage)
+    life = instance.run_storage.locks.life(run.run_id)
+    if run.status is dg.DagsterRunStatus.NOT_STARTED and life is not Life.GONE and _DAEMON_TAGS & run.tags.keys():
+        return False
+    if life is Life.NEVER_BEGUN and run.status is not dg.DagsterRunStatus.NOT_STARTED:
+        return now - _utc(record.update_timestamp) > BEGINS_WITHIN
+    if life is Life.UNKNOWN:
+        return _fell_silent(instance, record, now)
+    return life is not Life.LIVING
+
+
+def _fell_silent(instance: dg.DagsterInstance, record: dg.RunRecord, now: dt.datetime) -> bool:
+    """Whether a run has told nothing for long, and no process that it has named can still be there."""
+    last, processes = _utc(record.update_timestamp).timestamp(), []
+    for entry in instance.all_logs(record.dagster_run.run_id):
+        last = max(last, entry.timestamp)
+        said = entry.dagster_event.event_specific_data if entry.dagster_event else None
+        if isinstance(said, EngineEventData) and "pid" in said.metadata:
+            processes.append((int(str(said.metadata["pid"].value)), entry.timestamp))
+    silent = now.timestamp() - last > SILENT_FOR.total_seconds()
+    return silent and not any(_may_live(pid, at) for pid, at in processes)
+
+
+def _may_live(pid: int, at: float) -> bool:
+    """Whether the process that had a number at an instant may still have it: the number comes again."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        pass
+    began = _began(pid)
+    return began is None or began <= at + _CLOCK_TOLERANCE_S
+
+
+def _began(pid: int) -> float | None:
+    """Return when a process began, in seconds since 1970; None where the system does not say it as Linux does."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+        stat = Path("/proc/stat").read_text(encoding="utf-8")
+        booted = next(float(line.split()[1]) for line in stat.splitlines() if line.startswith("btime "))
+        return booted + int(fields[19]) / os.sysconf("SC_CLK_TCK")
+    except (OSError, ValueError, IndexError, StopIteration):
+        return None
+
+
+def _utc(moment: dt.datetime) -> dt.datetime:
+    return moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
+
+
+@dg.sensor(
+    minimum_interval_seconds=30,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description=(
+        "Marks runs failed whose process was killed or whose machine stopped, so that they hold neither the queue of runs "
+        "nor a pool. A run whose process lives is left alone, however slow it is."
+    ),
+)
+def dead_runs_sensor(context: dg.SensorEvaluationContext) -> dg.SkipReason:
+    ended = end_dead_runs(context.instance)
+    if not ended:
+        return dg.SkipReason("No run has lost its process.")
+    return dg.SkipReason(f"{counted(len(ended), 'run')} ended: {', '.join(run.run_id for run in ended)}. {WHY}")
