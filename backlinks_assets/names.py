@@ -37,6 +37,8 @@ _INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 _PAGE = re.compile(r"(https?)://", re.IGNORECASE)
 _MISSPELT_SCHEME = re.compile(r"https?([:;]?[/\\]|[:;])", re.IGNORECASE)
 _OTHER_SCHEME = re.compile(r"([a-z][a-z0-9+.-]*)://|([a-z][a-z0-9+-]*):(?!\d*(?:[/?#]|$))", re.IGNORECASE)
+_SEARCH_CONSOLE = re.compile(r"sc-domain:\s*([^/\s]*)/?", re.IGNORECASE)
+_QUOTES = "\"'`´“”„‟‘’‚«»‹›"
 _CREDENTIALS = re.compile(r"^(?!mailto:)([a-z][a-z0-9+.-]*://)?[^/@]*:.*@", re.IGNORECASE | re.DOTALL)
 _ENDS_IN_A_NUMBER = re.compile(r"(?:.*\.)?(?:\d+|0x[0-9a-f]*)")
 _LABEL = re.compile(r"[a-z0-9_][a-z0-9_-]*")  # `shop-.example.com` is in use
@@ -63,8 +65,13 @@ class NotATarget(ValueError):  # noqa: N818 - reads as a sentence where it is ra
 
 def shown(text: str) -> str:
     """Return a text as a message may hold it: quoted, one line, cut, without control codes or passwords."""
-    text = _CREDENTIALS.sub(r"\1***@", text)
+    text = without_password(text)
     return repr(text if len(text) <= MAX_SHOWN_CHARACTERS else f"{text[:MAX_SHOWN_CHARACTERS]}...")
+
+
+def without_password(text: str) -> str:
+    """Return a text with `***` where it has a user name and password."""
+    return _CREDENTIALS.sub(r"\1***@", text)
 
 
 def normalise(text: str) -> str:
@@ -83,6 +90,7 @@ def normalise(text: str) -> str:
         if not wanted:
             raise ValueError("is empty: a target is a domain, as example.com, or a page, as https://example.com/path.")
         _refuse_invisible(wanted)
+        _refuse_wrapped(wanted)
         return _page(wanted) if _PAGE.match(wanted) else _domain(wanted)
     except ValueError as error:
         raise NotATarget(wanted, str(error)) from None
@@ -177,6 +185,13 @@ def _refuse_invisible(text: str) -> None:
             )
 
 
+def _refuse_wrapped(text: str) -> None:
+    """Refuse what stands in quotation marks: a page may end in one."""
+    if text[0] in _QUOTES or (text[-1] in _QUOTES and not _PAGE.match(text)):
+        bare = text.strip(_QUOTES + _SPACES) or "example.com"
+        raise ValueError(f"stands in quotation marks: write {bare} without them.")
+
+
 def _domain(text: str) -> str:
     """Return a domain's one spelling; what else people write for one is told apart, to say what to write."""
     _refuse_other_schemes(text)
@@ -198,6 +213,8 @@ def _domain(text: str) -> str:
 
 
 def _refuse_other_schemes(text: str) -> None:
+    if property_of := _SEARCH_CONSOLE.fullmatch(text):
+        raise ValueError(f"is how the Search Console names a domain: write {property_of[1] or 'example.com'}.")
     if _MISSPELT_SCHEME.match(text):
         raise ValueError("begins almost as a page does: a page is written with http:// or https://, slashes and all.")
     if scheme := _OTHER_SCHEME.match(text):
@@ -225,6 +242,10 @@ def _refuse_what_is_no_host(host: str) -> None:
 def _page(text: str) -> str:
     scheme, rest = text.split("://", 1)
     scheme = scheme.lower()
+    if _MISSPELT_SCHEME.match(rest):
+        raise ValueError(f"has its scheme twice: write {rest if _PAGE.match(rest) else 'https://example.com/path'}.")
+    if re.search(r"\s(https?)://", rest):
+        raise ValueError("holds more than one address: write one target a line.")
     authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
     if "@" in authority:
         raise ValueError(_NO_CREDENTIALS)
