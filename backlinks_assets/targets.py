@@ -459,8 +459,6 @@ def _parameter(name: str, cell: str) -> object:
             return orjson.loads(cell)
         except orjson.JSONDecodeError as error:
             raise ValueError(f'it is no JSON ({error}): in CSV, as "[""dofollow"", ""="", true]".') from None
-    if name != "rank_scale" and (hint := spreadsheet_hint(cell)):
-        raise ValueError(hint)
     if name == "internal_list_limit":
         if not re.fullmatch(r"[0-9]{1,9}", cell):
             raise ValueError("write a whole number from 1 to 1000.")
@@ -468,7 +466,7 @@ def _parameter(name: str, cell: str) -> object:
     if name == "rank_scale":
         return cell
     if cell.lower() not in _BOOLEANS:
-        raise ValueError("write true or false (yes, no, 1 and 0 do as well).")
+        raise ValueError(spreadsheet_hint(cell) or "write true or false (yes, no, 1 and 0 do as well).")
     return _BOOLEANS[cell.lower()]
 
 
