@@ -296,14 +296,14 @@ def _sheet(text_or_bytes: str | bytes, source: str) -> _Sheet:
         reader = csv.reader(rest, strict=True, skipinitialspace=True)
         try:
             cells = next(reader)
-            _refuse_line_breaks(sheet, cells)
+            if reader.line_num > 1:
+                _refuse_line_breaks(sheet, cells)
         except csv.Error as error:
             message = f"is no CSV ({error}): check its quotes; a quote inside a quoted cell is written twice."
             if sheet.header is None:
                 sheet.problems.append(Problem(first + 1, line, separated_otherwise(line) or message))
                 break  # what follows can't be told from a header
-            cell = _cell(sheet, next(csv.reader([sheet.lines[first]], skipinitialspace=True)), line)
-            sheet.broken.append(_bad_line(first + 1, cell, [Problem(first + 1, line, message)]))
+            sheet.broken.append(_bad_line(first + 1, _broken_cell(sheet, first), [Problem(first + 1, line, message)]))
             continue  # with the next line: a quote that is not closed takes no other line along
         position = first + reader.line_num
         others = any(cell.strip() for cell in cells[1:])
@@ -321,7 +321,7 @@ def _sheet(text_or_bytes: str | bytes, source: str) -> _Sheet:
 def _refuse_line_breaks(sheet: _Sheet, cells: list[str]) -> None:
     """Raise where a record runs into the next ones: its quote was closed by another line's."""
     breaks = [re.search(r"[\r\n]", cell.strip()) for cell in cells]
-    if not sheet.columns or not any(breaks):
+    if not sheet.columns:
         return
     of_one_line = (found for column, found in zip(sheet.columns, breaks, strict=False) if column not in _SEVERAL_LINES)
     if len(cells) > len(sheet.columns) or any(of_one_line):
@@ -332,6 +332,15 @@ def _cell(sheet: _Sheet, cells: list[str], otherwise: str = "") -> str:
     """Return a record's cell `target` as it is written, but for the spaces around it."""
     at = sheet.columns.index("target") if "target" in sheet.columns else len(cells)
     return cells[at].strip() if at < len(cells) else otherwise
+
+
+def _broken_cell(sheet: _Sheet, number: int) -> str:
+    """Return the cell `target` of a line that is no CSV, as far as it can be told."""
+    line = sheet.lines[number]
+    try:
+        return _cell(sheet, next(csv.reader([line], skipinitialspace=True)), line.strip())
+    except csv.Error:  # longer than a cell may be
+        return line.strip()
 
 
 def _bad_line(line: int, cell: str, problems: list[Problem]) -> BadLine:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from backlinks_assets.api.models import ParameterOverrides
-from backlinks_assets.names import partition_key, shown
+from backlinks_assets.names import MAX_SHOWN_CHARACTERS, partition_key, shown
 
 NO_OVERRIDES = ParameterOverrides.model_validate({})
 
@@ -81,6 +81,11 @@ class BadLine:
     problems: tuple[Problem, ...]
 
     @property
+    def shown_cell(self) -> str:
+        """The cell as a page or a message may hold it."""
+        return self.cell if self.cell.isprintable() and len(self.cell) <= MAX_SHOWN_CHARACTERS else shown(self.cell)
+
+    @property
     def why(self) -> str:
         """What is wrong with the line, wherever in the file it stands."""
         return " ".join(problem.words for problem in self.problems)
@@ -100,7 +105,7 @@ class WatchList(list[Target]):
         self.bad_lines: Sequence[BadLine] = sorted(bad_lines, key=lambda bad: bad.line)
         listed = {target.target for target in self}
         unread = [bad for bad in self.bad_lines if bad.target not in listed]
-        self._missing = list(dict.fromkeys(bad.target or bad.cell for bad in unread if bad.cell))
+        self._missing = list(dict.fromkeys(bad.target or bad.shown_cell for bad in unread if bad.cell))
         self._bad_line_of = {bad.target: bad for bad in reversed(unread)}
 
     def refusal(self) -> TargetsError:

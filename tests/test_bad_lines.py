@@ -56,6 +56,7 @@ BAD = {
     "a quote inside a cell": ('"b".com', "b.com", "b.com", "is no CSV"),
     "a NUL": ("b\0.com", "b\0.com", None, "U+0000"),
     "a control character": ("b.com\x1b[2J", "b.com\x1b[2J", None, "U+001B"),
+    "a cell longer than CSV may have": ("b" * 200_000, "b" * 200_000, None, "field larger than"),
     "no name": (",yes", "", None, "has no target"),
     "a password": ("https://me:hunter2@b.com/", "https://***@b.com/", None, "leave it out"),
 }  # fmt: skip
@@ -97,8 +98,8 @@ def test_without_one_good_line_the_file_is_refused_with_all_its_lines() -> None:
 
 
 def test_what_a_day_should_hold_counts_a_bad_line_by_its_name_or_its_cell() -> None:
-    found = read(f"{HEADER}\na.com\nb.com,,,2026-01-01\nC.com,maybe\nexa mple.com\nwww.a.com,no\n,yes\n")
-    assert found.expected_on(TODAY) == ["a.com", "c.com", "exa mple.com"]
+    found = read(f"{HEADER}\na.com\nb.com,,,2026-01-01\nC.com,maybe\nexa mple.com\nwww.a.com,no\n,yes\nx\0.com\n")
+    assert found.expected_on(TODAY) == ["a.com", "c.com", "exa mple.com", r"'x\x00.com'"]
     assert found.bad_line_of("c.com") is found.bad_lines[0]
     assert found.bad_line_of("a.com") is None  # another line has it
 

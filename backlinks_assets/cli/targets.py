@@ -208,7 +208,9 @@ def _complain(error: Exception) -> None:
 
 
 def _problems(error: "TargetsError") -> list[dict[str, Any]]:
-    return [{"line": one.line, "text": one.text, "message": one.message} for one in error.problems]
+    from backlinks_assets.names import without_password
+
+    return [{"line": one.line, "text": without_password(one.text), "message": one.message} for one in error.problems]
 
 
 def _path() -> Path:

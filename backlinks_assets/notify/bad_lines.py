@@ -29,7 +29,7 @@ def bad_lines_news(memory: Memory, bad_lines: Sequence[BadLine], today: dt.date)
         return []
     if key == last:
         return []
-    return [News(LINES, (key,), bad.reason, bad.cell) for bad in bad_lines]
+    return [News(LINES, (key,), bad.reason, bad.shown_cell) for bad in bad_lines]
 
 
 def _key(bad_lines: Sequence[BadLine]) -> str:
