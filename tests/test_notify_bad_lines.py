@@ -63,6 +63,7 @@ def test_bad_lines_that_move_are_the_same_and_others_are_told_anew(look: Look, w
 def test_a_mistake_that_was_mended_is_told_when_it_comes_again(look: Look, write_targets) -> None:
     write_targets("a.example", "exa mple.com")
     assert len(look(MORNING)) == 1
+    assert look(MORNING + MINUTE) == []
     write_targets("a.example", "example.example")
     assert look(MORNING + HOUR) == []
     write_targets("a.example", "exa mple.com")
