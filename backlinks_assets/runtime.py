@@ -17,7 +17,7 @@ from backlinks_assets.store.collect import Collector, utc_now
 from backlinks_assets.store.database import Database, StoreError
 from backlinks_assets.store.owners import Owner
 from backlinks_assets.store.responses import ResponseStore
-from backlinks_assets.targets import Problem, Target, TargetsError, is_reserved_example, load_targets
+from backlinks_assets.targets import BadLine, Problem, WatchList, is_reserved_example, load_targets
 
 
 def slot_kept_s(settings: Settings) -> float:
@@ -97,23 +97,28 @@ def _opened(settings: Settings) -> Iterator[tuple[ResponseStore, Owner]]:
         database.close()
 
 
-def watched_targets(settings: Settings) -> list[Target]:
+def watched_targets(settings: Settings) -> WatchList:
     """Return the targets of the file, retired ones too, with every column checked.
 
+    Lines that can't be used are passed over and are in the list's `bad_lines`; also names that only the simulator
+    knows, where the API is real.
+
     Raises:
-        TargetsError: naming each bad line; also for names that only the simulator knows, where the API is real.
+        TargetsError: the file as a whole can't be used, or none of its lines can.
     """
-    targets = load_targets(
+    watched = load_targets(
         settings.targets_file, threshold_columns=THRESHOLD_COLUMNS, check_thresholds=target_thresholds
     )
-    if not settings.accepts_example_targets:
-        problems = [
-            Problem(
-                target.line, target.target, "is an example that exists only in the simulator; replace it by your own"
-            )
-            for target in targets
-            if is_reserved_example(target.target)
-        ]
-        if problems:
-            raise TargetsError(str(settings.targets_file), problems)
-    return targets
+    if settings.accepts_example_targets:
+        return watched
+    examples = [_example(target.line, target.target) for target in watched if is_reserved_example(target.target)]
+    real = [target for target in watched if not is_reserved_example(target.target)]
+    watched = WatchList(watched.source, real, [*watched.bad_lines, *examples])
+    if not watched:
+        raise watched.refusal()
+    return watched
+
+
+def _example(line: int, target: str) -> BadLine:
+    message = "is an example that exists only in the simulator: replace it by your own."
+    return BadLine(line, target, target, (Problem(line, target, message),))

@@ -30,15 +30,27 @@ from backlinks_assets.names import (
     is_reserved_example,
     normalise,
     partition_key,
-    shown,
     target_of,
+    without_password,
 )
+from backlinks_assets.pasted import (
+    column_name,
+    is_other_name,
+    is_separator_line,
+    no_header,
+    separated_otherwise,
+    spreadsheet_hint,
+    text_of,
+)
+from backlinks_assets.watchlist import NO_OVERRIDES, BadLine, Problem, Target, TargetsError, WatchList
 
 __all__ = [  # for readers of a target's name, who need this module alone
+    "BadLine",
     "NotATarget",
     "Problem",
     "Target",
     "TargetsError",
+    "WatchList",
     "add_target",
     "is_reserved_example",
     "load_targets",
@@ -55,60 +67,10 @@ ThresholdCheck = Callable[[Mapping[str, str]], object]
 
 _BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 _PARAMETERS = tuple(ParameterOverrides.model_fields)
-_NO_OVERRIDES = ParameterOverrides.model_validate({})
 _ADD_ONE = "make it with `backlinks targets add example.com`."
 _LOCK_TIMEOUT_S = 10
-
-
-@dataclass(frozen=True)
-class Target:
-    """One watched target as its line says; `thresholds` are its own, as text, for detection to read."""
-
-    target: str
-    overrides: ParameterOverrides = field(default_factory=lambda: _NO_OVERRIDES, hash=False)
-    retired: dt.date | None = None
-    note: str = ""
-    thresholds: Mapping[str, str] = field(default_factory=dict, hash=False)
-    line: int = 0
-
-    @property
-    def partition_key(self) -> str:
-        """The target's key in the dynamic partitions `targets`."""
-        return partition_key(self.target)
-
-    def active_on(self, day: dt.date) -> bool:
-        """Whether the target is watched on a day: from the day it is retired, it is not."""
-        return self.retired is None or day < self.retired
-
-
-@dataclass(frozen=True)
-class Problem:
-    """What is wrong with a line, counted from 1 (0: the file as a whole, or what was asked for).
-
-    `message` goes on from `text`, where there is one.
-    """
-
-    line: int
-    text: str
-    message: str
-
-
-class TargetsError(ValueError):
-    """The targets file, or what was asked of it, can't be used: `problems` holds all that was found."""
-
-    def __init__(self, source: str, problems: list[Problem]) -> None:
-        super().__init__(source, problems)
-        self.source = source
-        self.problems = problems
-
-    def __str__(self) -> str:
-        return "\n".join(self._sentence(problem) for problem in self.problems)
-
-    def _sentence(self, problem: Problem) -> str:
-        what = f"{shown(problem.text)} {problem.message}" if problem.text else problem.message
-        if problem.line:
-            return f"{self.source}, line {problem.line}: {what}"
-        return what if problem.text else f"{self.source} {what}"
+_SEVERAL_LINES = {"note", "backlinks_filters"}
+"""Columns whose cells may hold line breaks: in another one a quote was not closed."""
 
 
 @dataclass(frozen=True)
@@ -134,7 +96,10 @@ class _Rules:
 
 @dataclass
 class _Sheet:
-    """The file's lines as they are, and the records found among them; `columns` are the header's names."""
+    """The file's lines as they are, and the records found among them; `columns` are the header's names.
+
+    `problems` are those of the file as a whole; `broken` are lines on which no record could be read.
+    """
 
     source: str
     byte_order_mark: bytes
@@ -143,6 +108,7 @@ class _Sheet:
     columns: list[str] = field(default_factory=list)
     rows: list[_Row] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
+    broken: list[BadLine] = field(default_factory=list)
 
 
 def load_targets(
@@ -151,15 +117,17 @@ def load_targets(
     threshold_columns: Collection[str] = (),
     check_thresholds: ThresholdCheck | None = None,
     allow_none: bool = False,
-) -> list[Target]:
+) -> WatchList:
     """Return the targets of a file in its order, retired ones too; duplicates are one.
 
+    Lines that can't be used are passed over and are in the list's `bad_lines`.
+
     Raises:
-        TargetsError: naming every line that can't be used; or the file is missing, unreadable, empty or no
-            UTF-8 text; or there is no target in it, unless `allow_none`.
+        TargetsError: the file is missing, unreadable, empty or no UTF-8 text; its header can't be used; or there is
+            no target in it, unless there is no other line either and `allow_none`. Bad lines are named too.
     """
     rules = _Rules(threshold_columns, check_thresholds)
-    return _parsed(_sheet(_read(path), str(path)), rules, allow_none=allow_none)
+    return _some(_parsed(_sheet(_read(path), str(path)), rules), allow_none=allow_none)
 
 
 def parse_targets(
@@ -169,35 +137,53 @@ def parse_targets(
     threshold_columns: Collection[str] = (),
     check_thresholds: ThresholdCheck | None = None,
     allow_none: bool = False,
-) -> list[Target]:
+) -> WatchList:
     """Return the targets that a file's content lists, as `load_targets`; `source` is its name in messages."""
     rules = _Rules(threshold_columns, check_thresholds)
-    return _parsed(_sheet(text_or_bytes, source), rules, allow_none=allow_none)
+    return _some(_parsed(_sheet(text_or_bytes, source), rules), allow_none=allow_none)
 
 
-def _parsed(sheet: _Sheet, rules: _Rules, *, allow_none: bool = False) -> list[Target]:
+def _parsed(sheet: _Sheet, rules: _Rules) -> WatchList:
+    """Return what the sheet lists; raises TargetsError, which names the bad lines too, where its header can't be used."""
     _check_header(sheet, rules)
     found: dict[str, Target] = {}
+    bad_lines = list(sheet.broken)
     for row in sheet.rows:
-        before = len(sheet.problems)
-        target = _target(row, sheet, rules)
-        if target is None or len(sheet.problems) > before:
-            continue
-        first = found.setdefault(target.target, target)
-        if differing := _differences(first, target):
-            raw = row.cells[sheet.columns.index("target")].strip()
-            message = (
-                f"is {target.target} again, which line {first.line} has with another "
-                f"{' and '.join(differing)}: keep one of the two lines, or make them equal."
-            )
-            sheet.problems.append(Problem(row.line, raw, message))
-        elif not first.note and target.note:
-            found[target.target] = replace(first, note=target.note)
-    if not found and not sheet.problems and not allow_none:
-        sheet.problems.append(Problem(0, "", "lists no target: add one with `backlinks targets add example.com`."))
+        cell = _cell(sheet, row.cells)
+        problems: list[Problem] = []
+        target = _target(row, sheet, rules, problems)
+        if target is not None and not problems:
+            first = found.setdefault(target.target, target)
+            if differing := _differences(first, target):
+                message = (
+                    f"is {target.target} again, which line {first.line} has with another "
+                    f"{' and '.join(differing)}: keep one of the two lines, or make them equal. "
+                    f"Until then line {first.line} counts."
+                )
+                problems.append(Problem(row.line, cell, message))
+            elif not first.note and target.note:
+                found[target.target] = replace(first, note=target.note)
+        if problems:
+            if row.end > row.line:
+                more = (
+                    f"{problems[-1].message} Its cells go on to line {row.end}: if that is not meant, close the quote."
+                )
+                problems[-1] = replace(problems[-1], message=more)
+            bad_lines.append(_bad_line(row.line, cell, problems))
+    watched = WatchList(sheet.source, found.values(), bad_lines)
     if sheet.problems:
-        raise TargetsError(sheet.source, sorted(sheet.problems, key=lambda problem: problem.line))
-    return list(found.values())
+        problems = sheet.problems + watched.refusal().problems
+        raise TargetsError(sheet.source, sorted(problems, key=lambda problem: problem.line))
+    return watched
+
+
+def _some(watched: WatchList, *, allow_none: bool) -> WatchList:
+    if not watched and watched.bad_lines:
+        raise watched.refusal()
+    if not watched and not allow_none:
+        message = "lists no target: add one with `backlinks targets add example.com`."
+        raise TargetsError(watched.source, [Problem(0, "", message)])
+    return watched
 
 
 def add_target(
@@ -220,8 +206,11 @@ def add_target(
     with _editing(path) as file:
         sheet = _sheet(_read(path) if file.exists() else b"", str(path))
         if sheet.header is not None:
-            known = _parsed(sheet, rules, allow_none=True)
+            known = _parsed(sheet, rules)
             _refuse_known(path, text, next((one for one in known if one.target == target), None))
+            if bad := known.bad_line_of(target):
+                message = f"is in {path} already, on a line that can't be used. Mend {bad.reason}"
+                raise TargetsError(str(path), [Problem(0, text, message)])
         ending = _line_end(sheet)
         if sheet.lines and not sheet.lines[-1].endswith(("\n", "\r")):
             sheet.lines[-1] += ending
@@ -255,21 +244,21 @@ def retire_target(
     _read(path)  # a file that is missing says so, before a folder is made for its lock
     with _editing(path) as file:
         sheet = _sheet(_read(path), str(path))
-        known = _parsed(sheet, rules, allow_none=True)
+        known = _parsed(sheet, rules)
         found = next((one for one in known if one.target == target), None)
-        if found is None:
+        if found is None and not known.bad_line_of(target):
             near = difflib.get_close_matches(target, [one.target for one in known], 1, cutoff=0.5)
             hint = f"did you mean {near[0]}?" if near else "`backlinks targets list --all` shows what is."
             raise TargetsError(str(path), [Problem(0, text, f"is not in {path}: {hint}")])
-        if found.retired == day:
+        if found is not None and found.retired == day:
             return found
-        if found.retired is not None:
+        if found is not None and found.retired is not None:
             message = f"is retired already, from {found.retired}: to change that, edit {path}, line {found.line}."
             raise TargetsError(str(path), [Problem(0, text, message)])
         _ensure_column(sheet, "retired")
-        name, retired = sheet.columns.index("target"), sheet.columns.index("retired")
+        retired = sheet.columns.index("retired")
         for row in sheet.rows:  # every line of it: two that differ would be an error
-            if normalise(row.cells[name]) == target:
+            if _name(_cell(sheet, row.cells)) == target:
                 _set_cell(sheet, row, retired, day.isoformat())
         return _replace(file, sheet, target, rules)
 
@@ -289,46 +278,33 @@ def _read(path: Path) -> bytes:
         raise TargetsError(str(path), [Problem(0, "", message)]) from None
 
 
-def _text(text_or_bytes: str | bytes, source: str) -> str:
-    """Return a file's content as text without its byte order mark, refused by line where it is no UTF-8."""
-    if isinstance(text_or_bytes, str):
-        return text_or_bytes.removeprefix("\ufeff")
-    data = text_or_bytes.removeprefix(codecs.BOM_UTF8)
-    try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-            problem = Problem(1, "", "the file is UTF-16 text: save it as CSV UTF-8.")
-        else:
-            line = len(re.findall(rb"\r\n|\r|\n", data[: error.start])) + 1
-            problem = Problem(line, "", f"byte 0x{data[error.start]:02X} is no UTF-8 text: save the file as CSV UTF-8.")
-        raise TargetsError(source, [problem]) from None
-
-
 def _sheet(text_or_bytes: str | bytes, source: str) -> _Sheet:
     """Split a file into its records. Comments and blank lines, also as spreadsheets save them, are none."""
-    text = _text(text_or_bytes, source)
     marked = isinstance(text_or_bytes, bytes) and text_or_bytes.startswith(codecs.BOM_UTF8)
     mark = codecs.BOM_UTF8 if marked else b""
+    text = text_of(text_or_bytes, source) if isinstance(text_or_bytes, bytes) else text_or_bytes.removeprefix("\ufeff")
     sheet = _Sheet(source, mark, io.StringIO(text, newline="").readlines())
     position = 0
     while position < len(sheet.lines):
         first = position
         line = sheet.lines[first].strip()
         position += 1
-        if not line or line.startswith("#"):
+        if not line or line.startswith("#") or (sheet.header is None and is_separator_line(line)):
             continue
         # A reader for each record: it draws and counts the lines of a quoted cell, and fails for one record.
         rest = (sheet.lines[number] for number in range(first, len(sheet.lines)))
         reader = csv.reader(rest, strict=True, skipinitialspace=True)
         try:
             cells = next(reader)
+            if reader.line_num > 1:
+                _refuse_line_breaks(sheet, cells)
         except csv.Error as error:
             message = f"is no CSV ({error}): check its quotes; a quote inside a quoted cell is written twice."
-            sheet.problems.append(Problem(first + 1, line, message))
             if sheet.header is None:
+                sheet.problems.append(Problem(first + 1, line, separated_otherwise(line) or message))
                 break  # what follows can't be told from a header
-            continue
+            sheet.broken.append(_bad_line(first + 1, _broken_cell(sheet, first), [Problem(first + 1, line, message)]))
+            continue  # with the next line: a quote that is not closed takes no other line along
         position = first + reader.line_num
         others = any(cell.strip() for cell in cells[1:])
         if not others and (not cells[0].strip() or cells[0].lstrip().startswith("#")):
@@ -336,10 +312,46 @@ def _sheet(text_or_bytes: str | bytes, source: str) -> _Sheet:
         row = _Row(first, position, cells)
         if sheet.header is None:
             sheet.header = row
-            sheet.columns = [cell.strip().lower() for cell in cells]
+            sheet.columns = [column_name(cell) for cell in cells]
         else:
             sheet.rows.append(row)
     return sheet
+
+
+def _refuse_line_breaks(sheet: _Sheet, cells: list[str]) -> None:
+    """Raise where a record runs into the next ones: its quote was closed by another line's."""
+    breaks = [re.search(r"[\r\n]", cell.strip()) for cell in cells]
+    if not sheet.columns:
+        return
+    of_one_line = (found for column, found in zip(sheet.columns, breaks, strict=False) if column not in _SEVERAL_LINES)
+    if len(cells) > len(sheet.columns) or any(of_one_line):
+        raise csv.Error("a quote is not closed on its line")
+
+
+def _cell(sheet: _Sheet, cells: list[str], otherwise: str = "") -> str:
+    """Return a record's cell `target` as it is written, but for the spaces around it."""
+    at = sheet.columns.index("target") if "target" in sheet.columns else len(cells)
+    return cells[at].strip() if at < len(cells) else otherwise
+
+
+def _broken_cell(sheet: _Sheet, number: int) -> str:
+    """Return the cell `target` of a line that is no CSV, as far as it can be told."""
+    line = sheet.lines[number]
+    try:
+        return _cell(sheet, next(csv.reader([line], skipinitialspace=True)), line.strip())
+    except csv.Error:  # longer than a cell may be
+        return line.strip()
+
+
+def _bad_line(line: int, cell: str, problems: list[Problem]) -> BadLine:
+    return BadLine(line, without_password(cell), _name(cell), tuple(problems))
+
+
+def _name(cell: str) -> str | None:
+    try:
+        return normalise(cell)
+    except NotATarget:
+        return None
 
 
 def _check_header(sheet: _Sheet, rules: _Rules) -> None:
@@ -354,12 +366,7 @@ def _check_header(sheet: _Sheet, rules: _Rules) -> None:
     if set(columns) & set(allowed):
         sheet.problems += _column_problems(header, columns, allowed)
     else:
-        raw = ",".join(header.cells)
-        separator = next((one for one in ";\t|" if "target" in raw.lower().split(one)), None)
-        message = "is no header: the first line names the columns, of which `target` is the one required."
-        if separator:
-            message = f"is separated by {separator!r}: save the file with commas between its columns."
-        sheet.problems.append(Problem(header.line, raw, message))
+        sheet.problems.append(Problem(header.line, ",".join(header.cells), no_header(header.cells)))
     if columns.count("target") != 1:
         sheet.rows.clear()
 
@@ -368,6 +375,8 @@ def _column_problems(header: _Row, columns: list[str], allowed: list[str]) -> It
     for cell, column in zip(header.cells, columns, strict=True):
         if column and column not in allowed:
             near = difflib.get_close_matches(column, allowed, 1)
+            if is_other_name(column) and "target" not in columns:
+                near = ["target"]
             known = f"did you mean {near[0]}?" if near else f"the columns are {', '.join(allowed)}."
             yield Problem(header.line, cell.strip(), f"is no column of a targets file: {known}")
     for column in dict.fromkeys(columns):
@@ -378,11 +387,11 @@ def _column_problems(header: _Row, columns: list[str], allowed: list[str]) -> It
         yield Problem(header.line, ",".join(header.cells), message)
 
 
-def _target(row: _Row, sheet: _Sheet, rules: _Rules) -> Target | None:
-    """Return a row's target, None where its name can't be one; what is wrong goes to the sheet's problems."""
+def _target(row: _Row, sheet: _Sheet, rules: _Rules, problems: list[Problem]) -> Target | None:
+    """Return a row's target, None where its name can't be one; what is wrong is added to the problems."""
 
     def problem(text: str, message: str) -> None:
-        sheet.problems.append(Problem(row.line, text, message))
+        problems.append(Problem(row.line, text, message))
 
     cells = [cell.strip() for cell in row.cells]
     values = {column: cell for column, cell in zip(sheet.columns, cells, strict=False) if column}
@@ -407,7 +416,10 @@ def _target(row: _Row, sheet: _Sheet, rules: _Rules) -> Target | None:
         except ValueError as error:
             problem(day, f"can't be the day it is retired from: {error}")
     thresholds = {column: values[column] for column in rules.threshold_columns if values.get(column)}
-    if thresholds and rules.check_thresholds:
+    hints = {column: hint for column, cell in thresholds.items() if (hint := spreadsheet_hint(cell))}
+    for column, hint in hints.items():
+        problem(thresholds[column], f"can't be {column}: {hint}")
+    if thresholds and not hints and rules.check_thresholds:
         try:
             rules.check_thresholds(thresholds)
         except ValueError as error:
@@ -446,7 +458,7 @@ def _overrides(values: Mapping[str, str], problem: Callable[[str, str], None]) -
             except (ValueError, TypeError, RecursionError) as error:
                 read.pop(name, None)
                 problem(cell, f"can't be {name}: {error}")
-    return ParameterOverrides.model_validate(read) if read else _NO_OVERRIDES
+    return ParameterOverrides.model_validate(read) if read else NO_OVERRIDES
 
 
 def _parameter(name: str, cell: str) -> object:
@@ -463,7 +475,7 @@ def _parameter(name: str, cell: str) -> object:
     if name == "rank_scale":
         return cell
     if cell.lower() not in _BOOLEANS:
-        raise ValueError("write true or false (yes, no, 1 and 0 do as well).")
+        raise ValueError(spreadsheet_hint(cell) or "write true or false (yes, no, 1 and 0 do as well).")
     return _BOOLEANS[cell.lower()]
 
 
@@ -547,13 +559,19 @@ def _set_cell(sheet: _Sheet, row: _Row, index: int, value: str) -> None:
 
 
 def _replace(file: Path, sheet: _Sheet, target: str, rules: _Rules) -> Target:
-    """Write the sheet in the file's place, once it reads well with the target in it; return the target."""
+    """Write the sheet in the file's place, once it reads well with the target in it; return the target.
+
+    Lines that can't be used stay as they are.
+    """
     try:
         data = sheet.byte_order_mark + "".join(sheet.lines).encode("utf-8")
     except UnicodeEncodeError:
         problem = Problem(0, "", "is as it was: the note holds what UTF-8 text can't; write it anew.")
         raise TargetsError(sheet.source, [problem]) from None
-    found = next(one for one in _parsed(_sheet(data, sheet.source), rules) if one.target == target)
+    after = _parsed(_sheet(data, sheet.source), rules)
+    found = next((one for one in after if one.target == target), None)
+    if found is None:  # its line can't be used, now as before
+        raise after.refusal()
     _write_atomically(file, data)
     return found
 

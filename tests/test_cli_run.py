@@ -136,7 +136,7 @@ def test_a_past_day_of_the_real_api_is_built_from_what_is_kept(api, write_target
 @pytest.mark.parametrize(
     ("lines", "header", "words"),
     [
-        (["exa mple.com", "good.com", "co.uk"], "target", ["line 2", "line 4"]),
+        (["exa mple.com", "# ours", "co.uk"], "target", ["line 2", "line 4"]),
         ([], "target", ["target"]),
         (["a.com"], "domain", ["target"]),
         (["a.com,1"], "target,include_subdomain", ["include_subdomains"]),

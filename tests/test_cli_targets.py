@@ -84,15 +84,35 @@ def test_a_pipe_gets_one_line_a_target_whatever_its_note(path: Path) -> None:
 
 def test_every_bad_line_is_named_on_stderr(path: Path) -> None:
     path.write_text("target,retired\nexa mple.com,\na.com,soon\nco.uk,\nb.com,\n")
-    for words in (("check",), ("list",), ("add", "c.com"), ("retire", "b.com")):
+    for words, status, out in ((("check",), 2, ""), (("list",), 3, "b.com\t\t\t\n")):
         done = run(*words)
-        assert (done.exit_code, done.stdout) == (2, "")
+        assert (done.exit_code, done.stdout) == (status, out)
         assert [line.split(":")[0] for line in done.stderr.splitlines()] == [
             f"{path}, line 2",
             f"{path}, line 3",
             f"{path}, line 4",
             "3 problems in the file.",
         ]
+
+
+def test_a_program_gets_the_good_targets_and_the_problems(path: Path) -> None:
+    path.write_text("target,retired\nexa mple.com,\nb.com,\nold.com,02/01/2026\n")
+    listed = run("list", "--json")
+    assert listed.exit_code == 3
+    found = json.loads(listed.stdout)
+    assert [one["target"] for one in found["targets"]] == ["b.com"]
+    assert [one["line"] for one in found["problems"]] == [2, 4]
+    checked = run("check", "--json")
+    assert checked.exit_code == 2
+    found = json.loads(checked.stdout)
+    assert (found["watched"], found["retired"], [one["line"] for one in found["problems"]]) == (1, 0, [2, 4])
+
+
+def test_targets_are_added_and_retired_beside_bad_lines(path: Path) -> None:
+    path.write_text("target,retired\nexa mple.com,\nb.com,\n")
+    assert run("add", "c.com").stdout == f"Added c.com to {path}, line 4.\n"
+    assert run("retire", "b.com", "--date", "2026-11-24").exit_code == 0
+    assert path.read_text() == "target,retired\nexa mple.com,\nb.com,2026-11-24\nc.com,\n"
 
 
 REFUSED = {

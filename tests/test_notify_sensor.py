@@ -277,7 +277,7 @@ def test_no_account_is_looked_at_for_simulated_numbers(hook, tick, clock, write_
 
 
 def test_a_targets_file_that_cannot_be_used_is_told_since_no_run_would(hook, tick, clock, write_targets) -> None:
-    write_targets("shop.example", "not a domain")
+    write_targets("# ours", "not a domain")
     tick()
     (post,) = hook.posts
     assert "collecting stopped" in post["title"]

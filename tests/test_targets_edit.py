@@ -139,13 +139,44 @@ def test_a_change_that_can_not_be_made_leaves_the_file(path: Path, change: str, 
     assert [file.name for file in path.parent.iterdir() if not file.name.endswith(".lock")] == ["targets.csv"]
 
 
-def test_a_file_with_a_bad_line_is_not_changed(path: Path) -> None:
-    path.write_text("target\na.con\n")
-    with pytest.raises(TargetsError, match=r"line 2: 'a\.con'"):
-        add_target(path, "b.com")
-    with pytest.raises(TargetsError, match=r"line 2: 'a\.con'"):
-        retire_target(path, "a.com", DAY)
-    assert path.read_text() == "target\na.con\n"
+BAD_LINES = 'exa mple.com,\nb.com,02/01/2026\n"c.com,x\nd.com,"a"b\n,\x00\nlong.com,,,"and, more"'
+"""A name that is none, a spreadsheet's date, a quote that isn't closed, one inside a cell, no name, too many cells."""
+
+
+def test_lines_that_cannot_be_used_stay_as_they_are_when_others_change(path: Path) -> None:
+    path.write_text(f"target,retired\na.com,\n{BAD_LINES}")
+    assert add_target(path, "new.com").line == 9
+    retire_target(path, "a.com", DAY)
+    assert path.read_text() == f"target,retired\na.com,2026-11-24\n{BAD_LINES}\nnew.com,\n"
+    assert [bad.line for bad in load_targets(path).bad_lines] == [3, 4, 5, 6, 7, 8]
+    add_target(path, "noted.com", note='with "quotes", too')
+    assert BAD_LINES in path.read_text()
+    assert [target.target for target in load_targets(path)] == ["a.com", "new.com", "noted.com"]
+
+
+def test_a_target_whose_line_is_bad_is_not_added_again_and_its_retirement_mends_what_it_can(path: Path) -> None:
+    path.write_text("target,include_subdomains,retired\na.com,,\nb.com,,02/01/2026\nc.com,maybe,\n")
+    before = path.read_bytes()
+    for text, line in (("B.com", 3), ("c.com", 4)):
+        with pytest.raises(TargetsError, match=f"on a line that can't be used. Mend line {line}: "):
+            add_target(path, text)
+    with pytest.raises(TargetsError, match="line 4: 'maybe' can't be include_subdomains"):
+        retire_target(path, "c.com", DAY)
+    assert path.read_bytes() == before
+    retire_target(path, "b.com", DAY)
+    assert path.read_bytes() == before.replace(b"02/01/2026", b"2026-11-24")
+
+
+@pytest.mark.parametrize("note", [",x", ',"', '"', "a, b", 'x", "y'])
+def test_a_quote_that_is_not_closed_takes_no_added_line_for_its_own(path: Path, note: str) -> None:
+    path.write_text('target,note,retired\na.com,"open,\nb.com,,\n')
+    add_target(path, "c.com", note=note)
+    found = load_targets(path)
+    assert [(target.target, target.note) for target in found] == [("b.com", ""), ("c.com", note)]
+    assert [bad.line for bad in found.bad_lines] == [2]
+
+
+def test_a_file_without_a_header_that_can_be_read_is_not_changed(path: Path) -> None:
     path.write_text('"target" x,note\na.com\n')
     with pytest.raises(TargetsError, match=r"line 1: .* is no CSV"):
         add_target(path, "b.com")

@@ -101,7 +101,9 @@ def _from_tables() -> tuple[pd.DataFrame, dict[str, dict[str, float | bool]]]:
         )
     except TargetsError as error:
         err().print(f"[yellow]Note:[/] no thresholds of single targets are used: {escape(str(error))}")
-        targets = []
+        return history, {}
+    if targets.bad_lines:
+        err().print(f"[yellow]Note:[/] no thresholds of bad lines are used: {escape(str(targets.refusal()))}")
     return history, {one.target: target_thresholds(one.thresholds) for one in targets if one.thresholds}
 
 

@@ -191,18 +191,22 @@ def _targets(settings: Settings) -> Finding:
     try:
         targets = watched_targets(settings)
     except TargetsError as error:
-        first, more = str(error).splitlines()[:_PROBLEMS_TOLD], len(error.problems) - _PROBLEMS_TOLD
-        rest = [f"and {more:,} more: `backlinks targets check` names all"] if more > 0 else []
-        return Finding("targets", "\n".join(first + rest), UNUSABLE)
+        return Finding("targets", _first_problems(error), UNUSABLE)
     active = sum(target.active_on(utc_now().date()) for target in targets)
     if not active:
         return Finding(
             "targets", f"None of {shown(settings.targets_file)} is active: `backlinks targets add`.", UNUSABLE
         )
-    return Finding(
-        "targets",
-        f"{active:,} active of {len(targets):,} in {shown(settings.targets_file)}: {2 * active:,} calls a day",
-    )
+    says = f"{active:,} active of {len(targets):,} in {shown(settings.targets_file)}: {2 * active:,} calls a day"
+    if targets.bad_lines:
+        bad = f"{counted(len(targets.bad_lines), 'line')} can't be used:\n{_first_problems(targets.refusal())}"
+        return Finding("targets", f"{says}; {bad}", UNUSABLE)
+    return Finding("targets", says)
+
+
+def _first_problems(error: TargetsError) -> str:
+    first, more = str(error).splitlines()[:_PROBLEMS_TOLD], len(error.problems) - _PROBLEMS_TOLD
+    return "\n".join(first + ([f"and {more:,} more: `backlinks targets check` names all"] if more > 0 else []))
 
 
 def _limits(settings: Settings) -> Finding:

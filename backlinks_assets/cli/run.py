@@ -26,7 +26,7 @@ from backlinks_assets.cli.flags import print_flags, read_flags
 from backlinks_assets.cli.pipeline import Pipeline, RunFailedError, Tally, opened
 from backlinks_assets.detection.settings import DetectionSettings
 from backlinks_assets.report.neighbours import page_name
-from backlinks_assets.report.words import counted
+from backlinks_assets.report.words import counted, visible
 from backlinks_assets.runtime import open_store, watched_targets
 from backlinks_assets.settings import Settings
 from backlinks_assets.store.collect import STATUS_TYPES, utc_now
@@ -47,10 +47,12 @@ def run_day(date: dt.date, *, as_json: bool, yes: bool) -> int:
     settings = settings_and_notices()
     if date > utc_now().date():
         raise UsageError(f"{date} has not begun (UTC). The API answers for the present only.")
-    targets = [target for target in watched_targets(settings) if target.active_on(date)]
+    watched = watched_targets(settings)
+    targets = [target for target in watched if target.active_on(date)]
     if not targets:
         raise UsageError(
             f"No target of {settings.targets_file} is active on {date}. Add one with `backlinks targets add example.com`."
+            + (f" Lines that can't be used:\n{watched.refusal()}" if watched.bad_lines else "")
         )
     if not yes and sys.stdin.isatty() and sys.stderr.isatty() and not _agreed(settings, len(targets)):
         complain("Stopped before the first call: nothing was asked and nothing was paid.")
@@ -66,13 +68,15 @@ def run_day(date: dt.date, *, as_json: bool, yes: bool) -> int:
                 flags = read_flags(settings, date)[1]
             except RunFailedError as error:
                 problem = str(error)
+    failed = [{"target": outcome.target, "reason": outcome.error or ""} for outcome in tally.failed]
+    failed += [{"target": bad.cell, "reason": bad.reason} for bad in watched.bad_lines]
     summary = {
         "date": str(date),
-        "targets": len(targets),
+        "targets": len(targets) + len(watched.bad_lines),
         "collected": tally.collected,
         "reused": tally.reused,
         "empty": sorted(tally.empty),
-        "failed": [{"target": outcome.target, "reason": outcome.error} for outcome in tally.failed],
+        "failed": failed,
         "calls": tally.calls,
         "cost_usd": round(tally.cost_usd, 6),
         "flags": len(flags),
@@ -82,7 +86,7 @@ def run_day(date: dt.date, *, as_json: bool, yes: bool) -> int:
     if tally.stopped or problem:
         complain(tally.stopped or problem or "")
         return STOPPED
-    return INCOMPLETE if tally.failed else 0
+    return INCOMPLETE if failed else 0
 
 
 def _agreed(settings: Settings, targets: int) -> bool:
@@ -113,14 +117,14 @@ def _is_kept(settings: Settings, date: dt.date) -> bool:
         return bool(store.landed([date]))
 
 
-def _name_failed(tally: Tally, targets: int) -> None:
+def _name_failed(failed: Sequence[dict[str, str]], stopped: str | None, targets: int) -> None:
     """Print which targets have no answers and why; those with the same reason together, that of a stop only once."""
-    console, failed = err(), sorted(tally.failed, key=lambda outcome: outcome.target)
+    console = err()
     console.print(f"[bold]{len(failed):,} of {targets:,} targets have no answers for the day:[/]")
     reasons: dict[str, list[str]] = {}
-    for outcome in failed:
-        reason = (outcome.error or "").replace(tally.stopped or "\0", "the reason below")
-        reasons.setdefault(reason, []).append(outcome.target)
+    for one in sorted(failed, key=lambda one: one["target"]):
+        reason = one["reason"].replace(stopped or "\0", "the reason below")
+        reasons.setdefault(reason, []).append(visible(one["target"]) or "no target")
     told = 0
     for reason, names in list(reasons.items())[:MOST_NAMED]:
         named = names[:NAMED_A_REASON]
@@ -140,8 +144,8 @@ def _days_kept(settings: Settings) -> int:
 def _tell(
     summary: dict[str, Any], tally: Tally, flags: list[dict[str, Any]], settings: Settings, *, as_json: bool
 ) -> None:
-    if tally.failed:
-        _name_failed(tally, summary["targets"])
+    if summary["failed"]:
+        _name_failed(summary["failed"], tally.stopped, summary["targets"])
     if as_json:
         print(json.dumps(summary))
         return

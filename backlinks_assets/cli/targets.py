@@ -18,9 +18,11 @@ from backlinks_assets.cli.complete import watched
 from backlinks_assets.cli.help import WIDEST, Command, Group, JsonOption, examples
 
 if TYPE_CHECKING:
-    from backlinks_assets.targets import Target, ThresholdCheck
+    from backlinks_assets.targets import Target, TargetsError, ThresholdCheck
 
 UNUSABLE_INPUT = 2
+INCOMPLETE = 3
+"""Some lines of the file can't be used; the others were listed."""
 
 app = typer.Typer(
     name="targets",
@@ -72,12 +74,16 @@ def list_targets(
         kept = load_targets(path, **_rules(), allow_none=True)
         targets = [target for target in kept if every or target.active_on(today)]
         if as_json:
-            _print_json({"file": str(path), "targets": [_record(target, today) for target in targets]})
+            bad = {"problems": _problems(kept.refusal())} if kept.bad_lines else {}
+            _print_json({"file": str(path), "targets": [_record(target, today) for target in targets], **bad})
         elif sys.stdout.isatty():
             _print_table(targets, left_out=len(kept) - len(targets))
         else:
             for target in targets:
                 typer.echo("\t".join(" ".join(cell.split()) for cell in _cells(target)))
+        if kept.bad_lines:
+            _complain(kept.refusal())
+            raise typer.Exit(INCOMPLETE)
 
 
 @app.command(
@@ -163,10 +169,15 @@ def check(as_json: JsonOption = False) -> None:
         targets = load_targets(path, **_rules())
         today = _today()
         active = sum(target.active_on(today) for target in targets)
+        if targets.bad_lines:
+            _complain(targets.refusal())
         if as_json:
-            _print_json({"file": str(path), "watched": active, "retired": len(targets) - active, "problems": []})
-        else:
+            problems = _problems(targets.refusal())
+            _print_json({"file": str(path), "watched": active, "retired": len(targets) - active, "problems": problems})
+        elif not targets.bad_lines:
             typer.echo(f"{path}: {active} watched, {len(targets) - active} retired, no problems.")
+        if targets.bad_lines:
+            raise typer.Exit(UNUSABLE_INPUT)
 
 
 @contextmanager
@@ -181,15 +192,25 @@ def _sentences(*, as_json: bool = False) -> Iterator[None]:
     try:
         yield
     except (SettingsError, TargetsError) as error:
-        from backlinks_assets.cli.console import err
-
-        err().print(str(error), markup=False)
-        if isinstance(error, TargetsError) and (count := sum(problem.line > 0 for problem in error.problems)):
-            err().print(f"{count} {'problem' if count == 1 else 'problems'} in the file.")
+        _complain(error)
         if as_json and isinstance(error, TargetsError):
-            problems = [{"line": one.line, "text": one.text, "message": one.message} for one in error.problems]
-            _print_json({"file": error.source, "watched": None, "retired": None, "problems": problems})
+            _print_json({"file": error.source, "watched": None, "retired": None, "problems": _problems(error)})
         raise typer.Exit(UNUSABLE_INPUT) from None
+
+
+def _complain(error: Exception) -> None:
+    from backlinks_assets.cli.console import err
+    from backlinks_assets.targets import TargetsError
+
+    err().print(str(error), markup=False)
+    if isinstance(error, TargetsError) and (count := sum(problem.line > 0 for problem in error.problems)):
+        err().print(f"{count} {'problem' if count == 1 else 'problems'} in the file.")
+
+
+def _problems(error: "TargetsError") -> list[dict[str, Any]]:
+    from backlinks_assets.names import without_password
+
+    return [{"line": one.line, "text": without_password(one.text), "message": one.message} for one in error.problems]
 
 
 def _path() -> Path:

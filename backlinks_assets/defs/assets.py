@@ -44,7 +44,8 @@ def summary_responses(
     memory.give_memory_back()  # as the command does; a run that Dagster starts has a process of its own
     settings = backlinks_data.settings()
     publishing.check_instance(context.instance, settings)
-    by_target = {target.target: target for target in backlinks_data.targets()}
+    watched = backlinks_data.targets()
+    by_target = {target.target: target for target in watched}
     asks: list[Ask] = []
     keys: dict[tuple[str, str], str] = {}
     unwatched: list[str] = []
@@ -52,18 +53,17 @@ def summary_responses(
         date, name = _dimensions(key)
         target = by_target.get(name)
         if target is None or not target.active_on(dt.date.fromisoformat(date)):
-            unwatched.append(f"{name} ({date})")
+            bad = watched.bad_line_of(name)
+            unwatched.append(f"{name} ({date})" + (f": its line {bad.line} can't be used: {bad.why}" if bad else ""))
             continue
         asks.append(backlinks_api.ask(date, target))
         keys[date, name] = key
+    if watched.bad_lines:
+        context.log.warning(collecting.bad_lines_said(watched))
     if unwatched:
         context.log.info("Passed over, not in the targets file or retired by then: %s", ", ".join(unwatched))
     if not asks:
-        raise dg.Failure(
-            "None of these targets is watched on these days: they are retired or not in the targets file. "
-            "Nothing was asked.",
-            allow_retries=False,
-        )
+        raise collecting.none_watched(unwatched)
     failed: list[Outcome] = []
     stopped = None
     is_recorded = False
@@ -152,8 +152,7 @@ def answer_tables(
         publish_warehouse(settings)
     yield from publishing.results(context, by_day)
     last = max(kept)
-    expected = {target.target for target in watched if target.active_on(last)}
-    yield from checks.summary_results(settings.root, last, expected)
+    yield from checks.summary_results(settings.root, last, watched.expected_on(last))
 
 
 @dg.multi_asset(
@@ -209,8 +208,7 @@ def flags_report(context: dg.AssetExecutionContext, backlinks_data: BacklinksDat
     by_day = {}
     for date in context.partition_keys:
         day = dt.date.fromisoformat(date)
-        expected = [target.target for target in watched if target.active_on(day)]
-        by_day[date] = reporting.publish_page(settings, day, expected)
+        by_day[date] = reporting.publish_page(settings, day, watched.expected_on(day))
     return reporting.result(context, by_day)
 
 

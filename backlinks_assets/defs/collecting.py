@@ -10,6 +10,7 @@ import dagster as dg
 
 from backlinks_assets.defs.lineage import ANSWER_COLUMNS
 from backlinks_assets.store.collect import Outcome
+from backlinks_assets.watchlist import WatchList
 
 STATIC_METADATA: Final[Mapping[str, Any]] = {
     "dagster/column_schema": ANSWER_COLUMNS,
@@ -54,6 +55,25 @@ def failure(failed: Sequence[Outcome], asked: int, stopped: str | None) -> dg.Fa
     return dg.Failure(
         description=f"{head}{why}\n{named}{more}\nRun the same partitions again: only what is missing is asked for.",
         metadata=metadata,
+        allow_retries=False,
+    )
+
+
+def bad_lines_said(watched: WatchList) -> str:
+    """Return which lines of the targets file can't be used, for a run's log."""
+    named = "\n".join(f"- {bad.reason}" for bad in watched.bad_lines[:MOST_NAMED])
+    left = len(watched.bad_lines) - MOST_NAMED
+    more = f"\n- and {left:,} more: `backlinks targets check` names all" if left > 0 else ""
+    return f"{watched.source} has lines that can't be used; no target is asked for by them.\n{named}{more}"
+
+
+def none_watched(unwatched: Sequence[str]) -> dg.Failure:
+    """Return the error of a run that is asked for targets of which none is watched; it has asked nothing."""
+    named = "\n".join(f"- {name}" for name in unwatched[:MOST_NAMED])
+    more = f"\n- and {len(unwatched) - MOST_NAMED:,} more" if len(unwatched) > MOST_NAMED else ""
+    return dg.Failure(
+        "None of these targets is watched on these days: they are retired, not in the targets file, or on a line of it "
+        f"that can't be used. Nothing was asked.\n{named}{more}",
         allow_retries=False,
     )
 

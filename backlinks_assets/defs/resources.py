@@ -18,7 +18,7 @@ from backlinks_assets.runtime import open_collector, open_store, watched_targets
 from backlinks_assets.settings import Settings
 from backlinks_assets.store.collect import Ask, Collector
 from backlinks_assets.store.responses import ResponseStore
-from backlinks_assets.targets import Target
+from backlinks_assets.targets import Target, WatchList
 
 
 class BacklinksData(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -32,8 +32,8 @@ class BacklinksData(dg.ConfigurableResource):  # type: ignore[type-arg]
         """Return the environment as it is now; raises SettingsError with a sentence."""
         return Settings.from_env(demo=self.demo)
 
-    def targets(self) -> list[Target]:
-        """Return the targets of the file, retired ones too; raises TargetsError naming each bad line."""
+    def targets(self) -> WatchList:
+        """Return the targets of the file, retired ones too, and its bad lines; raises TargetsError as a whole."""
         return watched_targets(self.settings())
 
     @contextmanager

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from backlinks_assets.notify import news as told
+from backlinks_assets.notify.bad_lines import bad_lines_news
 from backlinks_assets.notify.balance import balance_news
 from backlinks_assets.notify.memory import GIVEN_UP_AFTER, Memory
 from backlinks_assets.notify.message import Message, compose
@@ -26,7 +27,7 @@ from backlinks_assets.runtime import open_store, watched_targets
 from backlinks_assets.settings import Settings
 from backlinks_assets.store.database import Database
 from backlinks_assets.tables.parquet import days, parquet_path, read_days
-from backlinks_assets.targets import Target, TargetsError
+from backlinks_assets.targets import Target, TargetsError, WatchList
 
 LOOKS_BACK: Final = dt.timedelta(days=7)
 """Days that were not told while no daemon ran are told later; older ones are history. Days before announcements were
@@ -80,6 +81,8 @@ def announce(settings: Settings, memory: Memory, busy: Collection[dt.date], now:
         news = _day_news(settings, memory, day, targets, over=day < today)
         if day == today:
             news += unreadable + balance_news(settings, memory, _active(targets, today), now)
+            if not unreadable:
+                news += bad_lines_news(memory, targets.bad_lines, today)
         if news and keys:  # with no place to send to, nothing counts as told
             message = memory.put_in_outbox(day, news, keys, now, _composer(settings, day, targets))
             done.messages += [message] if message else []
@@ -92,11 +95,11 @@ def report_page(settings: Settings, day: dt.date) -> Path:
     return settings.root / "reports" / page_name(day)
 
 
-def _targets(settings: Settings) -> tuple[list[Target], list[News]]:
+def _targets(settings: Settings) -> tuple[WatchList, list[News]]:
     try:
         return watched_targets(settings), []
     except TargetsError as error:  # the schedule can't start a run either, so that no run would tell
-        return [], [told.account_news(str(error))]
+        return WatchList(error.source, []), [told.account_news(str(error))]
 
 
 def _active(targets: Sequence[Target], day: dt.date) -> int:
@@ -144,7 +147,7 @@ def _flags(settings: Settings, day: dt.date) -> list[Change]:
 
 
 def _composer(
-    settings: Settings, day: dt.date, targets: Sequence[Target]
+    settings: Settings, day: dt.date, targets: WatchList
 ) -> Callable[[list[News], int, dt.datetime | None], Message]:
     """Return what makes a message of what is new of a day."""
 
@@ -163,11 +166,11 @@ def _composer(
     return composed
 
 
-def _sentence(settings: Settings, day: dt.date, targets: Sequence[Target]) -> str | None:
+def _sentence(settings: Settings, day: dt.date, targets: WatchList) -> str | None:
     """Return the day's sentence with flags, coverage and spend, where its tables are built."""
     if day not in days(settings.root, "backlinks_summary"):
         return None
-    expected = [target.target for target in targets if target.active_on(day)]
+    expected = targets.expected_on(day)
     return day_sentence(read_facts(settings.root, day, simulated=settings.simulated, expected_targets=expected))
 
 

@@ -20,6 +20,7 @@ MOST_CHARACTERS: Final = 3800
 _HEADINGS: Final = {
     kinds.STOPPED: "Collecting stopped",
     kinds.INCOMPLETE: "Targets without answers",
+    kinds.LINES: "Lines of the targets file that can't be used",
     kinds.UNPUBLISHED: "The tables could not be built",
     kinds.BALANCE: "The account's balance is low",
     kinds.INDEX: "The vendor's index moved",
@@ -28,6 +29,7 @@ _HEADINGS: Final = {
 _IN_TITLE: Final = {
     kinds.STOPPED: "collecting stopped",
     kinds.INCOMPLETE: "targets without answers",
+    kinds.LINES: "bad lines in the targets file",
     kinds.UNPUBLISHED: "tables not built",
     kinds.BALANCE: "low balance",
     kinds.INDEX: "index move",

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 STOPPED: Final = "stopped"
 INCOMPLETE: Final = "incomplete"
 UNPUBLISHED: Final = "unpublished"
+LINES: Final = "lines"
 BALANCE: Final = "balance"
 INDEX: Final = "index"
 FLAG: Final = "flag"
