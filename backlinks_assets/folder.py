@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import Final
 
 _ROOM: Final = "Free some space and run again."
-_RIGHTS: Final = "Give this user the right to write there, or set BACKLINKS_DATA_DIR to another folder."
-_A_FILE: Final = "A file stands where a folder should be: move it, or set BACKLINKS_DATA_DIR to another folder."
-_LOCKS: Final = (
-    "The file system there keeps no locks, without which two processes could pay for one answer: set BACKLINKS_DATA_DIR "
+_RIGHTS: Final = "Give this user the right to write there, or set {variable} to another folder."
+_A_FILE: Final = "A file stands where a folder should be: move it, or set {variable} to another folder."
+_NO_LOCKS: Final = (
+    "The file system there keeps no locks, without which two processes could pay for one answer: set {variable} "
     "to a folder on a local disk."
 )
 _DISK: Final = "Look whether the disk there has space left, or fails, and run again."
-_OTHER: Final = "Look at that path, or set BACKLINKS_DATA_DIR to another folder."
+_OTHER: Final = "Look at that path, or set {variable} to another folder."
 _NEXT_STEPS: Final = {
     errno.ENOSPC: _ROOM,
     errno.EDQUOT: _ROOM,
@@ -29,10 +29,10 @@ _NEXT_STEPS: Final = {
     errno.EPERM: _RIGHTS,
     errno.ENOTDIR: _A_FILE,
     errno.EEXIST: _A_FILE,
-    errno.ENOLCK: _LOCKS,
-    errno.ENOSYS: _LOCKS,
-    errno.EOPNOTSUPP: _LOCKS,
-    errno.ENOTSUP: _LOCKS,
+    errno.ENOLCK: _NO_LOCKS,
+    errno.ENOSYS: _NO_LOCKS,
+    errno.EOPNOTSUPP: _NO_LOCKS,
+    errno.ENOTSUP: _NO_LOCKS,
 }
 
 
@@ -40,18 +40,16 @@ class FolderError(Exception):
     """A folder can't hold the project's files; the message names the cause and the next step."""
 
 
-def next_step(number: int | None) -> str:
-    """Return what a person does about an error number of a file system."""
-    return _NEXT_STEPS.get(number or 0, _OTHER)
+def next_step(number: int | None, variable: str = "BACKLINKS_DATA_DIR") -> str:
+    """Return what a person does about an error number of a file system; `variable` names another path."""
+    return _NEXT_STEPS.get(number or 0, _OTHER).format(variable=variable)
 
 
 def next_step_of_sqlite(said: str) -> str:
     """Return what a person does about an error of SQLite's, by its words."""
-    if "full" in said:
-        return _ROOM
-    if "locking protocol" in said:
-        return _LOCKS
-    return _DISK if "disk" in said else _OTHER
+    if "disk I/O" in said:
+        return _DISK
+    return next_step(errno.ENOSPC if "full" in said else errno.ENOLCK if "locking protocol" in said else None)
 
 
 def try_folder(folder: Path) -> None:
@@ -60,7 +58,7 @@ def try_folder(folder: Path) -> None:
     Raises:
         FolderError: one of these can't be done there.
     """
-    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    missing = [path for path in (folder, *folder.parents) if not _exists(path)]
     try:
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -98,7 +96,7 @@ def _lock(trial: Path) -> None:
             fcntl.flock(another, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return
-    raise FolderError(f"A lock in {trial.parent} keeps nobody out. {_LOCKS}")
+    raise FolderError(f"A lock in {trial.parent} keeps nobody out. {next_step(errno.ENOLCK)}")
 
 
 def _open_database(trial: Path) -> None:
@@ -113,8 +111,14 @@ def _open_database(trial: Path) -> None:
 def _not_a_folder(folder: Path) -> str | None:
     """Return a sentence about what stands in the folder's way, if it is no folder; None if nothing does."""
     for path in (folder, *folder.parents):
-        if path.is_symlink() and not path.exists():
-            return f"{path} is a link to {path.readlink()}, which is not there. {_OTHER}"
-        if path.exists():
-            return None if path.is_dir() else f"{path} is not a folder. {_A_FILE}"
+        if _exists(path):
+            return None if path.is_dir() else f"{path} is not a folder. {next_step(errno.ENOTDIR)}"
+        if path.is_symlink():
+            return f"{path} is a link to {path.readlink()}, which is not there. {next_step(None)}"
     return None
+
+
+def _exists(path: Path) -> bool:
+    with suppress(OSError):
+        return path.exists()
+    return False
