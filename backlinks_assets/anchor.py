@@ -89,7 +89,7 @@ class Anchor:
         text = self.env.get(_DATA_DIR, "").strip() or "data"
         data_dir = self.path(_DATA_DIR, text)
         _refuse_unusable(data_dir)
-        if self.other is not None and not Path(text).expanduser().is_absolute():  # a whole path is meant as it stands
+        if self.other is not None and not text.startswith(("/", "~")):  # a whole path is meant as it stands
             self._stop_beside_a_store(data_dir, self._data_dir_of(self.other), simulated=simulated)
         return data_dir
 
@@ -181,7 +181,8 @@ def _dagster_home(given: Mapping[str, str]) -> Path | None:
 
 def _path(folder: Path, variable: str, text: str) -> Path:
     try:
-        path = (folder / Path(text).expanduser()).absolute()
+        # Path("./~x") is Path("~x"): a folder of that name is told from a home by the text.
+        path = (folder / (Path(text).expanduser() if text.startswith("~") else text)).absolute()
     except RuntimeError:
         raise AnchorError(
             f"{variable} is {text!r}, but there is no home folder for it. Write the whole path, or ./{text} for a folder "

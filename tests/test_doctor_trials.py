@@ -130,10 +130,12 @@ def test_a_daemon_that_is_silent_while_schedules_are_on_is_told(
 
 def _switched_on():
     from dagster._core.definitions.run_request import InstigatorType
-    from dagster._core.remote_representation.origin import RemoteInstigatorOrigin, RemoteRepositoryOrigin
+    from dagster._core.remote_origin import (
+        ManagedGrpcPythonEnvCodeLocationOrigin,
+        RemoteInstigatorOrigin,
+        RemoteRepositoryOrigin,
+    )
     from dagster._core.scheduler.instigation import InstigatorState, InstigatorStatus, ScheduleInstigatorData
-    from dagster._core.workspace.workspace import WorkspaceLocationEntry  # noqa: F401
-    from dagster._core.remote_origin import ManagedGrpcPythonEnvCodeLocationOrigin
     from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 
     location = ManagedGrpcPythonEnvCodeLocationOrigin(

@@ -1,20 +1,25 @@
 """A data folder of any name: a whole run works in it, or a sentence refuses it before anything is made."""
 
+import datetime as dt
 import os
 from pathlib import Path
 
 import commands
+import pyarrow as pa
 import pytest
 
+from backlinks_assets.load import load_table
 from backlinks_assets.runtime import open_store
 from backlinks_assets.settings import Settings, SettingsError
+from backlinks_assets.tables.parquet import write_day
+from backlinks_assets.tables.schemas import TABLES
+from backlinks_assets.tables.warehouse import reading, sync
+
+DAY = dt.date(2026, 11, 24)
 
 WHOLE_RUNS = {
-    "percent": "feature%2Fbacklinks 100%",
-    "url-like": "a%20b#c&x=1;d",
-    "of-the-shell": '-$HOME `id` "it\'s" ~ 📈',
-    "globs-and-hive": "date=2020-01-01 *[a-z]{b}",
-    "line-break": "new\nline\tand [bold red]",
+    "as-in-urls-and-shells": '-feature%2Fx 100% a%20b#c&x=1; $HOME `id` "it\'s" ~ 📈',
+    "as-in-globs-and-tables": "date=2020-01-01 *[a-z]{b}\nnew\tline [bold red]",
 }
 OTHER_NAMES = [
     "%s",
@@ -43,6 +48,12 @@ def make(base: Path, name: bytes) -> Path:
     return folder
 
 
+def costs_of(day: dt.date) -> pa.Table:
+    schema = TABLES["api_costs"].arrow
+    row = {field.name: None if field.nullable else day if field.name == "date" else 0 for field in schema}
+    return pa.Table.from_pylist([row | {"calls": 7}], schema=schema)
+
+
 def names_in(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
@@ -57,21 +68,17 @@ def test_a_day_is_kept_in_the_folder_and_nowhere_beside_it(tmp_path: Path, monke
     (folder / "data/targets.csv").write_text("target\nshop1.example\n")
     ended = commands.command("run", "--json")
     assert (ended.status, ended.summary.get("collected")) == (0, 1), ended.err
-    ended = commands.command("run", "--json")
-    assert (ended.status, ended.summary.get("reused")) == (0, 1), ended.err
-    assert commands.command("flags").status == 0
     checks = commands.command("doctor", "--json").summary["checks"]
     assert [check for check in checks if check["status"]] == []
     assert next(check for check in checks if check["check"] == "dagster")["says"].count("runs") >= 2
     assert names_in(base) == [name]
     assert names_in(folder) == ["data", "said"]
-    page, duckdb = folder / "data/demo/reports/index.html", folder / "data/demo/backlinks.duckdb"
-    assert page.exists()
-    assert duckdb.exists()
+    assert (folder / "data/demo/reports/index.html").exists()
+    assert (folder / "data/demo/backlinks.duckdb").exists()
 
 
 @pytest.mark.parametrize("name", OTHER_NAMES)
-def test_store_and_instance_are_in_the_folder_of_that_name(tmp_path: Path, monkeypatch, name: str) -> None:
+def test_store_tables_and_instance_are_in_the_folder_of_that_name(tmp_path: Path, monkeypatch, name: str) -> None:
     from backlinks_assets.dagster_home import open_instance
 
     base = tmp_path / "base"
@@ -84,6 +91,11 @@ def test_store_and_instance_are_in_the_folder_of_that_name(tmp_path: Path, monke
     with open_instance(settings) as instance:
         assert instance.get_dynamic_partitions("targets") == ["one"]
         assert instance.get_runs_count() == 0
+    write_day(settings.root, "api_costs", DAY, costs_of(DAY))
+    sync(settings.root)
+    with reading(settings.root) as connection:
+        assert connection.sql("SELECT date, calls FROM api_costs").fetchall() == [(DAY, 7)]
+    assert load_table("api_costs")["calls"].tolist() == [7]
     assert settings.store_file.exists()
     assert (settings.dagster_dir / "history/runs.db").exists()
     assert (settings.dagster_dir / "schedules/schedules.db").exists()
