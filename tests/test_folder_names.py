@@ -22,7 +22,7 @@ WHOLE_RUNS = {
     "as-in-globs-and-tables": "date=2020-01-01 *[a-z]{b}\nnew\tline [bold red]",
 }
 OTHER_NAMES = [
-    "%s",
+    "%41%s",
     "%(name)s",
     "file:x",
     ":memory:",
