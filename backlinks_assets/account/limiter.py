@@ -172,7 +172,7 @@ class AccountLimiter:
             yield
         except OSError as error:
             raise LimiterError(
-                f"The account's limits are kept in {self.directory}, which can't be used: "
+                f"The account's limits are kept in {self.directory}, which can't be written: "
                 f"{error.strerror or error}. {next_step(error.errno)}"
             ) from error
 
