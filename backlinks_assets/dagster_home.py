@@ -11,16 +11,22 @@ from pathlib import Path
 from typing import Any, Final
 
 import filelock
+import sqlalchemy as sa
 from dagster import DagsterInstance, Field
 from dagster._core.instance.ref import InstanceRef
 from dagster._core.storage.compute_log_manager import CapturedLogContext, ComputeIOType
+from dagster._core.storage.event_log.sqlite import sqlite_event_log
 from dagster._core.storage.local_compute_log_manager import LocalComputeLogManager
 from dagster._core.storage.root import LocalArtifactStorage
+from dagster._core.storage.runs.sqlite import sqlite_run_storage
+from dagster._core.storage.schedules.sqlite import sqlite_schedule_storage
 from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
 from dagster._serdes import ConfigurableClassData
 
+from backlinks_assets.anchor import export_other_variables
 from backlinks_assets.dagster_events import ProjectEventLog
 from backlinks_assets.dagster_runs import ProjectRunStorage
+from backlinks_assets.folder import try_folder
 from backlinks_assets.run_locks import RunLocks
 from backlinks_assets.settings import Settings
 
@@ -49,7 +55,11 @@ class ProjectStorage(DagsterSqliteStorage):
 
     @classmethod
     def from_config_value(cls, inst_data: ConfigurableClassData | None, config: Any) -> "ProjectStorage":
-        return cls.from_local(config.get("base_dir") or _folder(), inst_data=inst_data)
+        base_dir = config.get("base_dir")
+        if base_dir is None:
+            base_dir = _folder()
+            try_folder(Path(base_dir))
+        return cls.from_local(base_dir, inst_data=inst_data)
 
 
 class ProjectArtifacts(LocalArtifactStorage):
@@ -100,13 +110,29 @@ class CommandComputeLogs(LocalComputeLogManager):
 
 
 def _folder() -> str:
+    export_other_variables()
     return str(Settings.from_env().dagster_dir)
 
 
+def _connection_string(base_dir: str, db_name: str) -> str:
+    """Return the URL of one of Dagster's SQLite files, whatever characters its path has."""
+    return sa.URL.create("sqlite", database=str(Path(base_dir).absolute() / f"{db_name}.db")).render_as_string()
+
+
+# Dagster's own function of this name joins the parts as they are: of a folder `why?` SQLAlchemy would open `why`, of
+# `a%20b` the folder `a b`.
+for _module in (sqlite_run_storage, sqlite_event_log, sqlite_schedule_storage):
+    _module.create_db_conn_string = _connection_string  # type: ignore[attr-defined]
+
+
 def open_instance(settings: Settings) -> DagsterInstance:
-    """Return the instance that the UI of these settings shows, whatever DAGSTER_HOME says of other projects."""
+    """Return the instance that the UI of these settings shows, whatever DAGSTER_HOME says of other projects.
+
+    Raises:
+        FolderError: the data folder can't hold it.
+    """
     folder = settings.dagster_dir
-    folder.mkdir(parents=True, exist_ok=True)
+    try_folder(folder)
     logs = {
         "module": "backlinks_assets.dagster_home",
         "class": "CommandComputeLogs",

@@ -12,6 +12,7 @@ from backlinks_assets.account.ledger import Budget
 from backlinks_assets.account.limiter import AccountLimiter
 from backlinks_assets.api.client import SummaryClient, most_seconds
 from backlinks_assets.detection.settings import THRESHOLD_COLUMNS, target_thresholds
+from backlinks_assets.folder import next_step
 from backlinks_assets.settings import Settings
 from backlinks_assets.store.collect import Collector, utc_now
 from backlinks_assets.store.database import Database, StoreError
@@ -86,8 +87,7 @@ def _opened(settings: Settings) -> Iterator[tuple[ResponseStore, Owner]]:
             owner = Owner(settings.limits_dir / "owners")
         except OSError as error:
             raise StoreError(
-                f"{settings.limits_dir} can't be written ({error.strerror}). Choose another folder with "
-                "BACKLINKS_DATA_DIR."
+                f"{settings.limits_dir} can't be used ({error.strerror}). {next_step(error.errno)}"
             ) from None
         try:
             yield ResponseStore(database, owner, settings.origin), owner

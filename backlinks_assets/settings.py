@@ -1,8 +1,8 @@
 """What the environment says: credentials, folders, limits, and whether answers are real or simulated.
 
 Here belong the project's environment variables and where each thing is kept. Nothing is read at import and
-nothing is created on disk; request parameters are fields of the API resource (`defs/resources.py`), and the
-thresholds of flags are `detection/settings.py`.
+nothing is created on disk. Which folder relative paths and `.env` belong to is `anchor.py`; request parameters are
+fields of the API resource (`defs/resources.py`), and the thresholds of flags are `detection/settings.py`.
 """
 
 import ipaddress
@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
+
+from backlinks_assets.anchor import DEMO, STORE, Anchor, AnchorError
 
 VENDOR_URL = "https://api.dataforseo.com"
 SIMULATOR_PATH = "/simulator"
@@ -49,10 +51,19 @@ class Settings:
     def from_env(cls, env: Mapping[str, str] | None = None, *, demo: bool = False) -> "Settings":
         """Read the contract's variables; `demo` asks for the embedded simulator whatever the credentials.
 
+        `env` stands for the process's environment; what it does not name may be in the anchor's `.env`.
+
         Raises:
             SettingsError: naming the variable, what is wrong with it and what to do.
         """
-        env = os.environ if env is None else env
+        try:
+            return cls._read(Anchor.of(os.environ if env is None else env), demo=demo)
+        except AnchorError as error:
+            raise SettingsError(str(error)) from None
+
+    @classmethod
+    def _read(cls, anchor: Anchor, *, demo: bool) -> "Settings":
+        env = anchor.env
         login, password = _text(env, "DATAFORSEO_LOGIN"), _text(env, "DATAFORSEO_PASSWORD")
         base_url = _base_url(_text(env, "DATAFORSEO_BASE_URL"))
         if demo:
@@ -81,11 +92,13 @@ class Settings:
                 "BACKLINKS_NOTIFY_URLS is set: a Dagster daemon over this folder sends what is flagged there too, and "
                 "says that the numbers are simulated."
             )
-        data_dir = Path(_text(env, "BACKLINKS_DATA_DIR") or "data").expanduser().absolute()
+        data_dir = anchor.data_dir(simulated=simulated)
         targets_file = _text(env, "BACKLINKS_TARGETS_FILE")
         return cls(
             data_dir=data_dir,
-            targets_file=Path(targets_file).expanduser().absolute() if targets_file else data_dir / "targets.csv",
+            targets_file=anchor.path("BACKLINKS_TARGETS_FILE", targets_file)
+            if targets_file
+            else data_dir / "targets.csv",
             base_url=None if simulated and base_url is None else (base_url or VENDOR_URL),
             login=login,
             password=password,
@@ -109,11 +122,11 @@ class Settings:
     @property
     def root(self) -> Path:
         """The folder of this kind of answers: simulated ones keep to `demo`, apart from real ones."""
-        return self.data_dir / "demo" if self.simulated else self.data_dir
+        return self.data_dir / DEMO if self.simulated else self.data_dir
 
     @property
     def store_file(self) -> Path:
-        return self.root / "responses.sqlite"
+        return self.root / STORE
 
     @property
     def duckdb_file(self) -> Path:

@@ -25,6 +25,7 @@ from filelock import FileLock
 from pydantic import ValidationError
 
 from backlinks_assets.api.models import ParameterOverrides
+from backlinks_assets.folder import next_step
 from backlinks_assets.names import (
     NotATarget,
     is_reserved_example,
@@ -525,7 +526,7 @@ def _editing(path: Path) -> Iterator[Path]:
             yield file
     except OSError as error:
         why = error.strerror or str(error)
-        message = f"can't be written ({why}) and is as it was: see if its disk is full and who may write there."
+        message = f"can't be written ({why}) and is as it was. {next_step(error.errno, 'BACKLINKS_TARGETS_FILE')}"
         raise TargetsError(str(path), [Problem(0, "", message)]) from None
 
 

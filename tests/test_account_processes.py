@@ -188,7 +188,7 @@ def test_a_folder_one_may_not_write_stops_the_call_and_says_what_to_do(tmp_path:
     (tmp_path / "account").mkdir(mode=0o555)
     with process("read-only", tmp_path / "account") as reader:
         said, _ = reader.communicate(timeout=PATIENCE_S)
-    assert "Permission denied. Free space or set BACKLINKS_DATA_DIR." in said
+    assert "Permission denied. Give this user the right to write there, or set BACKLINKS_DATA_DIR" in said
 
 
 # What follows runs in the processes.

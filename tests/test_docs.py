@@ -76,6 +76,7 @@ SHELL: dict[str, Callable[[str], object]] = {
     "account": re.compile(r"\.venv/bin/backlinks (run|flags|doctor|targets|backtest)\b").match,
     "make": re.compile(r"make [a-z]+$").match,
     "apprise": re.compile(r"\.venv/bin/apprise ").match,
+    "services": re.compile(r"(sudo|cd /opt|docker run) ?").match,
     "dagster dev": re.compile(r'DAGSTER_HOME="\$PWD" \.venv/bin/dagster dev ').match,
 }
 """Kinds of shell commands; each has a test below."""
@@ -278,6 +279,31 @@ def test_the_example_environment_is_read_as_it_is_and_with_all_that_it_offers(tm
         settings = Settings.from_env(read)
         assert settings.simulated is (name == "as-it-is")
     assert (settings.budget_usd_per_day, settings.low_balance_usd, len(settings.notify_urls)) == (25, 10, 1)
+
+
+# --- always on ---
+
+NAMED_FILES = re.compile(
+    r"deploy/\*\.service|\.env\.example|(?<=enable --now ).*|\.venv/\.runtime|\.venv/bin/backlinks \w+"
+)
+
+
+@blocks("services")
+def test_what_the_administrator_types_names_what_is_there(block: Block) -> None:
+    """It needs root, users and services of the machine: read by the shell, with the files and names in it looked up."""
+    assert subprocess.run(["sh", "-n", "-c", block.text], timeout=10).returncode == 0
+    units = {path.stem for path in (ROOT / "deploy").glob("*.service")}
+    for named in NAMED_FILES.findall(block.text):
+        if named.startswith("backlinks-"):
+            assert set(named.split()) == units
+        elif named.startswith(".venv/bin/"):
+            commands.parsed(named)
+        elif named == ".venv/.runtime":
+            assert "$(VENV)/.runtime:" in (ROOT / "Makefile").read_text(encoding="utf-8")
+        else:
+            assert list(ROOT.glob(named)), named
+    for variable in re.findall(r"BACKLINKS_\w+", block.text):
+        assert f"`{variable}`" in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 # --- make and the UI ------------------------------------------------------------------------------------------------

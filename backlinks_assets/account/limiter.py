@@ -12,6 +12,7 @@ from pathlib import Path
 from backlinks_assets.account.boot import BootClock, Clock
 from backlinks_assets.account.pacer import HORIZON_S, Pacer
 from backlinks_assets.account.slots import LONGEST_CALL_S, SLICE_S, SlotPool
+from backlinks_assets.folder import next_step
 
 MOST_AT_ONCE = 10_000
 MOST_PER_MINUTE = 1_000_000
@@ -172,7 +173,7 @@ class AccountLimiter:
         except OSError as error:
             raise LimiterError(
                 f"The account's limits are kept in {self.directory}, which can't be written: "
-                f"{error.strerror or error}. Free space or set BACKLINKS_DATA_DIR."
+                f"{error.strerror or error}. {next_step(error.errno)}"
             ) from error
 
 

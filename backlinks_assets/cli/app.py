@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 
 from backlinks_assets import memory  # noqa: F401 - says how Arrow allocates, before it is imported
+from backlinks_assets.anchor import export_other_variables
 from backlinks_assets.cli import targets
 from backlinks_assets.cli.complete import judged_days
 from backlinks_assets.cli.console import UsageError, complain, describe
@@ -196,14 +197,12 @@ def _stop(_number: int, _frame: FrameType | None) -> None:
 
 def main() -> None:
     """Run the command; every expected error is a sentence on stderr and an exit status."""
-    from dotenv import find_dotenv, load_dotenv
-
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _stop)
-    load_dotenv(find_dotenv(usecwd=True))
     # Dagster marks what it may still change by warnings; its version is locked, and a person can do nothing about them.
     warnings.filterwarnings("ignore", message=".*is currently in (beta|preview).*")
     try:
+        export_other_variables()
         app(standalone_mode=True)
     except Stopped:
         complain("Stopped. What was paid for is kept; run again to go on.")

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from backlinks_assets.folder import next_step, next_step_of_sqlite
 from backlinks_assets.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
@@ -100,7 +101,15 @@ def describe(error: Exception) -> tuple[str | None, int]:
     name = type(error).__name__  # by name, so that `--help` need not import them
     if name == "TargetsError":
         return str(error), UNUSABLE
-    if name in {"StoreError", "LimiterError", "TablesError", "AccountError", "RequestError", "TransientError"}:
+    if name in {
+        "StoreError",
+        "FolderError",
+        "LimiterError",
+        "TablesError",
+        "AccountError",
+        "RequestError",
+        "TransientError",
+    }:
         return str(error), STOPPED
     return (sentence, STOPPED) if (sentence := _of_files(error)) else (None, 1)
 
@@ -110,15 +119,16 @@ def _of_files(error: Exception) -> str | None:
     library = type(error).__module__.partition(".")[0]
     if library == "sqlalchemy":  # our own store speaks for itself, so that it is Dagster's
         said = str(getattr(error, "orig", None) or error)
-        todo = "Free some space" if "full" in said or "disk" in said else "Check that BACKLINKS_DATA_DIR can be written"
-        return f"Dagster's records of runs can't be kept ({said}). {todo} and run again; what was paid for is kept."
+        return (
+            f"Dagster's records of runs can't be kept ({said}). {next_step_of_sqlite(said)} What was paid for is kept."
+        )
     if library in {"duckdb", "_duckdb"}:
         return (
             f"The DuckDB file can't be read ({str(error).splitlines()[0]}). `backlinks run` "
             "makes it anew from the parquet files."
         )
     if isinstance(error, OSError):
-        return f"{error.strerror or error} ({error.filename or 'no file named'}). Check BACKLINKS_DATA_DIR."
+        return f"{error.strerror or error} ({error.filename or 'no file named'}). {next_step(error.errno)}"
     return None
 
 

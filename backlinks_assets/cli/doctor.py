@@ -3,28 +3,25 @@
 import contextlib
 import importlib.metadata
 import json
-import os
 import platform
-import shutil
 import sys
-import tempfile
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from rich.markup import escape
 
-from backlinks_assets.account.limiter import AccountLimiter
+from backlinks_assets.account.limiter import AccountLimiter, LimiterError
 from backlinks_assets.api.client import SummaryClient
 from backlinks_assets.api.errors import ApiError, RequestError, TransientError
 from backlinks_assets.cli.console import STOPPED, UNUSABLE, me, out, settings_and_notices, shown, table
 from backlinks_assets.cli.doctor_runs import dead_runs_said
+from backlinks_assets.cli.doctor_trials import anchor, announcements, folder, instance, tables
+from backlinks_assets.cli.finding import Finding
 from backlinks_assets.report.words import counted
 from backlinks_assets.runtime import open_store, watched_targets
 from backlinks_assets.settings import Settings
-from backlinks_assets.store.collect import SPACE_KEPT_BYTES, utc_now
+from backlinks_assets.store.collect import utc_now
 from backlinks_assets.store.database import StoreError
 from backlinks_assets.targets import TargetsError
 
@@ -33,26 +30,11 @@ _PROBLEMS_TOLD = 3
 _STYLES = {"fine": "green", "note": "yellow", "to do": "bold red"}
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One thing looked at. `status` is the exit status it asks for: 0 is fine; `note` what may be done all the same."""
-
-    what: str
-    says: str
-    status: int = 0
-    note: bool = False
-
-    @property
-    def mark(self) -> str:
-        """`fine`, `note` (a run goes, a person may want to know) or `to do` (a run would be stopped)."""
-        return "to do" if self.status else "note" if self.note else "fine"
-
-
 def examine(*, as_json: bool = False) -> int:
     """Tell of each thing looked at; return 0 where nothing is to be done, else the gravest exit status."""
     settings = settings_and_notices()
     checks: list[Callable[[Settings], Finding]]
-    checks = [_account, _folder, _store, _targets, _limits, _announcements, _instance, _runs, _versions]
+    checks = [anchor, _account, folder, _store, _targets, _limits, tables, announcements, instance, _runs, _versions]
     findings = [check(settings) for check in checks]
     status = max(finding.status for finding in findings)
     if as_json:
@@ -159,23 +141,6 @@ def _dict(value: object) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _folder(settings: Settings) -> Finding:
-    try:
-        settings.root.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=settings.root) as file:
-            file.write(b"x")
-    except OSError as error:
-        return Finding(
-            "folder", f"{shown(settings.root)} can't be written ({error.strerror}). Set BACKLINKS_DATA_DIR.", STOPPED
-        )
-    free = shutil.disk_usage(settings.root).free
-    if free < SPACE_KEPT_BYTES:
-        return Finding(
-            "folder", f"Only {free >> 20} MiB are free for {shown(settings.root)}. Free some space.", STOPPED
-        )
-    return Finding("folder", f"{shown(settings.root)} can be written; {free / 2**30:,.1f} GiB free")
-
-
 def _store(settings: Settings) -> Finding:
     try:
         with open_store(settings) as store:
@@ -213,7 +178,10 @@ def _limits(settings: Settings) -> Finding:
     limiter = AccountLimiter(
         settings.limits_dir, calls_per_minute=settings.calls_per_minute, calls_at_once=settings.calls_at_once
     )
-    state = limiter.state()
+    try:
+        state = limiter.state()
+    except LimiterError as error:
+        return Finding("limits", str(error), STOPPED)
     says = f"{state.calls_per_minute:,} calls a minute, {state.calls_at_once} at once; {state.slots_held} are under way"
     if state.slots_kept:
         says += f", {state.slots_kept} more places wait for calls of a process that ended"
@@ -222,32 +190,6 @@ def _limits(settings: Settings) -> Finding:
     if state.lowered_to is not None:
         says += f"; lowered to {state.lowered_to} at once for {state.lowered_s:.0f} s more, since the API said so"
     return Finding("limits", says, note=bool(state.paused_s) or state.lowered_to is not None)
-
-
-def _announcements(settings: Settings) -> Finding:
-    places = len(settings.notify_urls)
-    if not places:
-        return Finding("announcements", "none are sent; BACKLINKS_NOTIFY_URLS names where to")
-    return Finding("announcements", f"{counted(places, 'place')}, told while `make ui` runs")
-
-
-def _instance(settings: Settings) -> Finding:
-    says = f"runs are recorded in {shown(settings.dagster_dir)}"
-    home = os.environ.get("DAGSTER_HOME")
-    if home is None:
-        return Finding("dagster", f"{says}; `make ui` shows them")
-    try:
-        ours = "backlinks_assets" in (Path(home) / "dagster.yaml").read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
-        ours = False
-    if ours:
-        return Finding("dagster", f"{says}; DAGSTER_HOME, {shown(Path(home))}, leads there")
-    return Finding(
-        "dagster",
-        f"{says}, but DAGSTER_HOME is {home}, whose dagster.yaml is not this project's: a `dagster` command of your own "
-        "does not see them. Unset it or use `make ui`.",
-        note=True,
-    )
 
 
 def _runs(settings: Settings) -> Finding:

@@ -45,6 +45,7 @@ def run_day(date: dt.date, *, as_json: bool, yes: bool) -> int:
     """
     started = time.monotonic()
     settings = settings_and_notices()
+    _name_unusable_places(settings)
     if date > utc_now().date():
         raise UsageError(f"{date} has not begun (UTC). The API answers for the present only.")
     watched = watched_targets(settings)
@@ -87,6 +88,15 @@ def run_day(date: dt.date, *, as_json: bool, yes: bool) -> int:
         complain(tally.stopped or problem or "")
         return STOPPED
     return INCOMPLETE if failed else 0
+
+
+def _name_unusable_places(settings: Settings) -> None:
+    """Say which announcements of this day will not arrive: a wrong URL stops no run."""
+    if settings.notify_urls:
+        from backlinks_assets.notify.sending import places_of
+
+        for sentence in places_of(settings.notify_urls, b"")[1]:
+            err().print(f"[yellow]Note:[/] {escape(sentence)}")
 
 
 def _agreed(settings: Settings, targets: int) -> bool:

@@ -12,11 +12,13 @@ from typing import Any
 
 import dagster as dg
 
+from backlinks_assets.report import font_cache
 from backlinks_assets.settings import Settings
 
 
 def publish_page(settings: Settings, day: dt.date, expected: Collection[str]) -> dict[str, Any]:
     """Write one day's page and return its metadata; a day that was never judged has no page."""
+    font_cache.choose(settings.root)
     from backlinks_assets.report.inline import markdown, overview_png
     from backlinks_assets.report.page import write_report
     from backlinks_assets.tables.parquet import days

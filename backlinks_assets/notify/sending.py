@@ -47,8 +47,9 @@ def places_of(urls: Sequence[str], salt: bytes) -> tuple[list[Place], list[str]]
         with _hushed():
             service = Apprise.instantiate(url, suppress_exceptions=True)
         if service is None:
+            webhook = " A webhook is written as jsons://host/path." if url.lower().startswith("http") else ""
             refused.append(
-                f"Number {number} of BACKLINKS_NOTIFY_URLS is none that apprise can use, so nothing is sent there. "
+                f"Number {number} of BACKLINKS_NOTIFY_URLS is none that apprise can use, so nothing is sent there.{webhook} "
                 "docs/announcements.md says how to try a URL by hand."
             )
         elif key not in found:

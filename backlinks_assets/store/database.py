@@ -14,6 +14,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 import tenacity
 
+from backlinks_assets.folder import next_step, next_step_of_sqlite
 from backlinks_assets.statements import sqlite_of
 
 BUSY_TIMEOUT_S: Final = 60
@@ -73,12 +74,10 @@ class Database:
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise StoreError(
-                f"{file.parent} can't be made ({error.strerror}). Choose a folder that can be written with "
-                "BACKLINKS_DATA_DIR."
-            ) from None
+            raise StoreError(f"{file.parent} can't be made ({error.strerror}). {next_step(error.errno)}") from None
         self.engine = sa.create_engine(
-            f"sqlite:///{file}", connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False}
+            sa.URL.create("sqlite", database=str(file)),
+            connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False},
         )
         # One writer at a time in this process, so that its threads queue here and not in SQLite's polling.
         self._writer = threading.Lock()
@@ -192,6 +191,8 @@ class Database:
         text = str(error)
         if "full" in text:
             return f"No space is left for {self.file}: free some and run again; what was paid for is kept."
+        if "locking protocol" in text:
+            return f"{self.file} can't be used ({text}). {next_step_of_sqlite(text)}"
         if "locked" in text:
             return f"{self.file} has been locked by another program for {BUSY_TIMEOUT_S} s. End it and run again."
         if "malformed" in text or "not a database" in text:

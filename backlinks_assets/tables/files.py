@@ -6,7 +6,6 @@ Errors:
     TablesError (an OSError)   a file can't be written or read; the message names the path and what to do
 """
 
-import errno
 import os
 import shutil
 import time
@@ -15,21 +14,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from backlinks_assets.folder import next_step
+
 STALE_AFTER_S = 3600.0
 """Age at which a temporary file is taken for that of a killed process. Writing one takes seconds."""
-
-_MAKE_ROOM = "Make room on the disk and run again."
-_GET_RIGHTS = "Give this user the right to write there, or set BACKLINKS_DATA_DIR to another folder."
-_MOVE_FILE = "A file stands where a folder should be: move it, or set BACKLINKS_DATA_DIR to another folder."
-_NEXT_STEPS = {
-    errno.ENOSPC: _MAKE_ROOM,
-    errno.EDQUOT: _MAKE_ROOM,
-    errno.EROFS: _GET_RIGHTS,
-    errno.EACCES: _GET_RIGHTS,
-    errno.EPERM: _GET_RIGHTS,
-    errno.ENOTDIR: _MOVE_FILE,
-    errno.EEXIST: _MOVE_FILE,
-}
 
 
 class TablesError(OSError):
@@ -39,9 +27,8 @@ class TablesError(OSError):
 def tables_error(action: str, path: Path, error: Exception) -> TablesError:
     """Return a `TablesError` for an error met while doing `action` to `path`, with its errno."""
     number = getattr(error, "errno", None)
-    step = _NEXT_STEPS.get(number or 0, "Look at the path, then run again.")
     reason = getattr(error, "strerror", None) or str(error).strip().split("\n")[0]
-    failure = TablesError(f"Could not {action} {path}: {reason}. {step}")
+    failure = TablesError(f"Could not {action} {path}: {reason}. {next_step(number)}")
     failure.errno = number
     return failure
 

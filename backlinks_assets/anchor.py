@@ -1,0 +1,230 @@
+"""Where relative folders and `.env` are looked for: in `DAGSTER_HOME` where it is this project's, else here.
+
+The webserver, the daemon, the code server and the command may each have another working folder; with one
+`DAGSTER_HOME` they all keep to one data folder. Here belongs which folder that is, what its `.env` says, and which data
+folders can't be used by their name or place. What the other variables mean is `settings.py`. Nothing is written.
+"""
+
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+STORE: Final = "responses.sqlite"
+DEMO: Final = "demo"
+"""The folder of simulated answers, under the data folder."""
+
+ENV_FILE: Final = ".env"
+OWN_VARIABLES: Final = ("BACKLINKS_", "DATAFORSEO_")
+_DATA_DIR: Final = "BACKLINKS_DATA_DIR"
+
+DUCKDB_TAKES_FOR_SYNTAX: Final = "?\\"
+"""DuckDB puts its log of `why?/x.duckdb` into the folder `why.wal?`, and takes a backslash for a slash."""
+LONGEST_DATA_DIR_BYTES: Final = 380
+"""SQLite opens paths of 512 bytes at most; below the data folder the longest one of Dagster's has some 110."""
+LONGEST_NAME_BYTES: Final = 255
+
+_PACKAGE: Final = __name__.partition(".")[0]
+
+
+class AnchorError(ValueError):
+    """The folder, its `.env` or the data folder can't be used; the message says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Anchor:
+    """The folder that relative paths start from, and the environment with what the folder's `.env` says beneath it.
+
+    `other` is the second folder that relative paths could have started from, if there is one.
+    """
+
+    folder: Path
+    is_dagster_home: bool
+    other: Path | None
+    given: Mapping[str, str] = field(repr=False)
+    env: Mapping[str, str] = field(repr=False)
+
+    @classmethod
+    def of(cls, given: Mapping[str, str]) -> "Anchor":
+        """Return the anchor of an environment and this process's working folder.
+
+        Raises:
+            AnchorError: `.env` can't be read, or there is no folder to start from.
+        """
+        here, home = _here(), _dagster_home(given)
+        ours = home is not None and names_this_project(home)
+        folder, other = (home, here) if ours else (here, home)
+        if folder is None:
+            raise AnchorError("The current folder was removed. Change to one that is there and run again.")
+        if other is not None and _same(folder, other):
+            other = None
+        return cls(folder, ours, other, given, {**env_variables(folder), **given})
+
+    @property
+    def name(self) -> str:
+        """What the folder is, in words."""
+        return "DAGSTER_HOME" if self.is_dagster_home else "the current folder"
+
+    @property
+    def env_file(self) -> Path:
+        """The file that is read where it is there."""
+        return self.folder / ENV_FILE
+
+    def path(self, variable: str, text: str) -> Path:
+        """Return the whole path that a variable's text means.
+
+        Raises:
+            AnchorError: it begins with `~` and no such home is known, or is not UTF-8.
+        """
+        return _path(self.folder, variable, text)
+
+    def data_dir(self, *, simulated: bool) -> Path:
+        """Return the data folder, for answers of one kind.
+
+        Raises:
+            AnchorError: its path can't be used, or the store that is meant is probably another folder's.
+        """
+        text = self.env.get(_DATA_DIR, "").strip() or "data"
+        data_dir = self.path(_DATA_DIR, text)
+        _refuse_unusable(data_dir)
+        if self.other is not None and not text.startswith(("/", "~")):  # a whole path is meant as it stands
+            self._stop_beside_a_store(data_dir, self._data_dir_of(self.other), simulated=simulated)
+        return data_dir
+
+    def _data_dir_of(self, folder: Path) -> Path:
+        """Return the data folder of a process whose anchor is another folder."""
+        variables: Mapping[str, str] = {}
+        with suppress(AnchorError):
+            variables = env_variables(folder)
+        return _path(folder, _DATA_DIR, {**variables, **self.given}.get(_DATA_DIR, "").strip() or "data")
+
+    def _stop_beside_a_store(self, data_dir: Path, other: Path, *, simulated: bool) -> None:
+        """Begin no second store where one is in the other folder. For simulated answers any store here will do."""
+        here, there = _stores(data_dir), _stores(other)
+        missing = not here or (not simulated and STORE in there and STORE not in here)
+        if there and missing and not _same(data_dir, other):
+            assert self.other is not None
+            raise AnchorError(
+                f"{data_dir} holds no store{' of real answers' if here else ''}, but {other} does "
+                f"({' and '.join(there)}). Relative folders are looked for in {self.folder} ({self.name}), not in "
+                f"{self.other}. To go on with the store that is there, set BACKLINKS_DATA_DIR={other} in {self.env_file}; "
+                f"to begin a new one, set BACKLINKS_DATA_DIR={data_dir}."
+            )
+
+
+def env_variables(folder: Path) -> dict[str, str]:
+    """Return what the `.env` of a folder sets, as python-dotenv (and so Dagster) reads it; nothing without one.
+
+    Raises:
+        AnchorError: it is there and can't be read.
+    """
+    file = folder / ENV_FILE
+    try:
+        if not file.is_file():
+            return {}
+        from dotenv import dotenv_values
+
+        values = dotenv_values(file, encoding="utf-8-sig")
+    except OSError as error:
+        raise AnchorError(f"{file} can't be read ({error.strerror}). Give this user the right to read it.") from None
+    except UnicodeDecodeError:
+        raise AnchorError(f"{file} can't be read, since it is not UTF-8. Save it as UTF-8.") from None
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def export_other_variables() -> None:
+    """Put what `.env` says for libraries (a proxy, certificates) into this process's environment, where it is not set.
+
+    The project's own variables are left to `Settings`, which reads them each time and says what is wrong with the file.
+    """
+    with suppress(AnchorError):
+        for name, value in Anchor.of(os.environ).env.items():
+            if not name.startswith(OWN_VARIABLES):
+                os.environ.setdefault(name, value)
+
+
+def names_this_project(home: Path) -> bool:
+    """Whether a folder's `dagster.yaml` keeps Dagster's records in this project's storage."""
+    try:
+        text = (home / "dagster.yaml").read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return False
+    if _PACKAGE not in text:  # spares the parser's import
+        return False
+    import yaml
+
+    try:
+        node: Any = yaml.safe_load(text)
+    except yaml.YAMLError:
+        return False
+    for name in ("storage", "custom", "module"):
+        node = node.get(name) if isinstance(node, dict) else None
+    return str(node).partition(".")[0] == _PACKAGE
+
+
+def _here() -> Path | None:
+    with suppress(FileNotFoundError):
+        return Path.cwd()
+    return None
+
+
+def _dagster_home(given: Mapping[str, str]) -> Path | None:
+    """Return `DAGSTER_HOME` as Dagster takes it: a whole path, or one that starts with `~`; also from `.env` here."""
+    text, here = given.get("DAGSTER_HOME", ""), _here()
+    if not text and here is not None:
+        text = env_variables(here).get("DAGSTER_HOME", "")
+    path = Path(os.path.expanduser(text))  # noqa: PTH111 - pathlib's raises where no home is known
+    return path if path.is_absolute() else None
+
+
+def _path(folder: Path, variable: str, text: str) -> Path:
+    try:
+        # Path("./~x") is Path("~x"): a folder of that name is told from a home by the text.
+        path = (folder / (Path(text).expanduser() if text.startswith("~") else text)).absolute()
+    except RuntimeError:
+        raise AnchorError(
+            f"{variable} is {text!r}, but there is no home folder for it. Write the whole path, or ./{text} for a folder "
+            "of that name."
+        ) from None
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise AnchorError(
+            f"The path {os.fsencode(path)!r} is not UTF-8, which DuckDB and Dagster need. Rename its folder, or set "
+            f"{variable} to another path."
+        ) from None
+    return path
+
+
+def _refuse_unusable(data_dir: Path) -> None:
+    if found := set(DUCKDB_TAKES_FOR_SYNTAX).intersection(str(data_dir)):
+        raise AnchorError(
+            f"The data folder's path is {data_dir}, in which DuckDB takes {' and '.join(sorted(found))} for something else "
+            "than a part of a name. Rename the folder, or set BACKLINKS_DATA_DIR to another path."
+        )
+    raw = os.fsencode(data_dir)
+    if len(raw) > LONGEST_DATA_DIR_BYTES or any(len(name) > LONGEST_NAME_BYTES for name in raw.split(b"/")):
+        raise AnchorError(
+            f"The data folder's path is {len(raw)} bytes long: {data_dir}. It may have {LONGEST_DATA_DIR_BYTES}, since "
+            f"SQLite opens no path above 512, and each name in it {LONGEST_NAME_BYTES}. Set BACKLINKS_DATA_DIR to a "
+            "shorter one."
+        )
+
+
+def _stores(data_dir: Path) -> list[str]:
+    """Return which stores a data folder holds: of real answers, of simulated ones."""
+    found = []
+    for name in (STORE, f"{DEMO}/{STORE}"):
+        with suppress(OSError):
+            if (data_dir / name).exists():
+                found.append(name)
+    return found
+
+
+def _same(one: Path, other: Path) -> bool:
+    try:
+        return one.samefile(other)
+    except OSError:
+        return one == other
