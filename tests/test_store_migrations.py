@@ -1,9 +1,4 @@
-"""Files of other versions: an older one is brought up whole or not at all, what doesn't fit is told before anything is paid.
-
-`fixtures/responses-v0.sqlite` was made by the first version, which wrote no version into its file: three days of four
-targets, one the API knows nothing of, two charged refusals, a call of unknown cost, a dead process's claim and call, and an
-announcement that was delivered.
-"""
+"""An older store is brought up to this version whole or not at all, and no row of it is lost on the way."""
 
 import datetime as dt
 import multiprocessing
@@ -19,6 +14,19 @@ from pathlib import Path
 import commands
 import pytest
 import sqlalchemy as sa
+from store_files import (
+    DAYS,
+    GROWN,
+    VERSION_0,
+    beside,
+    bring_up,
+    columns,
+    contents,
+    grown,
+    put_version_0,
+    rows,
+    to_2,
+)
 
 from backlinks_assets.account import ledger
 from backlinks_assets.api.models import RequestParameters, SummaryAnswer
@@ -32,42 +40,12 @@ from backlinks_assets.store.migrations import open_tables
 from backlinks_assets.store.owners import Owner
 from backlinks_assets.store.responses import Key, ResponseStore, metadata
 
-VERSION_0 = Path(__file__).parent / "fixtures" / "responses-v0.sqlite"
-DAYS = [dt.date(2026, 11, 24) + dt.timedelta(days=number) for number in range(3)]
 NOW = dt.datetime(2026, 11, 26, 7, tzinfo=dt.UTC)
-ALL = (metadata, ledger.metadata, of_announcements)
 
 
 @pytest.fixture
 def file(clean_environment: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A store of the first version in the data folder, of answers from loopback, which the environment names too."""
-    monkeypatch.setenv("DATAFORSEO_BASE_URL", "http://127.0.0.1:9")
-    clean_environment.mkdir()
-    return Path(shutil.copy(VERSION_0, clean_environment / "responses.sqlite"))
-
-
-def contents(file: Path) -> tuple[int, list[str]]:
-    """Return a file's version and all that is in it."""
-    with closing(sqlite3.connect(file)) as sql:
-        return sql.execute("PRAGMA user_version").fetchone()[0], list(sql.iterdump())
-
-
-def rows(file: Path) -> dict[str, list[tuple[object, ...]]]:
-    with closing(sqlite3.connect(file)) as sql:
-        names = [name for (name,) in sql.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")]
-        return {name: sorted(sql.execute(f"SELECT * FROM {name}"), key=repr) for name in names}
-
-
-def beside(file: Path) -> list[str]:
-    return sorted(path.name for path in file.parent.iterdir() if path.is_file())
-
-
-def bring_up(file: Path, *of: sa.MetaData) -> None:
-    database = Database(file)
-    try:
-        open_tables(database, *(of or ALL))
-    finally:
-        database.close()
+    return put_version_0(clean_environment, monkeypatch)
 
 
 # --- an older file ----------------------------------------------------------------------------------------------------
@@ -112,50 +90,6 @@ def test_the_command_goes_on_with_a_store_of_the_first_version(file: Path, api, 
 
 
 # --- a next version, made up -----------------------------------------------------------------------------------------
-
-
-def columns(file: Path, table: str) -> list[str]:
-    with closing(sqlite3.connect(file)) as sql:
-        return [row[1] for row in sql.execute(f"PRAGMA table_info({table})")]
-
-
-def rebuild_keys(tx: sa.Connection) -> None:
-    """Put an endpoint into the key of answers and claims, which SQLite can do by building the tables anew only."""
-    for name in ("responses", "claims"):
-        table = grown(metadata).tables[name]
-        found = tx.exec_driver_sql(f"PRAGMA table_info({name})").all()
-        if not found:
-            continue
-        kept = ", ".join(row[1] for row in found)
-        tx.exec_driver_sql(f"ALTER TABLE {name} RENAME TO old_{name}")
-        table.create(tx)
-        tx.exec_driver_sql(f"INSERT INTO {name} ({kept}) SELECT {kept} FROM old_{name}")
-        tx.exec_driver_sql(f"DROP TABLE old_{name}")
-
-
-def add_channel(tx: sa.Connection) -> None:
-    if tx.exec_driver_sql("PRAGMA table_info(announcement_notes)").all():
-        tx.exec_driver_sql("ALTER TABLE announcement_notes ADD COLUMN channel VARCHAR NOT NULL DEFAULT ''")
-
-
-def to_2(tx: sa.Connection) -> None:
-    rebuild_keys(tx)
-    add_channel(tx)
-
-
-def grown(of: sa.MetaData) -> sa.MetaData:
-    """Return the tables as that version declares them."""
-    new = sa.MetaData()
-    for table in of.tables.values():
-        copy = table.to_metadata(new)
-        if table.name in ("responses", "claims"):
-            copy.append_column(sa.Column("endpoint", sa.String, primary_key=True, server_default="summary"))
-        elif table.name == "announcement_notes":
-            copy.append_column(sa.Column("channel", sa.String, nullable=False, server_default=""))
-    return new
-
-
-GROWN = tuple(grown(one) for one in ALL)
 
 
 @pytest.fixture
@@ -300,7 +234,7 @@ def test_of_two_that_open_an_old_file_at_once_one_migrates_and_the_other_goes_on
     assert beside(file) == ["responses.sqlite"]
 
 
-# --- refused ---------------------------------------------------------------------------------------------------------
+# --- undone ----------------------------------------------------------------------------------------------------------
 
 
 def _drop_rows(tx: sa.Connection) -> None:
@@ -331,128 +265,6 @@ def test_a_step_that_does_not_keep_the_rows_is_undone(file: Path, monkeypatch, s
         bring_up(file)
     assert contents(file) == before
     assert beside(file) == ["responses.sqlite"]
-
-
-@pytest.fixture
-def newer(file: Path) -> Path:
-    bring_up(file)
-    with closing(sqlite3.connect(file)) as sql:
-        sql.execute("PRAGMA user_version = 7")
-    return file
-
-
-def test_a_newer_file_is_refused_with_a_sentence_before_any_call_and_left_alone(newer, api, write_targets) -> None:
-    server = api()
-    write_targets("shop.example")
-    before, bytes_before = beside(newer), newer.read_bytes()
-    for arguments in (["run"], ["doctor"]):
-        ended = commands.command(*arguments)
-        said = ended.err + ended.out
-        assert ended.status == 1
-        assert "has version 7" in " ".join(said.split())
-        assert "knows versions up to 1" in " ".join(said.split())
-        assert "Upgrade the program" in " ".join(said.split())
-        assert "Traceback" not in said
-    assert [call for call in server.calls if call.target] == []
-    assert newer.read_bytes() == bytes_before
-    assert set(beside(newer)) - set(before) <= {"pace"}
-
-
-def test_a_newer_version_that_is_only_in_the_write_ahead_log_is_refused_too(file: Path) -> None:
-    with closing(sqlite3.connect(file, isolation_level=None)) as other:
-        other.execute("PRAGMA wal_autocheckpoint = 0")
-        other.execute("PRAGMA user_version = 2")
-        with pytest.raises(StoreError, match="has version 2"):
-            bring_up(file)
-        with pytest.raises(StoreError, match="has version 2"), opened(Settings.from_env()):
-            pass
-
-
-@pytest.mark.parametrize("version", [0, 1, 75])
-def test_another_programs_database_is_refused_and_not_a_byte_of_it_is_changed(tmp_path: Path, version: int) -> None:
-    file = tmp_path / "responses.sqlite"
-    with closing(sqlite3.connect(file)) as sql:
-        sql.execute("CREATE TABLE moz_places (url TEXT)")
-        sql.execute(f"PRAGMA user_version = {version}")
-    before = file.read_bytes()
-    with pytest.raises(StoreError, match=r"another program's database \(it holds moz_places\)"):
-        bring_up(file)
-    assert file.read_bytes() == before
-    assert beside(file) == ["responses.sqlite"]
-
-
-def _rebuilt(old: str, new: str) -> Callable[[sqlite3.Connection], None]:
-    """Make the table of answers anew with something else in its declaration."""
-
-    def change(sql: sqlite3.Connection) -> None:
-        (declared,) = sql.execute("SELECT sql FROM sqlite_master WHERE name = 'responses'").fetchone()
-        assert old in declared
-        sql.execute("DROP TABLE responses")
-        sql.execute(declared.replace(old, new))
-
-    return change
-
-
-def _statement(text: str) -> Callable[[sqlite3.Connection], None]:
-    return lambda sql: sql.execute(text).close()
-
-
-def _view(sql: sqlite3.Connection) -> None:
-    sql.execute("ALTER TABLE responses RENAME TO kept")
-    sql.execute("CREATE VIEW responses AS SELECT * FROM kept")
-
-
-KEY = ", \n\tPRIMARY KEY (date, target, status_type, request_key)"
-MISFITS = {
-    "a column is missing": _statement("ALTER TABLE responses DROP COLUMN attempts"),
-    "a column of the ledger is missing": _statement("ALTER TABLE api_calls DROP COLUMN message"),
-    "a column is renamed": _statement("ALTER TABLE claims RENAME COLUMN owner TO holder"),
-    "a column more is required": _rebuilt("attempts INTEGER NOT NULL", "attempts INTEGER NOT NULL, more TEXT NOT NULL"),
-    "the key is missing": _rebuilt(KEY, ""),
-    "the key is another": _rebuilt(KEY, KEY.replace(", request_key", "")),
-    "a unique index": _statement("CREATE UNIQUE INDEX one ON responses (date, target, status_type)"),
-    "a trigger refuses": _statement(
-        "CREATE TRIGGER no BEFORE INSERT ON responses BEGIN SELECT RAISE(ABORT, 'no more answers'); END"
-    ),
-    "a trigger ignores": _statement("CREATE TRIGGER no BEFORE INSERT ON responses BEGIN SELECT RAISE(IGNORE); END"),
-    "a trigger changes": _statement(
-        "CREATE TRIGGER no AFTER INSERT ON responses BEGIN UPDATE responses SET body = '' WHERE target = NEW.target; END"
-    ),
-    "a constraint": _rebuilt("attempts INTEGER NOT NULL", "attempts INTEGER NOT NULL CHECK (attempts > 1000)"),
-    "another type": _rebuilt("attempts INTEGER NOT NULL", "attempts BLOB NOT NULL CHECK (typeof(attempts) = 'blob')"),
-    "a view": _view,
-}
-
-
-@pytest.mark.parametrize("version", [0, 1])
-@pytest.mark.parametrize("change", MISFITS.values(), ids=MISFITS)
-def test_tables_that_could_not_keep_an_answer_are_found_at_opening(file: Path, change, version: int) -> None:
-    with closing(sqlite3.connect(file)) as sql:
-        change(sql)
-        sql.execute(f"PRAGMA user_version = {version}")
-        sql.commit()
-    before = contents(file)
-    with pytest.raises(StoreError, match=r"does not fit this program: .*\. An answer could be paid for"):
-        with open_store(Settings.from_env()):
-            pass
-    assert contents(file) == before
-    assert beside(file) == ["responses.sqlite"]
-
-
-def test_a_column_or_table_of_someones_own_is_no_hindrance(file: Path) -> None:
-    with closing(sqlite3.connect(file)) as sql:
-        sql.execute("ALTER TABLE responses ADD COLUMN remark TEXT")
-        sql.execute("CREATE TABLE mine (x)")
-        sql.execute("ANALYZE")
-    with open_store(Settings.from_env()) as store:
-        assert store.dates() == DAYS
-
-
-def test_a_program_that_needs_more_columns_than_any_step_makes_calls_nobody(file: Path, api, monkeypatch) -> None:
-    bring_up(file)
-    with pytest.raises(StoreError, match="it has no column endpoint"):
-        bring_up(file, *GROWN)
-    assert contents(file)[0] == 1
 
 
 # --- the disk --------------------------------------------------------------------------------------------------------
