@@ -132,7 +132,8 @@ def retire(
 ) -> None:
     """Stop watching a target from a day on. Its line and its history are kept."""
     with _sentences():
-        from backlinks_assets.targets import iso_date, retire_target
+        from backlinks_assets.dates import iso_date
+        from backlinks_assets.targets import retire_target
 
         try:
             day = iso_date(date) if date else _today()
