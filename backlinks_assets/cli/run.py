@@ -58,14 +58,19 @@ def run_day(date: dt.date, *, as_json: bool, yes: bool) -> int:
     tally = Tally()
     flags: list[dict[str, Any]] = []
     problem = None
-    with opened(settings) as pipeline:
-        _collect(pipeline, date, targets, tally)
-        if _is_kept(settings, date):
-            try:
-                pipeline.publish(date, date)
-                flags = read_flags(settings, date)[1]
-            except RunFailedError as error:
-                problem = str(error)
+    try:
+        with opened(settings) as pipeline:
+            _collect(pipeline, date, targets, tally)
+            if _is_kept(settings, date):
+                try:
+                    pipeline.publish(date, date)
+                    flags = read_flags(settings, date)[1]
+                except RunFailedError as error:
+                    problem = str(error)
+    except Exception:
+        if tally.failed:  # they failed first, and the error says nothing of them
+            _name_failed(tally, len(targets))
+        raise
     summary = {
         "date": str(date),
         "targets": len(targets),
@@ -79,8 +84,9 @@ def run_day(date: dt.date, *, as_json: bool, yes: bool) -> int:
         "seconds": round(time.monotonic() - started, 1),
     }
     _tell(summary, tally, flags, settings, as_json=as_json)
-    if tally.stopped or problem:
-        complain(tally.stopped or problem or "")
+    sentences = [sentence for sentence in (tally.stopped, problem) if sentence]
+    if sentences:
+        complain("\n".join(sentences))
         return STOPPED
     return INCOMPLETE if tally.failed else 0
 
