@@ -14,6 +14,8 @@ from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
 VENDOR_URL = "https://api.dataforseo.com"
+DEMO = "demo"
+"""Folder, under the data folder, of all that is simulated."""
 SIMULATOR_PATH = "/simulator"
 """Path that the bundled simulator serves under: how a base URL tells that its answers are simulated."""
 
@@ -49,6 +51,9 @@ class Settings:
     def from_env(cls, env: Mapping[str, str] | None = None, *, demo: bool = False) -> "Settings":
         """Read the contract's variables; `demo` asks for the embedded simulator whatever the credentials.
 
+        The demo has targets of its own and never reads or writes those of the user. They are what is watched on the
+        embedded simulator, too, as long as the user has no targets file.
+
         Raises:
             SettingsError: naming the variable, what is wrong with it and what to do.
         """
@@ -83,10 +88,16 @@ class Settings:
             )
         data_dir = Path(_text(env, "BACKLINKS_DATA_DIR") or "data").expanduser().absolute()
         targets_file = _text(env, "BACKLINKS_TARGETS_FILE")
+        targets = Path(targets_file).expanduser().absolute() if targets_file else data_dir / "targets.csv"
+        embedded = simulated and base_url is None
+        if demo or (
+            embedded and not targets_file and not targets.exists() and (data_dir / DEMO / "targets.csv").exists()
+        ):
+            targets = data_dir / DEMO / "targets.csv"
         return cls(
             data_dir=data_dir,
-            targets_file=Path(targets_file).expanduser().absolute() if targets_file else data_dir / "targets.csv",
-            base_url=None if simulated and base_url is None else (base_url or VENDOR_URL),
+            targets_file=targets,
+            base_url=None if embedded else (base_url or VENDOR_URL),
             login=login,
             password=password,
             simulated=simulated,
@@ -109,7 +120,17 @@ class Settings:
     @property
     def root(self) -> Path:
         """The folder of this kind of answers: simulated ones keep to `demo`, apart from real ones."""
-        return self.data_dir / "demo" if self.simulated else self.data_dir
+        return self.data_dir / DEMO if self.simulated else self.data_dir
+
+    @property
+    def demo_targets_file(self) -> Path:
+        """The targets of `backlinks demo`."""
+        return self.data_dir / DEMO / "targets.csv"
+
+    @property
+    def own_targets_file(self) -> Path:
+        """The user's targets file: what `backlinks targets add` and `retire` change, also where the demo's is watched."""
+        return self.data_dir / "targets.csv" if self.targets_file == self.demo_targets_file else self.targets_file
 
     @property
     def store_file(self) -> Path:

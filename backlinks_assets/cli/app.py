@@ -102,7 +102,8 @@ def demo(
 ) -> None:
     """Run the whole project on the bundled simulator, over a history up to today. No credentials, no cost.
 
-    The numbers are simulated, say so, and are kept apart from real ones, under demo/ of the data folder.
+    The numbers are simulated, say so, and are kept apart from real ones, under demo/ of the data folder. So are its
+    targets: your targets file is neither read nor changed.
     """
     from backlinks_assets.cli.demo import run_demo
 

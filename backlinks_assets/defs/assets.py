@@ -43,7 +43,8 @@ def summary_responses(
     """
     memory.give_memory_back()  # as the command does; a run that Dagster starts has a process of its own
     publishing.check_instance(context.instance, backlinks_data.settings())
-    by_target = {target.target: target for target in backlinks_data.targets()}
+    # In the UI after `backlinks demo` the partitions are its targets', though the user's file may list others.
+    by_target = {target.target: target for target in [*backlinks_data.demo_targets(), *backlinks_data.targets()]}
     asks: list[Ask] = []
     keys: dict[tuple[str, str], str] = {}
     unwatched: list[str] = []
