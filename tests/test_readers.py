@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import commands
 import dagster as dg
@@ -24,6 +25,7 @@ import pytest
 from backlinks_assets.definitions import build_defs
 from backlinks_assets.defs.resources import BacklinksData
 from backlinks_assets.settings import Settings
+from backlinks_assets.tables import warehouse
 from backlinks_assets.tables.client_logs import client_logs, remove_client_logs
 from backlinks_assets.tables.files import TablesError
 from backlinks_assets.tables.parquet import write_day
@@ -139,9 +141,11 @@ def test_a_user_whom_modes_stop_publishes_day_after_day_and_no_client_of_his_ope
             keep_links(root, rows)
             with syncing(root, [LINKS] if rows == 2 else []):
                 pass
+            keep_links(root, rows + 10)
+            assert not sync(root).rebuilt  # a copy that could not be written would be built anew each day
         with pytest.raises(duckdb.IOException, match="Permission denied"):
             duckdb.connect(str(warehouse_path(root)))
-        assert count(root) == 3
+        assert count(root) == 13
 
 
 # --- logs -------------------------------------------------------------------------------------------------------------
@@ -211,6 +215,26 @@ def test_what_a_client_goes_on_to_save_is_never_taken_for_the_new_files(settings
         assert count(settings.root) == 20, number
         one.runs("CHECKPOINT")
     one.ends()
+    assert count(settings.root) == 20
+
+
+def test_what_a_client_saves_while_the_next_file_is_being_made_does_not_end_beside_it(
+    settings, client, monkeypatch
+) -> None:
+    keep_links(settings.root, 10)
+    sync(settings.root)
+    one = client(settings.duckdb_file)
+    update = warehouse._update
+
+    def slowly(*arguments: Any) -> Any:
+        one.runs("CREATE VIEW mine AS SELECT 1")
+        assert client_logs(settings.duckdb_file)
+        return update(*arguments)
+
+    monkeypatch.setattr(warehouse, "_update", slowly)
+    keep_links(settings.root, 20)
+    assert sync(settings.root).changed
+    assert not client_logs(settings.duckdb_file)
     assert count(settings.root) == 20
 
 
