@@ -11,6 +11,7 @@ from typing import Any, Final, Protocol
 import pandas as pd
 import pyarrow as pa
 
+from backlinks_assets.dates import iso_date
 from backlinks_assets.names import target_of
 from backlinks_assets.settings import Settings
 from backlinks_assets.tables.parquet import days, read_days
@@ -97,9 +98,9 @@ def _day(value: dt.date | str) -> dt.date:
     if isinstance(value, dt.date):
         return value
     try:
-        return dt.date.fromisoformat(value)
-    except ValueError:
-        raise ValueError(f"{value!r} is no day: write it as 2026-11-24.") from None
+        return iso_date(value)
+    except ValueError as error:
+        raise ValueError(f"{value!r} is not a valid day: {error}") from None
 
 
 def _no_tables(root: Path) -> str:

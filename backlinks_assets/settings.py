@@ -52,6 +52,8 @@ class Settings:
         """Read the contract's variables; `demo` asks for the embedded simulator whatever the credentials.
 
         `env` stands for the process's environment; what it does not name may be in the anchor's `.env`.
+        The demo has targets of its own and never reads or writes those of the user. They are what is watched on the
+        embedded simulator, too, as long as the user has no targets file.
 
         Raises:
             SettingsError: naming the variable, what is wrong with it and what to do.
@@ -94,12 +96,16 @@ class Settings:
             )
         data_dir = anchor.data_dir(simulated=simulated)
         targets_file = _text(env, "BACKLINKS_TARGETS_FILE")
+        targets = anchor.path("BACKLINKS_TARGETS_FILE", targets_file) if targets_file else data_dir / "targets.csv"
+        embedded = simulated and base_url is None
+        if demo or (
+            embedded and not targets_file and not targets.exists() and (data_dir / DEMO / "targets.csv").exists()
+        ):
+            targets = data_dir / DEMO / "targets.csv"
         return cls(
             data_dir=data_dir,
-            targets_file=anchor.path("BACKLINKS_TARGETS_FILE", targets_file)
-            if targets_file
-            else data_dir / "targets.csv",
-            base_url=None if simulated and base_url is None else (base_url or VENDOR_URL),
+            targets_file=targets,
+            base_url=None if embedded else (base_url or VENDOR_URL),
             login=login,
             password=password,
             simulated=simulated,
@@ -123,6 +129,16 @@ class Settings:
     def root(self) -> Path:
         """The folder of this kind of answers: simulated ones keep to `demo`, apart from real ones."""
         return self.data_dir / DEMO if self.simulated else self.data_dir
+
+    @property
+    def demo_targets_file(self) -> Path:
+        """The targets of `backlinks demo`."""
+        return self.data_dir / DEMO / "targets.csv"
+
+    @property
+    def own_targets_file(self) -> Path:
+        """The user's targets file: what `backlinks targets add` and `retire` change, also where the demo's is watched."""
+        return self.data_dir / "targets.csv" if self.targets_file == self.demo_targets_file else self.targets_file
 
     @property
     def store_file(self) -> Path:

@@ -25,6 +25,7 @@ from filelock import FileLock
 from pydantic import ValidationError
 
 from backlinks_assets.api.models import ParameterOverrides
+from backlinks_assets.dates import iso_date
 from backlinks_assets.folder import next_step
 from backlinks_assets.names import (
     NotATarget,
@@ -428,20 +429,6 @@ def _target(row: _Row, sheet: _Sheet, rules: _Rules, problems: list[Problem]) ->
     if name is None:
         return None
     return Target(name, overrides, retired, values.get("note", ""), thresholds, row.line)
-
-
-def iso_date(text: str) -> dt.date:
-    """Return the date that `YYYY-MM-DD` says.
-
-    Raises:
-        ValueError: a sentence on what to write; Python's own reader takes 20261124 and 2026-W48-2 too.
-    """
-    try:
-        if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text):
-            return dt.date.fromisoformat(text)
-    except ValueError:
-        raise ValueError("there is no such day in the calendar.") from None
-    raise ValueError("write a date as YYYY-MM-DD, for instance 2026-11-24.")
 
 
 def _overrides(values: Mapping[str, str], problem: Callable[[str, str], None]) -> ParameterOverrides:

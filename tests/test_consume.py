@@ -107,7 +107,10 @@ def test_without_a_folder_it_reads_where_the_environment_says(demo: Path) -> Non
     [
         ({"name": "backlinks_flag"}, "The tables are backlinks_summary,"),
         ({"name": "backlinks_flags", "columns": ["severe"]}, "no column severe"),
-        ({"name": "backlinks_flags", "start": "yesterday"}, "'yesterday' is no day"),
+        (
+            {"name": "backlinks_flags", "start": "yesterday"},
+            "'yesterday' is not a valid day: write a date as YYYY-MM-DD",
+        ),
         ({"name": "backlinks_flags", "start": "2026-11-02", "end": "2026-11-01"}, "ends .* before it starts"),
     ],
 )

@@ -236,12 +236,14 @@ def _write_text(path: Path) -> None:
 
 def _of_another_version(path: Path) -> None:
     stamp_ns = path.stat().st_mtime_ns
+    path.chmod(0o644)
     with duckdb.connect(str(path)) as connection:
         connection.execute("UPDATE _publication SET schema_version = schema_version + 1")
     os.utime(path, ns=(stamp_ns, stamp_ns))
 
 
 def _change_a_row(path: Path) -> None:
+    path.chmod(0o644)
     with duckdb.connect(str(path)) as connection:
         connection.execute(f"UPDATE {LINKS} SET links = 0")
 
@@ -269,6 +271,7 @@ def test_damage_that_shows_only_on_the_way_is_mended_too(tmp_path: Path) -> None
     sync(tmp_path)
     path = warehouse_path(tmp_path)
     stamp_ns = path.stat().st_mtime_ns
+    path.chmod(0o644)
     with duckdb.connect(str(path)) as connection:
         connection.execute(f"DROP TABLE {LINKS}")
     os.utime(path, ns=(stamp_ns, stamp_ns))  # so that the file looks as it was published
@@ -281,6 +284,7 @@ def test_damage_that_shows_only_on_the_way_is_mended_too(tmp_path: Path) -> None
 def test_the_log_of_someone_elses_changes_does_not_spoil_the_new_file(tmp_path: Path) -> None:
     keep_links(tmp_path, DAY, 10)
     sync(tmp_path)
+    warehouse_path(tmp_path).chmod(0o644)
     meddler = a_process(
         "import duckdb, os; c = duckdb.connect(str(root / 'backlinks.duckdb'));"
         "c.execute('CREATE TABLE mine (a INT)'); os._exit(9)",
@@ -448,6 +452,7 @@ def test_a_file_that_can_not_be_relied_on_is_built_anew_beside_a_block(
 ) -> None:
     keep_links(tmp_path, DAY, 10)
     sync(tmp_path)
+    warehouse_path(tmp_path).chmod(0o644)
     with duckdb.connect(str(warehouse_path(tmp_path))) as connection:
         connection.execute("DELETE FROM referring_links WHERE key <> 'key1'")
     updated.get()

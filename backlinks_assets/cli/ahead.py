@@ -50,8 +50,10 @@ class Ahead:
                     worker.join(0.2)  # short waits let signals in
                 if self._bug is not None:
                     raise self._bug
-            except BaseException:
+            except BaseException as error:
                 self.stop("the run was stopped")
+                if self._bug is not None and self._bug is not error:
+                    error.add_note(f"Collecting failed too: {self._bug}")
                 raise
             finally:
                 worker.join()

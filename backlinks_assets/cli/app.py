@@ -19,6 +19,7 @@ from backlinks_assets.cli import targets
 from backlinks_assets.cli.complete import judged_days
 from backlinks_assets.cli.console import UsageError, complain, describe
 from backlinks_assets.cli.help import WIDEST, Command, Group, JsonOption, examples
+from backlinks_assets.dates import iso_date
 
 app = typer.Typer(
     name="backlinks",
@@ -48,9 +49,9 @@ def _day(text: str | None) -> date | None:
     if text is None:
         return None
     try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise UsageError(f"--date is {text!r}; write a day as YYYY-MM-DD, for instance 2026-11-24.") from None
+        return iso_date(text)
+    except ValueError as error:
+        raise UsageError(f"--date is {text!r}: {error}") from None
 
 
 @app.command(
@@ -102,7 +103,8 @@ def demo(
 ) -> None:
     """Run the whole project on the bundled simulator, over a history up to today. No credentials, no cost.
 
-    The numbers are simulated, say so, and are kept apart from real ones, under demo/ of the data folder.
+    The numbers are simulated, say so, and are kept apart from real ones, under demo/ of the data folder. So are its
+    targets: your targets file is neither read nor changed.
     """
     from backlinks_assets.cli.demo import run_demo
 
@@ -149,8 +151,8 @@ def flags(
             "backlinks backtest history.csv --out flags.csv": "a history from elsewhere",
             "backlinks backtest --json": "for a program: the counts by kind, day and target",
         },
-        "HISTORY.csv has a row for each target and day, with the columns date, target, spam_score, lost_backlinks and, "
-        "where there, live_backlinks.",
+        "HISTORY.csv has a row for each target and day, with the columns date (YYYY-MM-DD), target, spam_score, lost_backlinks "
+        "and, where there, live_backlinks.",
     ),
 )
 def backtest(

@@ -11,6 +11,7 @@ import pandas as pd
 from rich.markup import escape
 
 from backlinks_assets.cli.console import UsageError, err, no_formula, out, progress, settings_and_notices, shown, table
+from backlinks_assets.cli.history_csv import read_history
 from backlinks_assets.detection.detect import detect
 from backlinks_assets.detection.settings import THRESHOLD_COLUMNS, DetectionSettings, target_thresholds
 from backlinks_assets.tables.history import detection_history
@@ -18,7 +19,6 @@ from backlinks_assets.tables.parquet import days
 from backlinks_assets.targets import TargetsError, load_targets
 
 COLUMNS = ["date", "target", "metric", "kind", "severity", "reason"]
-_NEEDED = ("date", "target", "spam_score", "lost_backlinks")
 _MOST_LISTED = 10
 _LONGEST_BAR = 24
 
@@ -32,7 +32,7 @@ _COUNTS = {
 
 def run_backtest(history_file: Path | None, out_file: Path | None, *, as_json: bool = False) -> int:
     """Judge every day of a history; print a summary and write the flags if a file is named. Returns 0."""
-    history, thresholds = _read(history_file) if history_file else _from_tables()
+    history, thresholds = (read_history(history_file), None) if history_file else _from_tables()
     started = time.monotonic()
     with progress("Judging", _days_in(history)) as advance:
         try:
@@ -59,34 +59,11 @@ def run_backtest(history_file: Path | None, out_file: Path | None, *, as_json: b
     return 0
 
 
-def _read(file: Path) -> tuple[pd.DataFrame, None]:
-    try:
-        history = pd.read_csv(file, dtype={"target": str, "date": str}, keep_default_na=True, encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise UsageError(f"{file} is not there.") from None
-    except (OSError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise UsageError(f"{file} can't be read as CSV: {error}.") from None
-    missing = [name for name in _NEEDED if name not in history.columns]
-    if missing:
-        raise UsageError(f"{file} has no column {', '.join(missing)}. It needs {', '.join(_NEEDED)}.")
-    for name in ("spam_score", "lost_backlinks", "live_backlinks"):
-        if name in history.columns and not pd.api.types.is_numeric_dtype(history[name]):
-            number = pd.to_numeric(history[name], errors="coerce")
-            _refuse_first(file, number.isna() & history[name].notna(), f"{name} is no number")
-    _refuse_first(file, history["target"].isna(), "there is no target")
-    return history, None
-
-
 def _days_in(history: pd.DataFrame) -> int:
-    """Return the days that the history spans, gaps included; 0 where the dates can't be read, which `detect` tells."""
-    dates = pd.to_datetime(history["date"], errors="coerce", format="mixed")
-    return 0 if dates.isna().all() else (dates.max() - dates.min()).days + 1
-
-
-def _refuse_first(file: Path, wrong: "pd.Series[bool]", what: str) -> None:
-    """Raise with the line of the first row that is wrong; the header is line 1."""
-    if wrong.any():
-        raise UsageError(f"{file}, line {int(wrong.to_numpy().argmax()) + 2}: {what}.")
+    """Return the days that the history spans, gaps included."""
+    if history.empty:
+        return 0
+    return (pd.Timestamp(history["date"].max()) - pd.Timestamp(history["date"].min())).days + 1
 
 
 def _from_tables() -> tuple[pd.DataFrame, dict[str, dict[str, float | bool]]]:

@@ -95,7 +95,16 @@ def complain(sentence: str) -> None:
 
 
 def describe(error: Exception) -> tuple[str | None, int]:
-    """Return an expected error's sentence and exit status; (None, 1) for one that is a bug."""
+    """Return an expected error's sentence and exit status; (None, 1) for one that is a bug.
+
+    What failed after it is a note of the error and is told behind it.
+    """
+    sentence, status = _described(error)
+    notes = getattr(error, "__notes__", [])
+    return (None if sentence is None else "\n".join([sentence, *notes])), status
+
+
+def _described(error: Exception) -> tuple[str | None, int]:
     if isinstance(error, UsageError | SettingsError):
         return str(error), UNUSABLE
     name = type(error).__name__  # by name, so that `--help` need not import them
@@ -124,8 +133,8 @@ def _of_files(error: Exception) -> str | None:
         )
     if library in {"duckdb", "_duckdb"}:
         return (
-            f"The DuckDB file can't be read ({str(error).splitlines()[0]}). `backlinks run` "
-            "makes it anew from the parquet files."
+            f"The DuckDB file can't be read ({str(error).splitlines()[0]}). `backlinks doctor` says why and frees it if "
+            "it can; `backlinks run` makes it anew from the parquet files."
         )
     if isinstance(error, OSError):
         return f"{error.strerror or error} ({error.filename or 'no file named'}). {next_step(error.errno)}"

@@ -23,6 +23,7 @@ from backlinks_assets.runtime import open_store, watched_targets
 from backlinks_assets.settings import Settings
 from backlinks_assets.store.collect import utc_now
 from backlinks_assets.store.database import StoreError
+from backlinks_assets.tables.client_logs import remove_client_logs
 from backlinks_assets.targets import TargetsError
 
 _PACKAGES = ("dagster", "duckdb", "pandas", "pyarrow", "requests")
@@ -34,7 +35,9 @@ def examine(*, as_json: bool = False) -> int:
     """Tell of each thing looked at; return 0 where nothing is to be done, else the gravest exit status."""
     settings = settings_and_notices()
     checks: list[Callable[[Settings], Finding]]
-    checks = [anchor, _account, folder, _store, _targets, _limits, tables, announcements, instance, _runs, _versions]
+    checks = [
+        anchor, _account, folder, _store, _readers, _targets, _limits, tables, announcements, instance, _runs, _versions,
+    ]  # fmt: skip
     findings = [check(settings) for check in checks]
     status = max(finding.status for finding in findings)
     if as_json:
@@ -150,6 +153,30 @@ def _store(settings: Settings) -> Finding:
         return Finding("store", str(error), STOPPED)
     kept = f"{counted(len(dates), 'day')} kept, {dates[0]} to {dates[-1]}" if dates else "nothing kept yet"
     return Finding("store", f"{kept}; today {today.calls:,} calls, ${today.cost_usd:,.6g}")
+
+
+def _readers(settings: Settings) -> Finding:
+    """Open the DuckDB file as a reader does, once what a client left beside it is gone."""
+    import duckdb
+
+    file = settings.duckdb_file
+    try:
+        removed = ", ".join(remove_client_logs(file))
+        if not file.exists():
+            return Finding("readers", f"{file.name} is made by the first day's tables")
+        duckdb.connect(str(file), read_only=True).close()
+    except (duckdb.Error, OSError) as error:
+        first, *_ = str(error).splitlines()
+        todo = (
+            "Close the program that has it open for writing"
+            if "lock" in first
+            else "Run `backlinks run`, which makes it anew"
+        )
+        return Finding("readers", f"{shown(file)} can't be opened ({first}). {todo}.", note=True)
+    if removed:
+        says = f"{removed} was removed, with which nobody could read {file.name}: a program has that open for writing. "
+        return Finding("readers", says + "Open it read-only there", note=True)
+    return Finding("readers", f"{shown(file)} can be opened")
 
 
 def _targets(settings: Settings) -> Finding:

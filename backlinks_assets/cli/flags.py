@@ -3,6 +3,7 @@
 import datetime as dt
 import json
 import sys
+from contextlib import suppress
 from typing import Any
 
 import duckdb
@@ -11,6 +12,7 @@ from rich.padding import Padding
 
 from backlinks_assets.cli.console import UsageError, no_formula, out, settings_and_notices, shown, table
 from backlinks_assets.settings import Settings
+from backlinks_assets.tables.client_logs import remove_client_logs
 
 _COLUMNS = ["date", "target", "metric", "value", "previous", "previous_date", "baseline", "change", "score"]
 _COLUMNS += ["direction", "kind", "severity", "reason"]
@@ -32,6 +34,8 @@ def read_flags(settings: Settings, date: dt.date | None) -> tuple[dt.date, list[
     """
     if not settings.duckdb_file.exists():
         raise UsageError(f"No table is in {shown(settings.root)} yet. Make the first with `backlinks run`.")
+    with suppress(OSError):  # it may belong to another user; then opening says what is wrong
+        remove_client_logs(settings.duckdb_file)
     with duckdb.connect(str(settings.duckdb_file), read_only=True) as connection:
         judged = connection.execute(
             "SELECT max(date) FROM backlinks_changes WHERE date = coalesce(?, date)", [date]

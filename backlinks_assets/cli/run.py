@@ -30,7 +30,7 @@ from backlinks_assets.report.words import counted, visible
 from backlinks_assets.runtime import open_store, watched_targets
 from backlinks_assets.settings import Settings
 from backlinks_assets.store.collect import STATUS_TYPES, utc_now
-from backlinks_assets.targets import Target
+from backlinks_assets.targets import Target, WatchList
 
 MOST_NAMED, NAMED_A_REASON = 20, 5
 """Reasons told on the terminal, and failed targets named for each; `--json` names all."""
@@ -61,16 +61,20 @@ def run_day(date: dt.date, *, as_json: bool, yes: bool) -> int:
     tally = Tally()
     flags: list[dict[str, Any]] = []
     problem = None
-    with opened(settings) as pipeline:
-        _collect(pipeline, date, targets, tally)
-        if _is_kept(settings, date):
-            try:
-                pipeline.publish(date, date)
-                flags = read_flags(settings, date)[1]
-            except RunFailedError as error:
-                problem = str(error)
-    failed = [{"target": outcome.target, "reason": outcome.error or ""} for outcome in tally.failed]
-    failed += [{"target": bad.cell, "reason": bad.reason} for bad in watched.bad_lines]
+    try:
+        with opened(settings) as pipeline:
+            _collect(pipeline, date, targets, tally)
+            if _is_kept(settings, date):
+                try:
+                    pipeline.publish(date, date)
+                    flags = read_flags(settings, date)[1]
+                except RunFailedError as error:
+                    problem = str(error)
+    except Exception:
+        if tally.failed:  # they failed first, and the error says nothing of them
+            _name_failed(_failed(tally, watched), tally.stopped, len(targets) + len(watched.bad_lines))
+        raise
+    failed = _failed(tally, watched)
     summary = {
         "date": str(date),
         "targets": len(targets) + len(watched.bad_lines),
@@ -84,8 +88,9 @@ def run_day(date: dt.date, *, as_json: bool, yes: bool) -> int:
         "seconds": round(time.monotonic() - started, 1),
     }
     _tell(summary, tally, flags, settings, as_json=as_json)
-    if tally.stopped or problem:
-        complain(tally.stopped or problem or "")
+    sentences = [sentence for sentence in (tally.stopped, problem) if sentence]
+    if sentences:
+        complain("\n".join(sentences))
         return STOPPED
     return INCOMPLETE if failed else 0
 
@@ -125,6 +130,14 @@ def _is_kept(settings: Settings, date: dt.date) -> bool:
     """Whether the store holds any answer for a day: without one there is no table to build."""
     with open_store(settings) as store:
         return bool(store.landed([date]))
+
+
+def _failed(tally: Tally, watched: WatchList) -> list[dict[str, str]]:
+    """Return what has no data for the day, with the reasons: targets whose calls failed, and lines of the file."""
+    return [
+        *({"target": outcome.target, "reason": outcome.error or ""} for outcome in tally.failed),
+        *({"target": bad.cell, "reason": bad.reason} for bad in watched.bad_lines),
+    ]
 
 
 def _name_failed(failed: Sequence[dict[str, str]], stopped: str | None, targets: int) -> None:

@@ -108,7 +108,7 @@ def add(
     with _sentences():
         from backlinks_assets.targets import add_target, is_reserved_example
 
-        path = _path()
+        path = _own_path()
         added = add_target(path, target, note, **_rules())
         typer.echo(f"Added {added.target} to {path}, line {added.line}.")
         if "://" in added.target:
@@ -138,13 +138,14 @@ def retire(
 ) -> None:
     """Stop watching a target from a day on. Its line and its history are kept."""
     with _sentences():
-        from backlinks_assets.targets import iso_date, retire_target
+        from backlinks_assets.dates import iso_date
+        from backlinks_assets.targets import retire_target
 
         try:
             day = iso_date(date) if date else _today()
         except ValueError as error:
             raise typer.BadParameter(f"{date!r}: {error}", param_hint="--date") from None
-        path = _path()
+        path = _own_path()
         retired = retire_target(path, target, day, **_rules())
         typer.echo(f"{retired.target} is retired from {retired.retired} on ({path}, line {retired.line}).")
 
@@ -217,6 +218,12 @@ def _path() -> Path:
     from backlinks_assets.settings import Settings
 
     return Settings.from_env().targets_file
+
+
+def _own_path() -> Path:
+    from backlinks_assets.settings import Settings
+
+    return Settings.from_env().own_targets_file
 
 
 def _rules() -> _Rules:

@@ -45,7 +45,8 @@ def summary_responses(
     settings = backlinks_data.settings()
     publishing.check_instance(context.instance, settings)
     watched = backlinks_data.targets()
-    by_target = {target.target: target for target in watched}
+    # In the UI after `backlinks demo` the partitions are its targets', though the user's file may list others.
+    by_target = {target.target: target for target in [*backlinks_data.demo_targets(), *watched]}
     asks: list[Ask] = []
     keys: dict[tuple[str, str], str] = {}
     unwatched: list[str] = []

@@ -6,6 +6,7 @@ Fields and opening only. The environment is `settings.py`; what a collector does
 import datetime as dt
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any, Literal
 
@@ -35,6 +36,13 @@ class BacklinksData(dg.ConfigurableResource):  # type: ignore[type-arg]
     def targets(self) -> WatchList:
         """Return the targets of the file, retired ones too, and its bad lines; raises TargetsError as a whole."""
         return watched_targets(self.settings())
+
+    def demo_targets(self) -> list[Target]:
+        """Return the targets of `backlinks demo` where its days are what the UI shows; none where answers are real."""
+        settings = self.settings()
+        if not settings.simulated or not settings.demo_targets_file.exists():
+            return []
+        return watched_targets(replace(settings, targets_file=settings.demo_targets_file))
 
     @contextmanager
     def store(self) -> Iterator[ResponseStore]:

@@ -1,11 +1,16 @@
-"""The sensor that keeps Dagster's target partitions level with the targets file. It spends nothing."""
+"""The sensor that keeps Dagster's target partitions level with the targets file, and the DuckDB file open to readers.
+
+It spends nothing and writes no table.
+"""
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 import dagster as dg
 
 from backlinks_assets.defs.partitions import targets
 from backlinks_assets.defs.resources import BacklinksData
+from backlinks_assets.tables.client_logs import remove_client_logs
 
 
 def missing_targets(instance: dg.DagsterInstance, keys: Sequence[str]) -> list[str]:
@@ -25,12 +30,17 @@ def add_missing_targets(instance: dg.DagsterInstance, keys: Sequence[str]) -> li
 @dg.sensor(
     minimum_interval_seconds=60,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Adds new targets of the targets file to the partitions. Retired ones stay, for their history.",
+    description="Adds new targets of the targets file to the partitions. Retired ones stay, for their history. Also removes "
+    "what a SQL client that opened backlinks.duckdb for writing left beside it, which would lock out its readers.",
 )
 def targets_sensor(
     context: dg.SensorEvaluationContext, backlinks_data: BacklinksData
 ) -> dg.SensorResult | dg.SkipReason:
-    file = backlinks_data.settings().targets_file
+    settings = backlinks_data.settings()
+    with suppress(OSError):  # publishing meets it again and says so
+        for name in remove_client_logs(settings.duckdb_file):
+            context.log.warning("%s was removed: a program has opened the DuckDB file for writing.", name)
+    file = settings.targets_file
     if not file.exists():
         return dg.SkipReason(f"{file} is not there yet. Make it with `backlinks targets add example.com`.")
     missing = missing_targets(context.instance, [target.partition_key for target in backlinks_data.targets()])

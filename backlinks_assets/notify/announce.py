@@ -26,6 +26,7 @@ from backlinks_assets.report.words import counted
 from backlinks_assets.runtime import open_store, watched_targets
 from backlinks_assets.settings import Settings
 from backlinks_assets.store.database import Database
+from backlinks_assets.tables.files import TablesError
 from backlinks_assets.tables.parquet import days, parquet_path, read_days
 from backlinks_assets.targets import Target, TargetsError, WatchList
 
@@ -47,6 +48,15 @@ class Announced:
     delivered: int = 0
     troubles: list[str] = field(default_factory=list)
 
+    @contextmanager
+    def going_on(self) -> Iterator[None]:
+        """Take a table that can't be read for a trouble: whatever else is to be told goes out all the same."""
+        try:
+            yield
+        except TablesError as error:
+            if str(error) not in self.troubles:
+                self.troubles.append(str(error))
+
 
 @contextmanager
 def opened(settings: Settings) -> Iterator[Memory]:
@@ -65,7 +75,7 @@ def announce(settings: Settings, memory: Memory, busy: Collection[dt.date], now:
     is in `troubles` and is tried again by a later call.
 
     Raises:
-        StoreError, TablesError: what is kept can't be read; the message says what to do.
+        StoreError: what is kept can't be read; the message says what to do.
     """
     places, refused = places_of(settings.notify_urls, memory.place_salt())
     done = Announced(troubles=list(refused))
@@ -79,12 +89,16 @@ def announce(settings: Settings, memory: Memory, busy: Collection[dt.date], now:
         if day in busy:
             continue
         news = _day_news(settings, memory, day, targets, over=day < today)
+        with done.going_on():
+            news += told.flag_news(_flags(settings, day))
         if day == today:
-            news += unreadable + balance_news(settings, memory, _active(targets, today), now)
+            news += unreadable
             if not unreadable:
                 news += bad_lines_news(memory, targets.bad_lines, today)
+            with done.going_on():
+                news += balance_news(settings, memory, _active(targets, today), now)
         if news and keys:  # with no place to send to, nothing counts as told
-            message = memory.put_in_outbox(day, news, keys, now, _composer(settings, day, targets))
+            message = memory.put_in_outbox(day, news, keys, now, _composer(settings, day, targets, done))
             done.messages += [message] if message else []
     _deliver(memory, places, now, done)
     return done
@@ -107,6 +121,7 @@ def _active(targets: Sequence[Target], day: dt.date) -> int:
 
 
 def _day_news(settings: Settings, memory: Memory, day: dt.date, targets: Sequence[Target], *, over: bool) -> list[News]:
+    """Return what a day's runs and answers have to tell; its flags are in its tables."""
     root = settings.root
     runs = memory.failed_runs(day)
     path = parquet_path(root, "backlinks_flags", day)
@@ -117,7 +132,7 @@ def _day_news(settings: Settings, memory: Memory, day: dt.date, targets: Sequenc
         news += told.collecting_news(runs, active, _answered(settings, day), day)
     if over and not memory.is_told(day, CLOSED):
         news += _closing_news(settings, memory, day, targets)
-    return news + told.flag_news(_flags(settings, day))
+    return news
 
 
 def _closing_news(settings: Settings, memory: Memory, day: dt.date, targets: Sequence[Target]) -> list[News]:
@@ -147,18 +162,20 @@ def _flags(settings: Settings, day: dt.date) -> list[Change]:
 
 
 def _composer(
-    settings: Settings, day: dt.date, targets: WatchList
+    settings: Settings, day: dt.date, targets: WatchList, done: Announced
 ) -> Callable[[list[News], int, dt.datetime | None], Message]:
     """Return what makes a message of what is new of a day."""
 
     def composed(fresh: list[News], number: int, last_at: dt.datetime | None) -> Message:
-        page = report_page(settings, day)
+        page, sentence = report_page(settings, day), None
+        with done.going_on():
+            sentence = _sentence(settings, day, targets)
         return compose(
             day,
             fresh,
             number=number,
             last_at=last_at,
-            sentence=_sentence(settings, day, targets),
+            sentence=sentence,
             report=settings.report_address(page) if page.exists() else None,
             simulated=settings.simulated,
         )

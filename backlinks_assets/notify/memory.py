@@ -172,30 +172,31 @@ class Memory:
     ) -> Message | None:
         """Make one message of what is new, for all places; None if nothing is, or the last message is too young.
 
-        `compose` is given the new pieces, the message's number of the day and when the last one was made. What is
-        claimed and the message are kept together, so that of two who ask at once one makes it.
+        `compose` is given the new pieces, the message's number of the day and when the last one was made. It reads
+        tables, and a write transaction would keep paid answers waiting meanwhile: so it is called before that begins.
+        What is claimed and the message are kept together, if what was new still is: of two who ask at once one makes
+        it, and what is then left to the other is told by a later look.
         """
         if not news:
             return None
+        with self._database.read() as tx:
+            due = _due(tx, day, news, now)
+        if due is None:
+            return None
+        message = compose(*due)
+        row = {
+            "day": day.isoformat(),
+            "composed_at": now.isoformat(),
+            "message": orjson.dumps(message.as_json()).decode(),
+        }
         with self._database.write() as tx:
-            known = _told(tx, day)
-            fresh = [piece for piece in news if piece.keys[0] not in known]
-            query = sa.select(messages.c.composed_at).where(messages.c.day == day.isoformat())
-            earlier = [dt.datetime.fromisoformat(at) for at in tx.execute(query.order_by("message_id")).scalars()]
-            if not fresh or (earlier and now < earlier[-1] + _gap(fresh, len(earlier))):
+            if _due(tx, day, news, now) != due:
                 return None
-            message = compose(fresh, len(earlier) + 1, earlier[-1] if earlier else None)
-            row = {
-                "day": day.isoformat(),
-                "composed_at": now.isoformat(),
-                "message": orjson.dumps(message.as_json()).decode(),
-            }
             made = tx.execute(messages.insert().values(row)).inserted_primary_key
             assert made is not None
-            _tell(tx, day, [key for piece in fresh for key in piece.keys], made[0])
-            for place in places:
-                tx.execute(deliveries.insert().values(_waiting(made[0], place, now)))
-            return message
+            _tell(tx, day, [key for piece in due[0] for key in piece.keys], made[0])
+            tx.execute(deliveries.insert(), [_waiting(made[0], place, now) for place in places])
+        return message
 
     # --- deliveries ---------------------------------------------------------------------------------------------
 
@@ -268,6 +269,19 @@ class Memory:
         return found
 
 
+def _due(
+    tx: sa.Connection, day: dt.date, news: Sequence[News], now: dt.datetime
+) -> tuple[list[News], int, dt.datetime | None] | None:
+    """Return what is new of a day, the number of its next message and when the last was made; None if none is due."""
+    known = _told(tx, day)
+    fresh = [piece for piece in news if piece.keys[0] not in known]
+    query = sa.select(messages.c.composed_at).where(messages.c.day == day.isoformat())
+    earlier = [dt.datetime.fromisoformat(at) for at in tx.execute(query.order_by("message_id")).scalars()]
+    if not fresh or (earlier and now < earlier[-1] + _gap(fresh, len(earlier))):
+        return None
+    return fresh, len(earlier) + 1, earlier[-1] if earlier else None
+
+
 def _gap(fresh: Sequence[News], messages_before: int) -> dt.timedelta:
     urgent = any(piece.kind in URGENT for piece in fresh)
     return SECOND_MESSAGE_AFTER * (1 if urgent else 2 ** (messages_before - 1))
@@ -283,9 +297,10 @@ def _told(tx: sa.Connection, day: dt.date) -> set[str]:
 
 
 def _tell(tx: sa.Connection, day: dt.date, keys: Sequence[str], message_id: int | None) -> None:
-    new = [key for key in dict.fromkeys(keys) if key not in _told(tx, day)]
-    for key in new:
-        tx.execute(told.insert().values(day=day.isoformat(), key=key, message_id=message_id))
+    known = _told(tx, day)
+    rows = [{"day": day.isoformat(), "key": key, "message_id": message_id} for key in dict.fromkeys(keys)]
+    if new := [row for row in rows if row["key"] not in known]:
+        tx.execute(told.insert(), new)
 
 
 def _waiting(message_id: int, place: str, now: dt.datetime) -> dict[str, object]:

@@ -21,6 +21,8 @@ file a table and day, replaced whole. `$BACKLINKS_DATA_DIR/backlinks.duckdb` hol
 - Open the DuckDB file read-only (`duckdb -readonly backlinks.duckdb`). It may stay open for hours: a new
   version replaces the file beside it, and whoever opens it after that sees the new one. Within one process,
   connections to it share what the first of them opened until all are closed.
+- The file is read-only (mode 0444): opened for writing it would be locked for everyone else. A log (`.wal`) that
+  a client leaves beside it all the same, being root, is removed.
 - The DuckDB file is a product. What else is written into it is lost at the next publication; deleted, it is
   built again from the parquet files.
 - NULL is what the API did not say. It is never 0, and a 0 is what the API said.

@@ -1,18 +1,20 @@
 """The one DuckDB file for SQL clients: when it is brought level with the parquet files, how it gets in place.
 
 It is a product of those files and may be deleted at any time; what anyone else writes into it is lost. It is
-never changed in place: a copy is, and replaces it whole, so that a reader may hold it open for hours. What is
+never changed in place: a copy is, and replaces it whole, so that a reader may hold it open for hours. It is published
+read-only, since most clients open a file for writing unless told otherwise, which locks out everyone else. What is
 inside is `duckdb_file.py`.
 """
 
 import datetime as dt
 import os
 import shutil
+import stat
 import time
 import uuid
 from collections.abc import Collection, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +22,7 @@ import duckdb
 import filelock
 
 from backlinks_assets.tables import duckdb_file
+from backlinks_assets.tables.client_logs import remove_client_logs
 from backlinks_assets.tables.files import TablesError, replacing, sweep, tables_error
 from backlinks_assets.tables.parquet import day_files, find_damaged, parquet_path
 from backlinks_assets.tables.schemas import TABLES
@@ -77,7 +80,8 @@ def syncing(root: Path, meanwhile: Collection[str]) -> Iterator[None]:
     """Do what `sync` does at the end of a block, with part of it done beside the block: the tables `meanwhile`, if any.
 
     Those are tables that the block does not write. Nothing is published before the block's end, then all in one step;
-    also when the block fails, but not when it is interrupted.
+    also when the block fails, but not when it is interrupted. A failure of the block is the one that is raised; if
+    publishing fails after it, that is a note of it.
 
     Raises:
         TablesError: as `sync`, at the end of the block.
@@ -89,11 +93,13 @@ def syncing(root: Path, meanwhile: Collection[str]) -> Iterator[None]:
             yield
         except BaseException as error:
             publish.set_result(isinstance(error, Exception))
+            try:
+                result.result()
+            except Exception as second:  # noqa: BLE001 - whatever it is, what went wrong first must be told
+                error.add_note(f"Publishing failed too: {second}")
             raise
-        else:
-            publish.set_result(True)
-        finally:
-            result.result()
+        publish.set_result(True)
+        result.result()
 
 
 def _sync_beside(root: Path, meanwhile: Collection[str], publish: Future[bool]) -> None:
@@ -171,9 +177,10 @@ def _prepared(root: Path, tables: Collection[str]) -> Iterator[Path | None]:
 def _level(root: Path, prepared: Path | None, began: float) -> SyncResult:
     """Do what `sync` does, as the only publisher; out of a prepared copy if there is one."""
     path = warehouse_path(root)
+    _remove_client_logs(path)
     for attempt in range(1, _ATTEMPTS + 1):
         files = _parquet_files(root)
-        if duckdb_file.holdings(path) == files and not _foreign_log(path).exists():
+        if duckdb_file.holdings(path) == files:
             return SyncResult(path, seconds=time.perf_counter() - began)
         try:
             return _publish(root, path, prepared if attempt == 1 else None, files, began)
@@ -207,8 +214,8 @@ def _publish(root: Path, path: Path, prepared: Path | None, files: duckdb_file.F
             raise tables_error("build", path, error) from error
         finally:
             _discard_beside(temporary)
-        # Left beside the new file, the log of someone's changes to the old one would make it unreadable.
-        _foreign_log(path).unlink(missing_ok=True)
+        _allow_writing(temporary, False)
+    _remove_client_logs(path)  # after the old file is gone: beside the new one its log would lock everyone out
     written, removed, rows = result
     return SyncResult(path, written, removed, rows, rebuilt, time.perf_counter() - began)
 
@@ -218,6 +225,7 @@ def _copy(path: Path, copy: Path) -> duckdb_file.Files | None:
     if not path.exists():
         return None
     shutil.copy2(path, copy)  # with its modification time, by which it is recognised
+    _allow_writing(copy, True)
     held = duckdb_file.holdings(copy)
     if held is None:
         _discard(copy)
@@ -277,17 +285,28 @@ def _temporary_folder(root: Path) -> Path:
     return root / ".publish.tmp"
 
 
-def _foreign_log(path: Path) -> Path:
-    """Return where DuckDB logs changes made to the published file: none of ours, we change copies."""
-    return path.with_name(path.name + ".wal")
+def _remove_client_logs(path: Path) -> None:
+    try:
+        remove_client_logs(path)
+    except OSError as error:
+        raise tables_error("remove the log of a SQL client beside", path, error) from error
+
+
+def _allow_writing(path: Path, allowed: bool) -> None:
+    """Let the owner write to a file, or nobody."""
+    mode = stat.S_IMODE(path.stat().st_mode)
+    with suppress(PermissionError):  # a file system without modes
+        path.chmod(mode | stat.S_IWUSR if allowed else mode & 0o555)
 
 
 def _discard(temporary: Path) -> None:
-    temporary.unlink(missing_ok=True)
+    with suppress(OSError):  # it is swept later; what went wrong before is what must be told
+        temporary.unlink(missing_ok=True)
     _discard_beside(temporary)
 
 
 def _discard_beside(temporary: Path) -> None:
     """Remove what DuckDB may leave beside a file when it fails: its log and its spill folder."""
-    _foreign_log(temporary).unlink(missing_ok=True)
+    with suppress(OSError):
+        remove_client_logs(temporary)
     shutil.rmtree(temporary.with_name(temporary.name + ".tmp"), ignore_errors=True)

@@ -1,0 +1,180 @@
+"""A history from elsewhere, as `backlinks backtest` reads it: a CSV with a row a target and day.
+
+Here belongs what such a file may hold, with each problem named by the line that an editor shows. It is read by one
+reader and cell by cell: what pandas guesses (a day that may be a month, columns that slipped by one) is refused here.
+What is made of the history is `backtest.py`.
+"""
+
+import csv
+import datetime as dt
+import io
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+
+from backlinks_assets.cli.console import UsageError
+from backlinks_assets.dates import iso_date
+from backlinks_assets.store.collect import utc_now
+
+NEEDED = ("date", "target", "spam_score", "lost_backlinks")
+NUMBERS = ("spam_score", "lost_backlinks", "live_backlinks", "referring_main_domains")
+TEXTS = ("request_key", "captured_at")
+"""Columns that detection heeds beside date and target, where the file has them; any other is passed over."""
+
+MOST_PROBLEMS = 10
+FIRST_DAY = dt.date(2000, 1, 1)
+MOST_AHEAD = dt.timedelta(days=366)
+"""Days outside are slips of the keyboard (2062 for 2026); one of them would make the history decades long."""
+
+_UNKNOWN = frozenset({"", "na", "n/a", "#n/a", "<na>", "nan", "null", "none"})
+"""Cells that say that there is no reading."""
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+
+
+def read_history(file: Path) -> pd.DataFrame:
+    """Return the rows of a history: `date` as dates, `target`, and of `NUMBERS` and `TEXTS` what the file has.
+
+    Raises:
+        UsageError: the file is missing, is not CSV in UTF-8 or lacks a column, or lines of it can't be used: the first
+            `MOST_PROBLEMS` are named, the others counted.
+    """
+    records = _records(_text(file))
+    problems: list[str] = []
+    header: list[str] = []
+    columns: dict[str, list[object]] = {}
+    try:
+        line, header = next(records)
+        columns = {name: [] for name in (*NEEDED[:2], *NUMBERS, *TEXTS) if name in header}
+        _check_header(f"{file}, line {line}", header)
+        row = _Row(header)
+        for line, cells in records:
+            problem = row.read(cells)
+            if problem is not None:
+                problems.append(f"{file}, line {line}: {problem}")
+                continue
+            for name, values in columns.items():
+                values.append(row.values[name])
+    except StopIteration:
+        raise UsageError(
+            f"{file} can't be read as CSV: it is empty. It needs the columns {', '.join(NEEDED)}."
+        ) from None
+    except _NotCsvError as error:
+        problems.append(f"{file}, line {error.line}: {error}")
+    if problems:
+        more = len(problems) - MOST_PROBLEMS
+        told = problems[:MOST_PROBLEMS] + ([f"and {more:,} more such lines"] if more > 0 else [])
+        raise UsageError("\n".join(told))
+    frame = pd.DataFrame({name: columns[name] for name in ("date", "target", *TEXTS) if name in columns}, dtype=object)
+    for name in NUMBERS:
+        if name in columns:
+            frame[name] = pd.Series(columns[name], dtype="float64")
+    return frame
+
+
+class _Row:
+    """Reads one record after another; days and targets come again and again, so that each is read once."""
+
+    def __init__(self, header: list[str]) -> None:
+        self.values: dict[str, object] = {}
+        self._width = len(header)
+        self._at = {name: place for place, name in enumerate(header)}
+        self._days: dict[str, dt.date] = {}
+        self._names: dict[str, str] = {}
+        self._last = utc_now().date() + MOST_AHEAD
+
+    def read(self, cells: list[str]) -> str | None:
+        """Put a record's values into `values`; return what is wrong with it, None if nothing is."""
+        if any(cells[self._width :]):
+            return f"it has {len(cells)} cells and the header {self._width}: put a cell that holds a comma in quotes."
+        cells = cells + [""] * (self._width - len(cells))
+        text = cells[self._at["date"]]
+        try:
+            day = self._days.get(text) or self._days.setdefault(text, self._day(text))
+        except ValueError as error:
+            return f"the date {text!r} can't be used: {error}"
+        target = cells[self._at["target"]].strip()
+        if target.lower() in _UNKNOWN:
+            return "there is no target."
+        self.values = {"date": day, "target": self._names.setdefault(target, target)}
+        for name in NUMBERS:
+            if name in self._at:
+                cell = cells[self._at[name]].strip()
+                if cell.lower() in _UNKNOWN:
+                    self.values[name] = None
+                elif _NUMBER.fullmatch(cell):
+                    self.values[name] = float(cell)
+                else:
+                    return f"{name} is {cell!r}, which is not a valid number: write it as 1234 or 12.5."
+        for name in TEXTS:
+            if name in self._at:
+                self.values[name] = cells[self._at[name]] or None
+        return None
+
+    def _day(self, text: str) -> dt.date:
+        day = iso_date(text)
+        if not FIRST_DAY <= day <= self._last:
+            raise ValueError(f"days from {FIRST_DAY} to {self._last} can be read. Is the year right?")
+        return day
+
+
+class _NotCsvError(Exception):
+    """A record is not CSV; the message says how to mend it."""
+
+    def __init__(self, line: int, message: str) -> None:
+        super().__init__(message)
+        self.line = line
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_bytes().decode("utf-8-sig")
+    except FileNotFoundError:
+        raise UsageError(f"{file} is not there.") from None
+    except UnicodeDecodeError as error:
+        line = len(re.findall(rb"\r\n|\r|\n", error.object[: error.start])) + 1
+        raise UsageError(
+            f"{file} can't be read as CSV: line {line} is not valid UTF-8. Save the file as CSV UTF-8."
+        ) from None
+    except OSError as error:
+        raise UsageError(f"{file} can't be read as CSV ({error.strerror}). See who may read it.") from None
+
+
+def _records(text: str) -> Iterator[tuple[int, list[str]]]:
+    """Yield each record with the number of its first line. Blank lines and comments, also as spreadsheets save them, are none."""
+    number = first = 0
+
+    def lines() -> Iterator[str]:
+        nonlocal number, first
+        for line in io.StringIO(text, newline=""):
+            number += 1
+            if not first:  # a record begins; within one, a line may be blank or begin with #
+                if not line.strip() or line.lstrip().startswith("#"):
+                    continue
+                first = number
+            yield line
+
+    reader = csv.reader(lines(), strict=True)
+    while True:
+        first = 0
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            message = f"it is not CSV ({error}). See its quotes: a quote inside a quoted cell is written twice."
+            raise _NotCsvError(first, message) from None
+        if any(cells[1:]) or (cells[0].strip() and not cells[0].startswith("#")):
+            yield first, cells
+
+
+def _check_header(where: str, header: list[str]) -> None:
+    missing = [name for name in NEEDED if name not in header]
+    if missing:
+        separator = next((one for one in (";", "\t", "|") if len(header) == 1 and one in header[0]), None)
+        todo = f"It is separated by {separator!r}: save the file with commas. " if separator else ""
+        raise UsageError(f"{where}: the header has no column {', '.join(missing)}. {todo}It needs {', '.join(NEEDED)}.")
+    twice = [name for name in dict.fromkeys(header) if name in {*NEEDED, *NUMBERS, *TEXTS} and header.count(name) > 1]
+    if twice:
+        raise UsageError(f"{where}: the header has the column {', '.join(twice)} more than once. Keep one of them.")
