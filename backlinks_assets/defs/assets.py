@@ -16,8 +16,8 @@ from backlinks_assets.defs import checks, collecting, publishing, reporting
 from backlinks_assets.defs.automation import when_answers_changed
 from backlinks_assets.defs.partitions import days, target_days
 from backlinks_assets.defs.resources import BacklinksApi, BacklinksData
+from backlinks_assets.defs.run_partitions import partitions_of_run
 from backlinks_assets.store.collect import Ask, Outcome, StopError
-from backlinks_assets.targets import target_of
 
 OWNERS = ["team:seo"]
 
@@ -34,7 +34,7 @@ OWNERS = ["team:seo"]
 )
 def summary_responses(
     context: dg.AssetExecutionContext, backlinks_data: BacklinksData, backlinks_api: BacklinksApi
-) -> Iterator[dg.AssetMaterialization]:
+) -> Iterator[dg.AssetMaterialization | dg.AssetObservation]:
     """The paid answers: two calls a target and day, live and lost backlinks, kept as they came.
 
     Answers that are already kept are not asked for again. The API answers for the present only: a day that is over
@@ -42,21 +42,29 @@ def summary_responses(
     named in the run's error and the others stay materialized.
     """
     memory.give_memory_back()  # as the command does; a run that Dagster starts has a process of its own
+    partitions = partitions_of_run(context, reports_each=True)
     publishing.check_instance(context.instance, backlinks_data.settings())
-    by_target = {target.target: target for target in backlinks_data.targets()}
+    by_key = {target.partition_key: target for target in backlinks_data.targets()}
     asks: list[Ask] = []
     keys: dict[tuple[str, str], str] = {}
-    unwatched: list[str] = []
-    for key in context.partition_keys:
-        date, name = _dimensions(key)
-        target = by_target.get(name)
-        if target is None or not target.active_on(dt.date.fromisoformat(date)):
-            unwatched.append(f"{name} ({date})")
-            continue
-        asks.append(backlinks_api.ask(date, target))
-        keys[date, name] = key
-    if unwatched:
-        context.log.info("Passed over, not in the targets file or retired by then: %s", ", ".join(unwatched))
+    retired: list[str] = []
+    unknown: dict[str, None] = {}
+    for key in partitions:
+        date, target_key = _dimensions(key)
+        target = by_key.get(target_key)
+        if target is None:
+            unknown[target_key] = None
+        elif not target.active_on(dt.date.fromisoformat(date)):
+            retired.append(f"{target.target} ({date})")
+        else:
+            asks.append(backlinks_api.ask(date, target))
+            keys[date, target.target] = key
+    if retired:
+        context.log.info("Passed over, retired by then: %s", ", ".join(retired))
+    if unknown:
+        names = list(unknown)
+        context.log.warning("Passed over, of no target in the targets file: %s", collecting.named(names))
+        yield collecting.passed_over(context.asset_key, names)
     if not asks:
         raise dg.Failure(
             "None of these targets is watched on these days: they are retired or not in the targets file. "
@@ -83,9 +91,10 @@ def summary_responses(
 
 
 def _dimensions(key: str) -> tuple[str, str]:
+    """Return the day and the target's key of a partition."""
     parts = key.keys_by_dimension if isinstance(key, dg.MultiPartitionKey) else None
-    date, name = (parts["date"], parts["target"]) if parts else key.split("|", 1)
-    return date, target_of(name)
+    date, target_key = (parts["date"], parts["target"]) if parts else key.split("|", 1)
+    return date, target_key
 
 
 def _table(
@@ -133,7 +142,7 @@ def answer_tables(
     watched = backlinks_data.targets()
     by_day: dict[str, publishing.Metadata] = {}
     kept: list[dt.date] = []
-    dates = [dt.date.fromisoformat(date) for date in context.partition_keys]
+    dates = [dt.date.fromisoformat(date) for date in partitions_of_run(context)]
     for date, day in zip(dates, publish_days(settings, dates), strict=True):
         if isinstance(day, NothingKeptError):
             by_day[str(date)] = publishing.nothing_kept_metadata(str(day))
@@ -170,7 +179,7 @@ def judgement(
     from backlinks_assets.publish import publish_changes, publishing_warehouse
 
     settings = backlinks_data.settings()
-    dates = [dt.date.fromisoformat(date) for date in context.partition_keys]
+    dates = [dt.date.fromisoformat(date) for date in partitions_of_run(context)]
     by_day = {str(date): publishing.nothing_kept_metadata(f"backlinks_summary has no {date}") for date in dates}
     last = None
     targets = backlinks_data.targets()
@@ -201,7 +210,7 @@ def flags_report(context: dg.AssetExecutionContext, backlinks_data: BacklinksDat
     """
     settings, watched = backlinks_data.settings(), backlinks_data.targets()
     by_day = {}
-    for date in context.partition_keys:
+    for date in partitions_of_run(context):
         day = dt.date.fromisoformat(date)
         expected = [target.target for target in watched if target.active_on(day)]
         by_day[date] = reporting.publish_page(settings, day, expected)
