@@ -17,6 +17,7 @@ from backlinks_assets.defs.automation import when_answers_changed
 from backlinks_assets.defs.partitions import days, target_days
 from backlinks_assets.defs.resources import BacklinksApi, BacklinksData
 from backlinks_assets.defs.run_partitions import partitions_of_run
+from backlinks_assets.defs.runs import asked_at
 from backlinks_assets.store.collect import Ask, Outcome, StopError
 
 OWNERS = ["team:seo"]
@@ -73,7 +74,7 @@ def summary_responses(
         )
     failed: list[Outcome] = []
     stopped = None
-    with backlinks_api.collector() as collector:
+    with backlinks_api.collector(asked_at(context.instance, context.run)) as collector:
         try:
             for outcome in collector.collect(asks):
                 if outcome.error is not None:
