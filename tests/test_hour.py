@@ -11,7 +11,7 @@ import pytest
 
 from backlinks_assets.account.ledger import Budget, BudgetError, Call
 from backlinks_assets.api.models import RequestParameters
-from backlinks_assets.cli import run as run_call
+from backlinks_assets.cli import doctor, run as run_call
 from backlinks_assets.definitions import build_defs, defs
 from backlinks_assets.defs import resources, schedules
 from backlinks_assets.defs.partitions import range_tags
@@ -209,7 +209,7 @@ def tick(instance: dg.DagsterInstance, scheduled: dt.datetime):
 
 
 @pytest.mark.parametrize("text", ["58 23 * * *", "@daily", "30 4 * * mon-fri"])
-def test_the_schedule_ticks_when_the_environment_says(monkeypatch, text: str) -> None:
+def test_the_schedule_ticks_when_the_environment_says(instance, monkeypatch, text: str) -> None:
     monkeypatch.setenv("BACKLINKS_SCHEDULE", text)
     schedule = build_defs().get_repository_def().get_schedule_def("daily_collect_schedule")
     assert (schedule.cron_schedule, schedule.execution_timezone) == (text.replace("@daily", "0 0 * * *"), "UTC")
@@ -243,18 +243,25 @@ def test_a_tick_that_comes_late_asks_for_its_day_while_that_is_open(
     assert asks or f"{DAY} is over" in (made.skip_message or "")
 
 
+def test_doctor_says_when_the_next_tick_is_due(monkeypatch) -> None:
+    monkeypatch.setattr(doctor, "utc_now", lambda: midnight_after(DAY) - MINUTE)
+    monkeypatch.setenv("BACKLINKS_SCHEDULE", "30 4 * * *")
+    found = doctor._schedule(Settings.from_env())
+    assert (found.mark, found.says.split(", while")[0]) == ("fine", "`30 4 * * *` (UTC), next at 2026-11-25 04:30")
+
+
 # --- merged into a host -------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     "executor", [dg.multiprocess_executor, dg.in_process_executor, dg.multi_or_in_process_executor]
 )
-def test_the_definitions_can_be_merged_with_a_host_of_any_executor_and_the_jobs_keep_theirs(executor) -> None:
+def test_the_definitions_can_be_merged_with_a_host_of_any_executor_and_the_jobs_keep_theirs(instance, executor) -> None:
     merged = dg.Definitions.merge(build_defs(), dg.Definitions(executor=executor))
     dg.Definitions.validate_loadable(merged)
     for job in ("collect_job", "publish_job", "retention_job"):
         assert merged.resolve_job_def(job).executor_def is dg.in_process_executor, job
 
 
-def test_what_the_projects_own_location_materializes_outside_of_a_job_runs_in_one_process() -> None:
+def test_what_the_projects_own_location_materializes_outside_of_a_job_runs_in_one_process(instance) -> None:
     assert defs.resolve_implicit_global_asset_job_def().executor_def is dg.in_process_executor

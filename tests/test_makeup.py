@@ -62,7 +62,7 @@ def at(monkeypatch: pytest.MonkeyPatch):
 def state(
     location: str = "backlinks_assets",
     name: str = "daily_collect_schedule",
-    status: InstigatorStatus = InstigatorStatus.RUNNING,
+    switched: InstigatorStatus = InstigatorStatus.RUNNING,
     since: dt.datetime = DUE - 24 * 60 * MINUTE,
     cron: str = "0 6 * * *",
 ) -> InstigatorState:
@@ -71,7 +71,7 @@ def state(
         LoadableTargetOrigin(module_name="backlinks_assets.definitions"), location_name=location
     )
     origin = RemoteInstigatorOrigin(RemoteRepositoryOrigin(code, "__repository__"), name)
-    return InstigatorState(origin, InstigatorType.SCHEDULE, status, ScheduleInstigatorData(cron, since.timestamp()))
+    return InstigatorState(origin, InstigatorType.SCHEDULE, switched, ScheduleInstigatorData(cron, since.timestamp()))
 
 
 def ticked(instance: dg.DagsterInstance, of: InstigatorState, status: TickStatus, when: dt.datetime = DUE) -> None:
@@ -158,7 +158,7 @@ def test_a_tick_that_was_made_is_not_made_up_for_whatever_became_of_its_runs(ins
 @pytest.mark.parametrize(
     ("how", "why"),
     [
-        ({"status": InstigatorStatus.STOPPED}, "daily_collect_schedule is off."),
+        ({"switched": InstigatorStatus.STOPPED}, "daily_collect_schedule is off."),
         ({"since": DUE + MINUTE}, "daily_collect_schedule was switched on after its last tick of today was due."),
         ({"name": "another_schedule"}, "daily_collect_schedule is off."),
     ],

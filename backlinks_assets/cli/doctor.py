@@ -51,7 +51,7 @@ def examine(*, as_json: bool = False) -> int:
     """Tell of each thing looked at; return 0 where nothing is to be done, else the gravest exit status."""
     settings = settings_and_notices()
     checks: list[Callable[[Settings], Finding]]
-    checks = [_account, _folder, _store, _targets, _limits, _announcements, _instance, _versions]
+    checks = [_account, _folder, _store, _targets, _schedule, _limits, _announcements, _instance, _versions]
     findings = [check(settings) for check in checks]
     status = max(finding.status for finding in findings)
     if as_json:
@@ -201,6 +201,14 @@ def _targets(settings: Settings) -> Finding:
     return Finding(
         "targets",
         f"{active:,} active of {len(targets):,} in {shown(settings.targets_file)}: {2 * active:,} calls a day",
+    )
+
+
+def _schedule(settings: Settings) -> Finding:
+    due = settings.schedule.next_after(utc_now())
+    return Finding(
+        "schedule",
+        f"`{settings.schedule.text}` (UTC), next at {due:%Y-%m-%d %H:%M}, while daily_collect_schedule is on and Dagster runs",
     )
 
 
