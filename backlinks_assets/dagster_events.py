@@ -7,7 +7,7 @@ was more than all else a day costs. Here belongs how events are written; where t
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -34,12 +34,27 @@ _RUN_CACHE_KIB: Final = 256
 _INDEX: Final = "index"
 """Dagster's name for the file over all runs; each run has a file of its own beside it."""
 
+_MOST_LOOKS: Final = 20
+"""Each failed one means that another process got through."""
 _PAGE_COUNTS: Final = ("freelist_count", "page_count")
 
 _EVENTS: Final = SqlEventLogStorageTable
 _INSERT: Final = _EVENTS.insert()
 _MATERIALIZED: Final = DagsterEventType.ASSET_MATERIALIZATION.value
 _PLANNED: Final = DagsterEventType.ASSET_MATERIALIZATION_PLANNED.value
+
+
+def add_looking_again(add: Callable[[], None]) -> None:
+    """Call `add`, by which Dagster selects the partitions that are there and inserts the others, until it gets through.
+
+    Where another process inserts one of them in between, the database refuses the whole insertion; the next look finds it.
+    """
+    for _ in range(_MOST_LOOKS):
+        try:
+            return add()
+        except sa.exc.IntegrityError:
+            continue
+    return add()
 
 
 class ProjectEventLog(SqliteEventLogStorage):
@@ -70,6 +85,12 @@ class ProjectEventLog(SqliteEventLogStorage):
         if column_name not in self._known_columns and super()._has_asset_key_col_on_connection(conn, column_name):
             self._known_columns.add(column_name)
         return column_name in self._known_columns
+
+    def add_dynamic_partitions(self, partitions_def_name: str, partition_keys: Sequence[str]) -> None:
+        """Add the keys that are not there, also where another process adds some of them at the same time."""
+        add_looking_again(
+            lambda: super(ProjectEventLog, self).add_dynamic_partitions(partitions_def_name, partition_keys)
+        )
 
     def store_event(self, event: EventLogEntry) -> None:
         """Store one event; a materialization, of which each target has one, as a batch: with a statement that is kept."""

@@ -14,6 +14,7 @@ from backlinks_assets.defs.assets import ASSETS
 from backlinks_assets.defs.automation import publish_automation_sensor
 from backlinks_assets.defs.dead_runs import dead_runs_sensor
 from backlinks_assets.defs.jobs import collect_job, publish_job
+from backlinks_assets.defs.makeup import makeup_sensor
 from backlinks_assets.defs.resources import BacklinksApi, BacklinksData
 from backlinks_assets.defs.retention import retention_job, retention_schedule
 from backlinks_assets.defs.schedules import daily_collect_schedule
@@ -21,15 +22,18 @@ from backlinks_assets.defs.sensors import targets_sensor
 
 
 def build_defs(resources: Mapping[str, Any] | None = None) -> dg.Definitions:
-    """Return the definitions, with `resources` in the place of those of the same name."""
+    """Return the definitions, with `resources` in the place of those of the same name.
+
+    No executor is among them, so that they can be merged into a code location that has its own. The jobs bring theirs.
+    """
     return dg.Definitions(
         assets=ASSETS,
         jobs=[collect_job, publish_job, retention_job],
-        schedules=[daily_collect_schedule, retention_schedule],
-        sensors=[targets_sensor, publish_automation_sensor, announce_sensor, dead_runs_sensor],
+        schedules=[daily_collect_schedule(), retention_schedule],
+        sensors=[targets_sensor, makeup_sensor, publish_automation_sensor, announce_sensor, dead_runs_sensor],
         resources={"backlinks_data": BacklinksData(), "backlinks_api": BacklinksApi(), **(resources or {})},
-        executor=dg.in_process_executor,  # a process a step costs two seconds, and the steps are short
     )
 
 
-defs = build_defs()
+# What is materialized outside of a job, by hand or by the automation, runs in one process here too.
+defs = dg.Definitions.merge(build_defs(), dg.Definitions(executor=dg.in_process_executor))

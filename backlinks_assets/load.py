@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow as pa
 
 from backlinks_assets.dates import iso_date
-from backlinks_assets.names import target_of
+from backlinks_assets.names import partition_key
 from backlinks_assets.settings import Settings
 from backlinks_assets.tables.parquet import days, read_days
 from backlinks_assets.tables.schemas import TABLES
@@ -88,8 +88,11 @@ def load_partition(
     last = (window.end - dt.timedelta(microseconds=1)).date()
     frame = load_table(name, window.start.date(), last, data_dir, columns)
     dimensions = [key.keys_by_dimension for key in context.partition_keys if hasattr(key, "keys_by_dimension")]
-    targets = {target_of(keys["target"]) for keys in dimensions if "target" in keys}
-    return frame[frame["target"].isin(targets)] if targets and "target" in frame else frame
+    keys = {keys["target"] for keys in dimensions if "target" in keys}
+    if not keys or "target" not in frame:
+        return frame
+    # The names are made keys, not the keys names: a key that another code location added may be of no target.
+    return frame[frame["target"].isin([name for name in frame["target"].unique() if partition_key(name) in keys])]
 
 
 def _day(value: dt.date | str) -> dt.date:

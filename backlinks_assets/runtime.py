@@ -41,8 +41,13 @@ def open_store(settings: Settings) -> Iterator[ResponseStore]:
 
 
 @contextmanager
-def open_collector(settings: Settings, *, now: Callable[[], datetime] = utc_now) -> Iterator[Collector]:
-    """Yield a collector over the API, or over a simulator of this process where the settings ask for it."""
+def open_collector(
+    settings: Settings, *, began: datetime | None = None, now: Callable[[], datetime] = utc_now
+) -> Iterator[Collector]:
+    """Yield a collector over the API, or over a simulator of this process where the settings ask for it.
+
+    `began` is when the run was asked for, where that is not now.
+    """
     with ExitStack() as stack:
         store, owner = stack.enter_context(_opened(settings))
         if settings.base_url is None:
@@ -75,6 +80,7 @@ def open_collector(settings: Settings, *, now: Callable[[], datetime] = utc_now)
             any_day=settings.simulated,
             space_in=settings.root,
             billed_after=timedelta(seconds=slot_kept_s(settings)),
+            began=began,
             now=now,
         )
 

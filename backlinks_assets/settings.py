@@ -14,10 +14,14 @@ from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
 from backlinks_assets.anchor import DEMO, STORE, Anchor, AnchorError
+from backlinks_assets.cron import HOW, Cron
 
 VENDOR_URL = "https://api.dataforseo.com"
 SIMULATOR_PATH = "/simulator"
 """Path that the bundled simulator serves under: how a base URL tells that its answers are simulated."""
+
+DAILY = Cron.parse("0 6 * * *")
+"""When the daily schedule asks where BACKLINKS_SCHEDULE is not set."""
 
 SIMULATED_CALLS_PER_MINUTE = 60_000
 """The simulator is an account of its own; its limits only have to keep the paced path in use."""
@@ -45,6 +49,7 @@ class Settings:
     notify_urls: tuple[str, ...] = field(default=(), repr=False)  # each may hold a password or a token
     low_balance_usd: float | None = None
     reports_url: str | None = None
+    schedule: Cron = DAILY
     notices: tuple[str, ...] = ()
 
     @classmethod
@@ -122,6 +127,7 @@ class Settings:
             notify_urls=notify_urls,
             low_balance_usd=_dollars(env, "BACKLINKS_LOW_BALANCE_USD"),
             reports_url=_reports_url(_text(env, "BACKLINKS_REPORTS_URL")),
+            schedule=schedule_from_env(env),
             notices=tuple(notices),
         )
 
@@ -176,6 +182,21 @@ class Settings:
     def at(self, base_url: str) -> "Settings":
         """Return the same settings with the address of a running simulator."""
         return replace(self, base_url=base_url)
+
+
+def schedule_from_env(env: Mapping[str, str]) -> Cron:
+    """Return the times at which the daily schedule asks.
+
+    Raises:
+        SettingsError: BACKLINKS_SCHEDULE is not a usable cron.
+    """
+    text = _text(env, "BACKLINKS_SCHEDULE")
+    if text is None:
+        return DAILY
+    try:
+        return Cron.parse(text)
+    except ValueError as error:
+        raise SettingsError(f"BACKLINKS_SCHEDULE is {text!r}, which is not a usable cron: {error}. {HOW}") from None
 
 
 def is_simulator_url(base_url: str) -> bool:

@@ -123,3 +123,7 @@ class WatchList(list[Target]):
     def bad_line_of(self, target: str) -> BadLine | None:
         """Return the line that names a target and can't be used, unless another line has the target."""
         return self._bad_line_of.get(target)
+
+    def bad_line_of_key(self, key: str) -> BadLine | None:
+        """Return the same by a target's partition key, which may be none of any target's."""
+        return next((bad for target, bad in self._bad_line_of.items() if target and partition_key(target) == key), None)

@@ -173,6 +173,13 @@ def test_an_asset_by_date_and_target_gets_its_target(demo: Path, instance: dg.Da
     assert set(loaded(by_target, instance, partition_key=key)["target"]) == {PAGE_TARGET}
 
 
+@pytest.mark.parametrize("foreign", ["eu west", "50%", "%E2%28"])
+def test_a_partition_that_another_code_location_added_has_no_rows(demo: Path, instance, foreign: str) -> None:
+    instance.add_dynamic_partitions("targets", ["shop.example", foreign, partition_key(PAGE_TARGET)])
+    key = dg.MultiPartitionKey({"date": str(TODAY), "target": foreign})
+    assert loaded(by_target, instance, partition_key=key).empty
+
+
 # --- docs and notebook ----------------------------------------------------------------------------------------------
 
 

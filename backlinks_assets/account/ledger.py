@@ -294,6 +294,13 @@ def settle(tx: sa.Connection, call_id: str, cost_usd: float, task_id: str | None
     )
 
 
+def targets_called(tx: sa.Connection, day: dt.date) -> set[str]:
+    """Return the targets of which any call for a partition's day was started, whatever came of it."""
+    return set(
+        tx.execute(sa.select(api_calls.c.target).distinct().where(api_calls.c.date == day.isoformat())).scalars()
+    )
+
+
 def day_costs(tx: sa.Connection, day: dt.date) -> DayCosts:
     """Return what the ledger holds of a partition's day."""
     known = sa.func.coalesce(api_calls.c.cost_microusd, 0)

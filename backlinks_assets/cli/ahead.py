@@ -36,9 +36,11 @@ class Ahead:
     # --- the command's side ---------------------------------------------------------------------------------------
 
     @contextmanager
-    def at_work(self, asks: Sequence[Ask], on_outcome: Callable[[Outcome], None]) -> Iterator[None]:
+    def at_work(
+        self, asks: Sequence[Ask], on_outcome: Callable[[Outcome], None], began: dt.datetime | None = None
+    ) -> Iterator[None]:
         """Collect in a thread of its own while the block goes on; `on_outcome` is told there of each target."""
-        with self._api.collector() as collector:
+        with self._api.collector(began) as collector:
             self._collector, self._done, self._why_ended = collector, False, None
             worker = threading.Thread(
                 target=self._work, args=(collector, asks, on_outcome), name="collect-ahead", daemon=True
@@ -92,7 +94,7 @@ class Ahead:
         return self._api.ask(date, target)
 
     @contextmanager
-    def collector(self) -> Iterator["Ahead"]:
+    def collector(self, began: dt.datetime | None = None) -> Iterator["Ahead"]:  # noqa: ARG002 - the command's counts
         yield self
 
     def collect(self, asks: Sequence[Ask]) -> Iterator[Outcome]:

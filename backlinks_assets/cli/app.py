@@ -6,7 +6,7 @@ Each call is a module beside this one, imported when it is called, so that the q
 import signal
 import sys
 import warnings
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
 from types import FrameType
 from typing import Annotated
@@ -83,7 +83,7 @@ def run(
     """
     from backlinks_assets.cli.run import run_day
 
-    raise typer.Exit(run_day(_day(date_text) or datetime.now(UTC).date(), as_json=as_json, yes=yes))
+    raise typer.Exit(run_day(_day(date_text), as_json=as_json, yes=yes))
 
 
 @app.command(

@@ -36,7 +36,8 @@ def examine(*, as_json: bool = False) -> int:
     settings = settings_and_notices()
     checks: list[Callable[[Settings], Finding]]
     checks = [
-        anchor, _account, folder, _store, _readers, _targets, _limits, tables, announcements, instance, _runs, _versions,
+        anchor, _account, folder, _store, _readers, _targets, _schedule, _limits, tables, announcements, instance, _runs,
+        _versions,
     ]  # fmt: skip
     findings = [check(settings) for check in checks]
     status = max(finding.status for finding in findings)
@@ -199,6 +200,14 @@ def _targets(settings: Settings) -> Finding:
 def _first_problems(error: TargetsError) -> str:
     first, more = str(error).splitlines()[:_PROBLEMS_TOLD], len(error.problems) - _PROBLEMS_TOLD
     return "\n".join(first + ([f"and {more:,} more: `backlinks targets check` names all"] if more > 0 else []))
+
+
+def _schedule(settings: Settings) -> Finding:
+    due = settings.schedule.next_after(utc_now())
+    return Finding(
+        "schedule",
+        f"`{settings.schedule.text}` (UTC), next at {due:%Y-%m-%d %H:%M}, while daily_collect_schedule is on and Dagster runs",
+    )
 
 
 def _limits(settings: Settings) -> Finding:

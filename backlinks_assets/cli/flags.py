@@ -22,6 +22,9 @@ _QUERY = f"""
     ORDER BY target <> '*', severity <> 'critical', abs(score) DESC, target, metric
 """  # noqa: S608 - the column names are above
 
+_JUDGED = "SELECT date FROM _published WHERE table_name = 'backlinks_changes'"
+"""The days whose changes the file holds: one on which the API knew no target was judged too, and has no row."""
+
 TABLE_FROM_COLUMNS = 100
 """Narrower terminals get each reason under its target: beside it, it would be a column of single words."""
 
@@ -37,21 +40,19 @@ def read_flags(settings: Settings, date: dt.date | None) -> tuple[dt.date, list[
     with suppress(OSError):  # it may belong to another user; then opening says what is wrong
         remove_client_logs(settings.duckdb_file)
     with duckdb.connect(str(settings.duckdb_file), read_only=True) as connection:
-        judged = connection.execute(
-            "SELECT max(date) FROM backlinks_changes WHERE date = coalesce(?, date)", [date]
-        ).fetchone()
-        if judged is None or judged[0] is None:
-            raise UsageError(_not_judged(connection, date))
-        rows = connection.execute(_QUERY, [judged[0]]).fetchall()
-    return judged[0], [dict(zip(_COLUMNS, row, strict=True)) for row in rows]
+        judged = {day for (day,) in connection.execute(_JUDGED).fetchall()}
+        if not judged or (date is not None and date not in judged):
+            raise UsageError(_not_judged(judged, date))
+        day = max(judged) if date is None else date
+        rows = connection.execute(_QUERY, [day]).fetchall()
+    return day, [dict(zip(_COLUMNS, row, strict=True)) for row in rows]
 
 
-def _not_judged(connection: duckdb.DuckDBPyConnection, date: dt.date | None) -> str:
-    span = connection.execute("SELECT min(date), max(date) FROM backlinks_changes").fetchone()
-    if date is None or span is None or span[0] is None:
+def _not_judged(judged: set[dt.date], date: dt.date | None) -> str:
+    if not judged:
         return "No day is judged yet. Judge today with `backlinks run`."
     return (
-        f"{date} is not judged; the days from {span[0]} to {span[1]} are. "
+        f"{date} is not judged; the days from {min(judged)} to {max(judged)} are. "
         f"Where answers of that day are kept, `backlinks run --date {date}` judges it."
     )
 

@@ -90,11 +90,12 @@ class Pipeline:
         tally: Tally,
         on_outcome: Callable[[Outcome], None],
         most_keys: int = MOST_KEYS_A_RUN,
+        began: dt.datetime | None = None,
     ) -> None:
         """Collect targets from the first to the last day; what comes of it is in `tally`.
 
         A few range runs report it to Dagster, while it comes. Targets whose answers are kept and reported already
-        are counted only.
+        are counted only. `began` is when the command was called, where that is not now.
         """
 
         def told(outcome: Outcome) -> None:
@@ -105,7 +106,7 @@ class Pipeline:
         asks = [self._ahead.ask(str(day), target) for day in days for target in targets]
         names = {target.partition_key: target.target for target in targets}
         kept = self._kept(days, asks)  # before the first call, or what is being asked for would count
-        with _stopping(self._ahead), self._ahead.at_work(asks, told):
+        with _stopping(self._ahead), self._ahead.at_work(asks, told, began):
             add_missing_targets(self.instance, list(names))
             known = self.instance.get_dynamic_partitions("targets")
             parts = ranges(known, self._unreported(days, names, kept), most_keys)

@@ -38,15 +38,16 @@ MOST_NAMED, NAMED_A_REASON = 20, 5
 READINGS_BEFORE_FLAGS = DetectionSettings().readings_min
 
 
-def run_day(date: dt.date, *, as_json: bool, yes: bool) -> int:
-    """Run a day and print what came of it; return the exit status.
+def run_day(date: dt.date | None, *, as_json: bool, yes: bool) -> int:
+    """Run a day, the present one for None, and print what came of it; return the exit status.
 
     Before the first paid day a person on a terminal is asked once, unless `yes`; a program is never asked.
     """
-    started = time.monotonic()
+    began, started = utc_now(), time.monotonic()
+    date = date or began.date()
     settings = settings_and_notices()
     _name_unusable_places(settings)
-    if date > utc_now().date():
+    if date > began.date():
         raise UsageError(f"{date} has not begun (UTC). The API answers for the present only.")
     watched = watched_targets(settings)
     targets = [target for target in watched if target.active_on(date)]
@@ -63,7 +64,7 @@ def run_day(date: dt.date, *, as_json: bool, yes: bool) -> int:
     problem = None
     try:
         with opened(settings) as pipeline:
-            _collect(pipeline, date, targets, tally)
+            _collect(pipeline, date, targets, tally, began)
             if _is_kept(settings, date):
                 try:
                     pipeline.publish(date, date)
@@ -121,9 +122,9 @@ def _agreed(settings: Settings, targets: int) -> bool:
     return typer.confirm("Go on?", default=False, err=True)
 
 
-def _collect(pipeline: Pipeline, date: dt.date, targets: Sequence[Target], tally: Tally) -> None:
+def _collect(pipeline: Pipeline, date: dt.date, targets: Sequence[Target], tally: Tally, began: dt.datetime) -> None:
     with progress(f"Collecting {date}", len(targets)) as advance:
-        pipeline.collect(date, date, targets, tally, lambda _: advance())
+        pipeline.collect(date, date, targets, tally, lambda _: advance(), began=began)
 
 
 def _is_kept(settings: Settings, date: dt.date) -> bool:

@@ -6,7 +6,8 @@ processes of this code location build none.
 """
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import dagster as dg
@@ -16,8 +17,10 @@ from backlinks_assets.defs import checks, collecting, publishing, reporting
 from backlinks_assets.defs.automation import when_answers_changed
 from backlinks_assets.defs.partitions import days, target_days
 from backlinks_assets.defs.resources import BacklinksApi, BacklinksData
+from backlinks_assets.defs.run_partitions import partitions_of_run
+from backlinks_assets.defs.runs import asked_at
 from backlinks_assets.store.collect import Ask, Outcome, StopError
-from backlinks_assets.targets import target_of
+from backlinks_assets.targets import Target, WatchList
 
 OWNERS = ["team:seo"]
 
@@ -34,7 +37,7 @@ OWNERS = ["team:seo"]
 )
 def summary_responses(
     context: dg.AssetExecutionContext, backlinks_data: BacklinksData, backlinks_api: BacklinksApi
-) -> Iterator[dg.AssetMaterialization]:
+) -> Iterator[dg.AssetMaterialization | dg.AssetObservation]:
     """The paid answers: two calls a target and day, live and lost backlinks, kept as they came.
 
     Answers that are already kept are not asked for again. The API answers for the present only: a day that is over
@@ -42,35 +45,28 @@ def summary_responses(
     named in the run's error and the others stay materialized.
     """
     memory.give_memory_back()  # as the command does; a run that Dagster starts has a process of its own
+    partitions = partitions_of_run(context, reports_each=True)
     settings = backlinks_data.settings()
     publishing.check_instance(context.instance, settings)
     watched = backlinks_data.targets()
     # In the UI after `backlinks demo` the partitions are its targets', though the user's file may list others.
-    by_target = {target.target: target for target in [*backlinks_data.demo_targets(), *watched]}
-    asks: list[Ask] = []
-    keys: dict[tuple[str, str], str] = {}
-    unwatched: list[str] = []
-    for key in context.partition_keys:
-        date, name = _dimensions(key)
-        target = by_target.get(name)
-        if target is None or not target.active_on(dt.date.fromisoformat(date)):
-            bad = watched.bad_line_of(name)
-            unwatched.append(f"{name} ({date})" + (f": its line {bad.line} can't be used: {bad.why}" if bad else ""))
-            continue
-        asks.append(backlinks_api.ask(date, target))
-        keys[date, name] = key
+    by_key = {target.partition_key: target for target in [*backlinks_data.demo_targets(), *watched]}
+    wanted = _wanted(partitions, by_key, watched, backlinks_api)
     if watched.bad_lines:
         context.log.warning(collecting.bad_lines_said(watched))
-    if unwatched:
-        context.log.info("Passed over, not in the targets file or retired by then: %s", ", ".join(unwatched))
-    if not asks:
-        raise collecting.none_watched(unwatched)
+    if wanted.unwatched:
+        context.log.info("Passed over: %s", ", ".join(wanted.unwatched))
+    if wanted.foreign:
+        context.log.warning("Passed over, of no target in the targets file: %s", collecting.named(wanted.foreign))
+        yield collecting.passed_over(context.asset_key, wanted.foreign)
+    if not wanted.asks:
+        raise collecting.none_watched([*wanted.unwatched, *wanted.foreign])
     failed: list[Outcome] = []
     stopped = None
     is_recorded = False
-    with backlinks_api.collector() as collector:
+    with backlinks_api.collector(asked_at(context.instance, context.run)) as collector:
         try:
-            for outcome in collector.collect(asks):
+            for outcome in collector.collect(wanted.asks):
                 if outcome.error is not None:
                     failed.append(outcome)
                     continue
@@ -79,19 +75,48 @@ def summary_responses(
                     is_recorded = True
                 yield dg.AssetMaterialization(
                     context.asset_key,
-                    partition=keys[str(outcome.date), outcome.target],
+                    partition=wanted.keys[str(outcome.date), outcome.target],
                     metadata=collecting.partition_metadata(outcome),
                 )
         except StopError as error:
             stopped = str(error)
     if failed or stopped:
-        raise collecting.failure(failed, len(asks), stopped)
+        raise collecting.failure(failed, len(wanted.asks), stopped)
+
+
+@dataclass(slots=True)
+class _Wanted:
+    """What a run asks about, the partition of each (by day and target), and the partitions that it passes over."""
+
+    asks: list[Ask] = field(default_factory=list)
+    keys: dict[tuple[str, str], str] = field(default_factory=dict)
+    unwatched: list[str] = field(default_factory=list)
+    foreign: list[str] = field(default_factory=list)
+
+
+def _wanted(partitions: Sequence[str], by_key: Mapping[str, Target], watched: WatchList, api: BacklinksApi) -> _Wanted:
+    found = _Wanted()
+    for key in partitions:
+        date, target_key = _dimensions(key)
+        target = by_key.get(target_key)
+        if target is not None and target.active_on(dt.date.fromisoformat(date)):
+            found.asks.append(api.ask(date, target))
+            found.keys[date, target.target] = key
+        elif target is not None:
+            found.unwatched.append(f"{target.target} ({date}), retired by then")
+        elif bad := watched.bad_line_of_key(target_key):
+            found.unwatched.append(f"{bad.target} ({date}): its line {bad.line} can't be used: {bad.why}")
+        else:
+            found.foreign.append(target_key)
+    found.foreign = list(dict.fromkeys(found.foreign))  # one may be there for many days
+    return found
 
 
 def _dimensions(key: str) -> tuple[str, str]:
+    """Return the day and the target's key of a partition."""
     parts = key.keys_by_dimension if isinstance(key, dg.MultiPartitionKey) else None
-    date, name = (parts["date"], parts["target"]) if parts else key.split("|", 1)
-    return date, target_of(name)
+    date, target_key = (parts["date"], parts["target"]) if parts else key.split("|", 1)
+    return date, target_key
 
 
 def _table(
@@ -139,7 +164,7 @@ def answer_tables(
     watched = backlinks_data.targets()
     by_day: dict[str, publishing.Metadata] = {}
     kept: list[dt.date] = []
-    dates = [dt.date.fromisoformat(date) for date in context.partition_keys]
+    dates = [dt.date.fromisoformat(date) for date in partitions_of_run(context)]
     for date, day in zip(dates, publish_days(settings, dates, say=context.log.info), strict=True):
         if isinstance(day, NothingKeptError):
             by_day[str(date)] = publishing.nothing_kept_metadata(str(day))
@@ -176,7 +201,7 @@ def judgement(
     from backlinks_assets.publish import publish_changes, publishing_warehouse
 
     settings = backlinks_data.settings()
-    dates = [dt.date.fromisoformat(date) for date in context.partition_keys]
+    dates = [dt.date.fromisoformat(date) for date in partitions_of_run(context)]
     by_day = {str(date): publishing.nothing_kept_metadata(f"backlinks_summary has no {date}") for date in dates}
     last = None
     targets = backlinks_data.targets()
@@ -207,7 +232,7 @@ def flags_report(context: dg.AssetExecutionContext, backlinks_data: BacklinksDat
     """
     settings, watched = backlinks_data.settings(), backlinks_data.targets()
     by_day = {}
-    for date in context.partition_keys:
+    for date in partitions_of_run(context):
         day = dt.date.fromisoformat(date)
         by_day[date] = reporting.publish_page(settings, day, watched.expected_on(day))
     return reporting.result(context, by_day)

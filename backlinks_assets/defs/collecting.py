@@ -9,6 +9,7 @@ from typing import Any, Final
 import dagster as dg
 
 from backlinks_assets.defs.lineage import ANSWER_COLUMNS
+from backlinks_assets.names import shown
 from backlinks_assets.store.collect import Outcome
 from backlinks_assets.watchlist import WatchList
 
@@ -20,7 +21,7 @@ STATIC_METADATA: Final[Mapping[str, Any]] = {
 STOPPED: Final = "stopped"
 """Metadata of a run's failure: why it ended before it had asked about all, where that is so. Announcements read it."""
 MOST_NAMED: Final = 20
-"""Failed targets named in a run's error; all of them are in its table."""
+"""Failed targets named in a run's error; all of them are in its table. Foreign partitions are named up to that."""
 
 
 def partition_metadata(outcome: Outcome) -> Mapping[str, Any]:
@@ -41,6 +42,27 @@ def partition_metadata(outcome: Outcome) -> Mapping[str, Any]:
         "known_to_the_api": not outcome.empty,
         "captured_at": dg.MetadataValue.timestamp(captured),
     }
+
+
+def named(partitions: Sequence[str]) -> str:
+    """Return the names of partitions as a list in a sentence, cut where they are many."""
+    more = f" and {len(partitions) - MOST_NAMED:,} more" if len(partitions) > MOST_NAMED else ""
+    return ", ".join(map(shown, partitions[:MOST_NAMED])) + more
+
+
+def passed_over(asset: dg.AssetKey, partitions: Sequence[str]) -> dg.AssetObservation:
+    """Return the event that names the partitions of a run which are none of the targets file's.
+
+    The dynamic partitions `targets` are the whole instance's: another code location, or a person, may add to them.
+    """
+    return dg.AssetObservation(
+        asset,
+        description="Partitions that no target of the targets file has were passed over.",
+        metadata={
+            "passed_over": len(partitions),
+            "passed_over_partitions": dg.MetadataValue.json(list(partitions[:MOST_NAMED])),
+        },
+    )
 
 
 def failure(failed: Sequence[Outcome], asked: int, stopped: str | None) -> dg.Failure:

@@ -1,4 +1,8 @@
-"""The two jobs: collect (costs money) and publish (free). Selections only."""
+"""The two jobs: collect (costs money) and publish (free). Selections only.
+
+Their steps run in the run's own process, whatever executor the code location has: a process a step costs two seconds,
+and the steps are short.
+"""
 
 import dagster as dg
 
@@ -7,11 +11,13 @@ from backlinks_assets.defs.assets import summary_responses
 collect_job = dg.define_asset_job(
     "collect_job",
     selection=dg.AssetSelection.assets(summary_responses),
+    executor_def=dg.in_process_executor,
     description="Asks the API about targets on a day and keeps the answers. Costs money: two calls a target.",
 )
 
 publish_job = dg.define_asset_job(
     "publish_job",
     selection=dg.AssetSelection.groups("tables", "flags"),
+    executor_def=dg.in_process_executor,
     description="Builds the tables and flags of days from the kept answers. Costs nothing; a rebuild is safe.",
 )

@@ -92,8 +92,8 @@ class BacklinksApi(dg.ConfigurableResource):  # type: ignore[type-arg]
         )
 
     @contextmanager
-    def collector(self) -> Iterator[Collector]:
-        with open_collector(Settings.from_env(demo=self.demo)) as collector:
+    def collector(self, began: dt.datetime | None = None) -> Iterator[Collector]:
+        with open_collector(Settings.from_env(demo=self.demo), began=began) as collector:
             yield collector
 
 

@@ -1,12 +1,13 @@
-"""What runs are called in the UI's list of runs.
+"""What runs are called in the UI's list of runs, and when a run was asked for.
 
 Dagster has no names for runs: its list shows an id and, below it, the tags that are the project's own. The tag `run` is
-the name, with a short key because the list cuts a long line. Words only; which partitions a run covers is
-`partitions.py`.
+the name, with a short key because the list cuts a long line. Which partitions a run covers is `run_partitions.py`.
 """
 
 import datetime as dt
 from typing import Final
+
+import dagster as dg
 
 from backlinks_assets.report.words import counted
 
@@ -14,9 +15,30 @@ RUN: Final = "run"
 PUBLISHES_BY_ITSELF: Final = {RUN: "Publish new answers"}
 """Of the runs that automation starts; Dagster shows their day beside it."""
 
+MAKES_UP_FOR: Final = "makes_up_for"
+"""Of the runs that make up for a tick of the daily schedule: the tick's time."""
+
 OF_THIS_LOCATION: Final = {".dagster/repository": "__repository__@backlinks_assets"}
 """Dagster's own tag by which the pages of the jobs find their runs. It gives it to the runs that its daemon starts, and
 not to those that a command executes in its own process."""
+
+
+_SCHEDULED_FOR: Final = ".dagster/scheduled_execution_time"
+_REPEATS: Final = "dagster/parent_run_id"
+
+
+def asked_at(instance: dg.DagsterInstance, run: dg.DagsterRun) -> dt.datetime | None:
+    """Return when a run was asked for: by its schedule's tick, else when it was put into the queue.
+
+    A late daemon or a long queue so takes no day away. A run that repeats another bears that one's tick, which is not its
+    own.
+    """
+    record = instance.get_run_record_by_id(run.run_id)
+    if record is None:
+        return None
+    queued = record.create_timestamp
+    tick = None if _REPEATS in run.tags else run.tags.get(_SCHEDULED_FOR)
+    return min(queued, dt.datetime.fromisoformat(tick)) if tick else queued
 
 
 def collects(first: dt.date, last: dt.date, targets: int, part: int = 1, parts: int = 1) -> dict[str, str]:

@@ -1,39 +1,94 @@
 """The daily schedule: today's answers for every active target, as a few range runs.
 
-The tick's requests only. It is stopped until a person starts it, since its runs spend money.
+The tick's requests only. It is stopped until a person starts it, since its runs spend money. What becomes of a day whose
+tick failed is `makeup.py`.
 """
 
-from collections.abc import Iterator
+import datetime as dt
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
 
 import dagster as dg
 
+from backlinks_assets.anchor import Anchor, AnchorError
 from backlinks_assets.defs.jobs import collect_job
 from backlinks_assets.defs.partitions import range_tags, ranges
 from backlinks_assets.defs.resources import BacklinksData
-from backlinks_assets.defs.runs import collects
+from backlinks_assets.defs.runs import MAKES_UP_FOR, collects
 from backlinks_assets.defs.sensors import add_missing_targets
+from backlinks_assets.settings import DAILY, SettingsError, schedule_from_env
+from backlinks_assets.store.collect import is_open, utc_now
+from backlinks_assets.targets import Target
+
+NAME: Final = "daily_collect_schedule"
+NO_TAGS: Final[Mapping[str, str]] = {}
 
 
-@dg.schedule(
-    job=collect_job,
-    cron_schedule="0 6 * * *",
-    execution_timezone="UTC",
-    default_status=dg.DefaultScheduleStatus.STOPPED,
-    description="Every day at 06:00 UTC: asks about all active targets. Costs two calls a target and day.",
-)
-def daily_collect_schedule(
+def daily_collect_schedule() -> dg.ScheduleDefinition:
+    """Return the schedule at the times that the environment names.
+
+    Where it names none that can be used, the code location loads all the same and each tick fails with what is wrong:
+    the tick reads the environment too.
+    """
+    try:
+        cron = schedule_from_env(Anchor.of(os.environ).env)
+        says = (
+            f"At the times of BACKLINKS_SCHEDULE, `{cron.text}` (UTC): asks about all active targets. Costs two calls a "
+            "target and day."
+        )
+    except (AnchorError, SettingsError) as error:
+        cron, says = DAILY, f"Asks about nothing until this is mended and the code location loaded again. {error}"
+    schedule = dg.schedule(
+        name=NAME,
+        job=collect_job,
+        cron_schedule=cron.text,
+        execution_timezone="UTC",
+        default_status=dg.DefaultScheduleStatus.STOPPED,
+        description=says,
+    )
+    return schedule(ask_for_the_day)
+
+
+def ask_for_the_day(
     context: dg.ScheduleEvaluationContext, backlinks_data: BacklinksData
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
-    scheduled = context.scheduled_execution_time
-    day = scheduled.date()
-    active = [target.partition_key for target in backlinks_data.targets() if target.active_on(day)]
-    if not active:
+    """Yield the runs of a tick."""
+    tick = context.scheduled_execution_time
+    day = tick.date()
+    active = [target for target in backlinks_data.targets() if target.active_on(day)]
+    if not is_open(day, tick, utc_now()) and day < utc_now().date():
+        yield dg.SkipReason(f"{day} is over (UTC): the API answers for the present only.")
+    elif was_made_up_for(context.instance, tick):
+        yield dg.SkipReason("This tick was made up for already.")
+    elif not active:
         yield dg.SkipReason("No active target is in the targets file.")
-        return
-    add_missing_targets(context.instance, active)
-    parts = ranges(context.instance.get_dynamic_partitions("targets"), active)
+    else:
+        yield from requests(context.instance, day, active, str(day))
+
+
+def was_made_up_for(instance: dg.DagsterInstance, tick: dt.datetime) -> bool:
+    """Whether runs were asked for in the place of a tick that failed or was missed."""
+    return bool(instance.get_runs(dg.RunsFilter(tags={MAKES_UP_FOR: tick.isoformat()}), limit=1))
+
+
+def requests(
+    instance: dg.DagsterInstance,
+    day: dt.date,
+    wanted: Sequence[Target],
+    run_key: str,
+    tags: Mapping[str, str] = NO_TAGS,
+) -> Iterator[dg.RunRequest]:
+    """Yield the runs that ask about targets on a day, a range of partitions each, with these tags too."""
+    keys = [target.partition_key for target in wanted]
+    add_missing_targets(instance, keys)
+    parts = ranges(instance.get_dynamic_partitions("targets"), keys)
     for number, (first, last) in enumerate(parts, start=1):
         yield dg.RunRequest(
-            run_key=f"{day}-{number}-of-{len(parts)}",
-            tags=range_tags(str(day), str(day), first, last) | collects(day, day, len(active), number, len(parts)),
+            run_key=f"{run_key}-{number}-of-{len(parts)}",
+            tags={
+                **range_tags(str(day), str(day), first, last),
+                **collects(day, day, len(keys), number, len(parts)),
+                **tags,
+            },
         )

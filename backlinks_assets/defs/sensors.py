@@ -8,6 +8,7 @@ from contextlib import suppress
 
 import dagster as dg
 
+from backlinks_assets.dagster_events import add_looking_again
 from backlinks_assets.defs.partitions import targets
 from backlinks_assets.defs.resources import BacklinksData
 from backlinks_assets.tables.client_logs import remove_client_logs
@@ -20,10 +21,13 @@ def missing_targets(instance: dg.DagsterInstance, keys: Sequence[str]) -> list[s
 
 
 def add_missing_targets(instance: dg.DagsterInstance, keys: Sequence[str]) -> list[str]:
-    """Add the keys that are no partition yet, in one batch: each change rebuilds Dagster's partition cache."""
+    """Add the keys that are no partition yet, in one batch: each change rebuilds Dagster's partition cache.
+
+    Other processes may add the same at the same time; those keys are returned too.
+    """
     missing = missing_targets(instance, keys)
     if missing:
-        instance.add_dynamic_partitions("targets", missing)
+        add_looking_again(lambda: instance.add_dynamic_partitions("targets", missing))
     return missing
 
 

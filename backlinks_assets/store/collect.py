@@ -51,6 +51,10 @@ _TOGETHER_S: Final = 0.5
 """So long finished targets of a long run are gathered: to report one by one, each in a process that slept, takes half again."""
 
 
+LATE: Final = dt.timedelta(hours=1)
+"""So long after midnight (UTC) a run that began before it may go on with its day."""
+
+
 class StopError(Exception):
     """The run must not start another call; the message says why and what to do. What was paid for is kept."""
 
@@ -103,6 +107,14 @@ def utc_now() -> dt.datetime:
     return dt.datetime.now(dt.UTC)
 
 
+def is_open(date: dt.date, began: dt.datetime, now: dt.datetime) -> bool:
+    """Whether a run that began then may make calls for a day now: on the day, and for an hour if it began on it."""
+    if now.date() == date:
+        return True
+    midnight = dt.datetime.combine(date, dt.time(), dt.UTC) + dt.timedelta(days=1)
+    return began.date() == date and midnight <= now < midnight + LATE
+
+
 class Collector:
     """Asks about many targets at once and yields each as soon as it is finished.
 
@@ -110,6 +122,7 @@ class Collector:
         any_day: only the simulator may be asked about a day that is not the present one.
         space_in: the folder whose free space is watched.
         billed_after: a call older than this is over at the vendor too, and then in its list if it was charged.
+        began: when the run was asked for, if not now.
     """
 
     def __init__(  # noqa: PLR0913 - the parts it is put together from
@@ -124,6 +137,7 @@ class Collector:
         any_day: bool,
         space_in: Path,
         billed_after: dt.timedelta = dt.timedelta(seconds=135),
+        began: dt.datetime | None = None,
         now: Callable[[], dt.datetime] = utc_now,
     ) -> None:
         self._client = client
@@ -135,6 +149,7 @@ class Collector:
         self._any_day = any_day
         self._space_in = space_in
         self._billed_after = billed_after
+        self._began = began or now()
         self._now = now
         self._stop = threading.Event()
         self._stop_reason: str | None = None
@@ -271,10 +286,9 @@ class Collector:
 
     def _not_callable(self, date: dt.date, now: dt.datetime) -> str | None:
         """Return why the API can't be asked about a day, or None: it answers for the present only."""
-        today = now.date()
-        if self._any_day or date == today:
+        if self._any_day or is_open(date, self._began, now):
             return None
-        when = "is over" if date < today else "has not begun"
+        when = "is over" if date < now.date() else "has not begun"
         return f"nothing is stored for {date} and the day {when} (UTC): the API answers for the present only"
 
     def _claimed(self, key: Key) -> bool:
@@ -326,7 +340,7 @@ class Collector:
     def _enter(self, call_id: str, ask: Ask, status_type: StatusType, number: int) -> None:
         """Enter the call in the ledger at its very start: the day, the space and the budget must allow it."""
         while True:
-            now = self._now()  # one look, so that a call is booked on the day that was found to be the right one
+            now = self._now()  # one look, so that a call is booked on the UTC day on which it was found allowed
             if (refusal := self._not_callable(ask.date, now)) is not None:
                 raise _DayOverError(refusal)
             if (free := shutil.disk_usage(self._space_in).free) < SPACE_KEPT_BYTES:

@@ -290,6 +290,12 @@ class ResponseStore:
             rows = tx.execute(sa.select(responses.c.date).distinct().order_by(responses.c.date))
             return [dt.date.fromisoformat(row.date) for row in rows]
 
+    def called(self, day: dt.date) -> set[str]:
+        """Return the targets that have an answer of a day, or of which a call for it was started."""
+        with self._database.read() as tx:
+            kept = tx.execute(sa.select(responses.c.target).distinct().where(responses.c.date == day.isoformat()))
+            return ledger.targets_called(tx, day).union(kept.scalars())
+
     def day_costs(self, day: dt.date) -> ledger.DayCosts:
         """Return what the ledger holds of a UTC day."""
         with self._database.read() as tx:
