@@ -13,7 +13,7 @@ import dagster as dg
 
 from backlinks_assets import memory
 from backlinks_assets.defs import checks, collecting, publishing, reporting
-from backlinks_assets.defs.automation import when_answers_changed
+from backlinks_assets.defs.automation import when_behind, with_its_tables
 from backlinks_assets.defs.partitions import days, target_days
 from backlinks_assets.defs.resources import BacklinksApi, BacklinksData
 from backlinks_assets.store.collect import Ask, Outcome, StopError
@@ -92,7 +92,7 @@ def _table(
     name: str,
     deps: list[Any],
     group: str = "tables",
-    condition: dg.AutomationCondition[Any] | None = when_answers_changed,
+    condition: dg.AutomationCondition[Any] | None = None,
 ) -> dg.AssetSpec:
     return dg.AssetSpec(
         name,
@@ -110,9 +110,9 @@ def _table(
 
 @dg.multi_asset(
     specs=[
-        _table("backlinks_summary", [summary_responses]),
-        _table("referring_links", [summary_responses], condition=None),
-        _table("api_costs", [summary_responses], condition=None),
+        _table("backlinks_summary", [summary_responses], condition=when_behind),
+        _table("referring_links", [summary_responses]),
+        _table("api_costs", [summary_responses]),
     ],
     partitions_def=days,
     backfill_policy=dg.BackfillPolicy.single_run(),
@@ -152,8 +152,8 @@ def answer_tables(
 
 @dg.multi_asset(
     specs=[
-        _table("backlinks_changes", ["backlinks_summary"], "flags"),
-        _table("backlinks_flags", ["backlinks_changes"], "flags", condition=None),
+        _table("backlinks_changes", ["backlinks_summary"], "flags", with_its_tables),
+        _table("backlinks_flags", ["backlinks_changes"], "flags"),
     ],
     partitions_def=days,
     backfill_policy=dg.BackfillPolicy.single_run(),
@@ -189,7 +189,7 @@ def judgement(
     deps=["backlinks_flags"],
     partitions_def=days,
     backfill_policy=dg.BackfillPolicy.single_run(),
-    automation_condition=when_answers_changed,
+    automation_condition=with_its_tables,
     group_name="flags",
     kinds={"html"},
     owners=OWNERS,
