@@ -13,7 +13,6 @@ import dagster as dg
 
 from backlinks_assets import memory
 from backlinks_assets.defs import checks, collecting, publishing, reporting
-from backlinks_assets.defs.automation import when_behind, with_its_tables
 from backlinks_assets.defs.partitions import days, target_days
 from backlinks_assets.defs.resources import BacklinksApi, BacklinksData
 from backlinks_assets.store.collect import Ask, Outcome, StopError
@@ -88,12 +87,7 @@ def _dimensions(key: str) -> tuple[str, str]:
     return date, target_of(name)
 
 
-def _table(
-    name: str,
-    deps: list[Any],
-    group: str = "tables",
-    condition: dg.AutomationCondition[Any] | None = None,
-) -> dg.AssetSpec:
+def _table(name: str, deps: list[Any], group: str = "tables") -> dg.AssetSpec:
     return dg.AssetSpec(
         name,
         deps=deps,
@@ -102,7 +96,6 @@ def _table(
         kinds={"parquet", "duckdb"},
         owners=OWNERS,
         metadata=publishing.static_metadata(name),
-        automation_condition=condition,
         partitions_def=days,
         skippable=False,
     )
@@ -110,7 +103,7 @@ def _table(
 
 @dg.multi_asset(
     specs=[
-        _table("backlinks_summary", [summary_responses], condition=when_behind),
+        _table("backlinks_summary", [summary_responses]),
         _table("referring_links", [summary_responses]),
         _table("api_costs", [summary_responses]),
     ],
@@ -152,7 +145,7 @@ def answer_tables(
 
 @dg.multi_asset(
     specs=[
-        _table("backlinks_changes", ["backlinks_summary"], "flags", with_its_tables),
+        _table("backlinks_changes", ["backlinks_summary"], "flags"),
         _table("backlinks_flags", ["backlinks_changes"], "flags"),
     ],
     partitions_def=days,
@@ -189,7 +182,6 @@ def judgement(
     deps=["backlinks_flags"],
     partitions_def=days,
     backfill_policy=dg.BackfillPolicy.single_run(),
-    automation_condition=with_its_tables,
     group_name="flags",
     kinds={"html"},
     owners=OWNERS,

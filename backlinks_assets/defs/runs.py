@@ -12,7 +12,7 @@ from backlinks_assets.report.words import counted
 
 RUN: Final = "run"
 PUBLISHES_BY_ITSELF: Final = {RUN: "Publish new answers"}
-"""Of the runs that automation starts; Dagster shows their day beside it."""
+"""Of the runs that automation starts; Dagster shows their day, or their days, beside it."""
 
 OF_THIS_LOCATION: Final = {".dagster/repository": "__repository__@backlinks_assets"}
 """Dagster's own tag by which the pages of the jobs find their runs. It gives it to the runs that its daemon starts, and
