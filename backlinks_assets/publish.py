@@ -27,6 +27,7 @@ import pyarrow.compute as pc
 from backlinks_assets import memory
 from backlinks_assets.detection.parts import detect_in_parts
 from backlinks_assets.detection.settings import DetectionSettings, target_thresholds
+from backlinks_assets.recent import judged_from
 from backlinks_assets.runtime import open_store
 from backlinks_assets.settings import Settings
 from backlinks_assets.store.models import StoredAnswer
@@ -91,6 +92,7 @@ def publish_answers(settings: Settings, store: ResponseStore, date: dt.date) -> 
     Raises:
         NothingKeptError: the store holds no answer for the day; no file is touched.
     """
+    kept = store.digest(date)  # before the answers are read: one that lands meanwhile makes the next look build again
     parts = _parts(store.answers(date))
     first = next(parts, None)
     if first is None:
@@ -103,8 +105,8 @@ def publish_answers(settings: Settings, store: ResponseStore, date: dt.date) -> 
     damaged: list[tuple[str, str]] = []
     targets = known = 0
     with (
-        writing_day(settings.root, "backlinks_summary", date, keys_known_unique=True) as write_summary,
-        writing_day(settings.root, "referring_links", date, keys_known_unique=True) as write_links,
+        writing_day(settings.root, "backlinks_summary", date, keys_known_unique=True, made_from=kept) as write_summary,
+        writing_day(settings.root, "referring_links", date, keys_known_unique=True, made_from=kept) as write_links,
     ):
         for answers in chain([first], parts):
             tables = answer_tables(date, answers)
@@ -120,7 +122,7 @@ def publish_answers(settings: Settings, store: ResponseStore, date: dt.date) -> 
     cost_row = costs_table(
         date, costs.calls, costs.answers, costs.cost_usd, costs.charged_without_answer, settings.simulated
     )
-    write_day(settings.root, "api_costs", date, cost_row)
+    write_day(settings.root, "api_costs", date, cost_row, made_from=kept)
     return AnswersDay(
         date=date,
         targets=targets,
@@ -204,6 +206,7 @@ def publish_changes(
     judged = sorted(set(dates) & set(days(settings.root, "backlinks_summary")))
     if not judged:
         return
+    made_from = {date: judged_from(settings.root, date) for date in judged}  # before any of it is read
     first, last = judged[0], judged[-1]
     many_days = (last - first).days + 1 + HISTORY_DAYS
     thresholds = {target.target: target_thresholds(target.thresholds) for target in targets if target.thresholds}
@@ -230,7 +233,7 @@ def publish_changes(
         flagged = of_day["backlinks_changes"].filter(pc.field("severity").is_valid())
         of_day["backlinks_flags"] = flagged.cast(TABLES["backlinks_flags"].arrow)
         for name, rows in of_day.items():
-            write_day(settings.root, name, date, rows)
+            write_day(settings.root, name, date, rows, made_from=made_from[date])
         yield ChangesDay(
             date, of_day["backlinks_flags"].to_pandas(), {name: rows.num_rows for name, rows in of_day.items()}
         )

@@ -14,6 +14,7 @@ import duckdb
 import pyarrow.parquet as pq
 import pytest
 from dagster._core.definitions.assets.graph.base_asset_graph import BaseAssetNode
+from looks import Automation
 
 from backlinks_assets import publish
 from backlinks_assets.cli.pipeline import Pipeline, Tally
@@ -100,6 +101,9 @@ GROUPS = {
 }
 
 
+SENSORS = build_defs().get_repository_def().sensor_defs
+
+
 def node_of(name: str) -> BaseAssetNode:
     return build_defs().get_repository_def().asset_graph.get(dg.AssetKey(name))
 
@@ -117,9 +121,11 @@ def test_every_asset_tells_what_it_is_and_who_owns_it(name: str) -> None:
     assert node.owners == ["team:seo"]
     assert name in GROUPS[node.group_name]
     assert node.kinds
-    # Money is spent by a person's word only; tables that are built with another are asked for with it.
-    by_itself = name in ("backlinks_summary", "backlinks_changes", "flags_report")
-    assert (node.automation_condition is not None) == by_itself
+    # Money is spent by a person's word only; what is free is asked for by the sensor, all of it together.
+    (sensor,) = [one for one in SENSORS if one.name == "publish_automation_sensor"]
+    by_itself = dg.AssetKey(name) in build_defs().resolve_job_def(sensor.job_name).asset_layer.selected_asset_keys
+    assert by_itself == (name != "summary_responses")
+    assert node.automation_condition is None
     assert node.tags.get("costs_money") == ("yes" if name == "summary_responses" else None)
 
 
@@ -223,10 +229,13 @@ def test_the_tag_of_this_location_is_the_one_that_dagster_gives() -> None:
     assert f"location_name: {location}\n" in workspace
 
 
-def test_runs_that_start_by_themselves_are_named_too() -> None:
-    sensor = build_defs().get_repository_def().get_sensor_def("publish_automation_sensor")
-    assert isinstance(sensor, dg.AutomationConditionSensorDefinition)
-    assert sensor.run_tags == {"run": "Publish new answers"}
+def test_runs_that_start_by_themselves_are_named_too(instance, write_targets) -> None:
+    write_targets(*TARGETS[:1])  # no credentials: the simulator
+    add_missing_targets(instance, TARGETS[:1])
+    collect_run(instance, TARGETS[0], TARGETS[0])
+    automation = Automation(instance)
+    automation.look()
+    assert [request.tags["run"] for request in automation.requests] == ["Publish new answers"]
 
 
 def test_make_ui_starts_without_a_warning_or_a_word_of_the_shell(tmp_path: Path) -> None:
@@ -531,16 +540,12 @@ def test_automation_builds_todays_tables_also_when_targets_are_missing(instance,
     api(Fault(faults.code(40501, "Invalid Field: 'target'."), target="shop003.example"))
     write_targets(*TARGETS)
     add_missing_targets(instance, TARGETS)
-    definitions = build_defs()
-    first = dg.evaluate_automation_conditions(definitions, instance)
-    assert first.total_requested == 0
+    automation = Automation(instance)
+    assert automation.look() == []
     collect_run(instance, TARGETS[0], TARGETS[-1])
-    second = dg.evaluate_automation_conditions(definitions, instance, cursor=first.cursor)
-    for name in ("backlinks_summary", "referring_links", "backlinks_changes", "backlinks_flags"):
-        assert second.get_requested_partitions(dg.AssetKey(name)) == {str(TODAY)}, name
+    assert automation.look() == [(TODAY, TODAY)]
     publish_run(instance, TODAY, TODAY)
-    third = dg.evaluate_automation_conditions(definitions, instance, cursor=second.cursor)
-    assert third.total_requested == 0
+    assert automation.look() == []
 
 
 @pytest.mark.parametrize("most", [3, 250])

@@ -14,7 +14,6 @@ import dagster as dg
 
 from backlinks_assets import memory
 from backlinks_assets.defs import checks, collecting, publishing, reporting
-from backlinks_assets.defs.automation import when_answers_changed
 from backlinks_assets.defs.partitions import days, target_days
 from backlinks_assets.defs.resources import BacklinksApi, BacklinksData
 from backlinks_assets.defs.run_partitions import partitions_of_run
@@ -119,12 +118,7 @@ def _dimensions(key: str) -> tuple[str, str]:
     return date, target_key
 
 
-def _table(
-    name: str,
-    deps: list[Any],
-    group: str = "tables",
-    condition: dg.AutomationCondition[Any] | None = when_answers_changed,
-) -> dg.AssetSpec:
+def _table(name: str, deps: list[Any], group: str = "tables") -> dg.AssetSpec:
     return dg.AssetSpec(
         name,
         deps=deps,
@@ -133,7 +127,6 @@ def _table(
         kinds={"parquet", "duckdb"},
         owners=OWNERS,
         metadata=publishing.static_metadata(name),
-        automation_condition=condition,
         partitions_def=days,
         skippable=False,
     )
@@ -142,8 +135,8 @@ def _table(
 @dg.multi_asset(
     specs=[
         _table("backlinks_summary", [summary_responses]),
-        _table("referring_links", [summary_responses], condition=None),
-        _table("api_costs", [summary_responses], condition=None),
+        _table("referring_links", [summary_responses]),
+        _table("api_costs", [summary_responses]),
     ],
     partitions_def=days,
     backfill_policy=dg.BackfillPolicy.single_run(),
@@ -184,7 +177,7 @@ def answer_tables(
 @dg.multi_asset(
     specs=[
         _table("backlinks_changes", ["backlinks_summary"], "flags"),
-        _table("backlinks_flags", ["backlinks_changes"], "flags", condition=None),
+        _table("backlinks_flags", ["backlinks_changes"], "flags"),
     ],
     partitions_def=days,
     backfill_policy=dg.BackfillPolicy.single_run(),
@@ -220,7 +213,6 @@ def judgement(
     deps=["backlinks_flags"],
     partitions_def=days,
     backfill_policy=dg.BackfillPolicy.single_run(),
-    automation_condition=when_answers_changed,
     group_name="flags",
     kinds={"html"},
     owners=OWNERS,

@@ -1,28 +1,118 @@
-"""When Dagster builds the free assets by itself.
+"""The sensor that builds the free assets by itself.
 
-Conditions and their sensor only. The asset that spends money has no condition: it is asked for by the schedule or by
-a person (`schedules.py`).
+The look at what is there, and its run requests, only; which days are behind their answers and due is `recent.py`. The asset
+that spends money is never asked for here: that is the schedule's, or a person's (`schedules.py`).
 """
+
+import datetime as dt
+import json
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Final
 
 import dagster as dg
 
+from backlinks_assets.defs.jobs import collect_job, publish_job
+from backlinks_assets.defs.partitions import FIRST_DAY, day_range_tags, days_of
+from backlinks_assets.defs.resources import BacklinksData
 from backlinks_assets.defs.runs import PUBLISHES_BY_ITSELF
+from backlinks_assets.store.collect import utc_now
+from backlinks_assets.tables.schemas import TABLES
 
-# Fires once for new answers, as soon as none of the day is still being collected: what changed is remembered until it
-# has been built, whether by this condition or by hand. It does not wait for targets that failed. Of tables that
-# are built together one has it: Dagster asks for the others with it, and looks at a day's targets once, not once for each.
-when_answers_changed = (
-    dg.AutomationCondition.in_latest_time_window()
-    & dg.AutomationCondition.any_deps_updated().since_last_handled()
-    & ~dg.AutomationCondition.any_deps_in_progress()
-    & ~dg.AutomationCondition.in_progress()
-).with_label("the day's new answers are in")  # as much as the asset's page shows
+if TYPE_CHECKING:
+    from backlinks_assets.recent import Asked
 
-publish_automation_sensor = dg.AutomationConditionSensorDefinition(
-    "publish_automation_sensor",
-    target=dg.AssetSelection.groups("tables", "flags"),
-    default_status=dg.DefaultSensorStatus.RUNNING,
+DEAD_AFTER: Final = dt.timedelta(hours=6)
+"""A run that was made before that and has no end is a dead one: no day waits for it."""
+
+_JOBS: Final = {collect_job.name, publish_job.name}
+_ASSETS: Final = {dg.AssetKey(name) for name in ("summary_responses", *TABLES, "flags_report")}
+_ENDED: Final = {dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED}
+
+
+@dg.sensor(
+    job=publish_job,
     minimum_interval_seconds=20,
-    run_tags=PUBLISHES_BY_ITSELF,
-    description="Builds the tables and flags of today once its answers have changed. Spends nothing.",
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Builds tables, flags and page of each of the last seven days that lack answers which are kept. Spends nothing.",
 )
+def publish_automation_sensor(context: dg.SensorEvaluationContext, backlinks_data: BacklinksData) -> dg.SensorResult:
+    """Ask for the recent days whose tables, flags or page are not made from what the response store holds.
+
+    It looks at what is there and not at what has happened since the last look, so that nothing can be missed: answers may
+    land while the day is built, hours later, after midnight, by a process that Dagster knows nothing of. A day waits
+    while a run is at work on it; it does not wait for targets that failed.
+    """
+    from backlinks_assets.recent import due, is_level, kept  # most processes of this code location take no look
+
+    settings, now = backlinks_data.settings(), utc_now()
+    held = {day: digest for day, digest in kept(settings, now.date()).items() if str(day) >= FIRST_DAY}
+    behind = [day for day, digest in held.items() if not is_level(settings.root, day, digest)]
+    busy = busy_days(context.instance) if behind else set()
+    wanted, asked = due(held, behind, busy, _read(context.cursor), now)
+    waiting = [_why(day, asked[day], day in busy) for day in sorted(behind)]
+    return dg.SensorResult(
+        run_requests=[_request(first, last) for first, last in _spans(wanted)],
+        skip_reason=None
+        if wanted
+        else " ".join(waiting) or "The last seven days' tables have all answers that are kept.",
+        cursor=_written(asked),
+    )
+
+
+def busy_days(instance: dg.DagsterInstance) -> set[dt.date]:
+    """Return the days on which a run of this project is queued or at work."""
+    filters = dg.RunsFilter(
+        statuses=[status for status in dg.DagsterRunStatus if status not in _ENDED],
+        created_after=utc_now() - DEAD_AFTER,
+    )
+    busy: set[dt.date] = set()
+    for run in instance.get_runs(filters):
+        span = days_of(run.tags)
+        if span and (run.job_name in _JOBS or _ASSETS & set(run.asset_selection or ())):
+            first, last = span
+            busy.update(first + dt.timedelta(days=number) for number in range((last - first).days + 1))
+    return busy
+
+
+def _spans(wanted: Collection[dt.date]) -> Iterator[tuple[dt.date, dt.date]]:
+    """Yield the first and last of the days that follow each other: one run, in which each is judged by those before it."""
+    days = set(wanted)
+    for day in sorted(days):
+        if day - dt.timedelta(days=1) not in days:
+            last = day
+            while last + dt.timedelta(days=1) in days:
+                last += dt.timedelta(days=1)
+            yield day, last
+
+
+def _request(first: dt.date, last: dt.date) -> dg.RunRequest:
+    if first == last:
+        return dg.RunRequest(partition_key=str(first), tags=PUBLISHES_BY_ITSELF)
+    return dg.RunRequest(tags=day_range_tags(str(first), str(last)) | PUBLISHES_BY_ITSELF)
+
+
+def _why(day: dt.date, ask: "Asked", busy: bool) -> str:
+    if busy:
+        return f"{day} has new answers and is built as soon as the run that is at work on it has ended."
+    return (
+        f"{day} is still not built after {ask.times} tries and is tried again at {ask.again_at:%H:%M} UTC, or once other "
+        "answers come: the last run of publish_job over it says what is wrong."
+    )
+
+
+def _read(cursor: str | None) -> "dict[dt.date, Asked]":
+    from backlinks_assets.recent import Asked
+
+    try:
+        days = json.loads(cursor or "{}").items()
+        return {
+            dt.date.fromisoformat(day): Asked(ask["kept"], ask["times"], dt.datetime.fromisoformat(ask["again_at"]))
+            for day, ask in days
+        }
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return {}  # of Dagster's own automation, which built the tables in earlier versions
+
+
+def _written(asked: "Mapping[dt.date, Asked]") -> str:
+    return json.dumps({str(day): asdict(ask) for day, ask in asked.items()}, default=str)

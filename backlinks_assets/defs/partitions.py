@@ -3,8 +3,10 @@
 Partitions only. Which targets are watched is the targets file (`targets.py`).
 """
 
+import datetime as dt
 import itertools
-from collections.abc import Collection, Sequence
+import re
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 import dagster as dg
@@ -17,6 +19,8 @@ MOST_KEYS_A_RUN: Final = 1000
 2.5 s of CPU to start, so that fewer and longer runs cost less."""
 MOST_RANGES: Final = 40
 """More runs than this cost more than the retired targets between the ranges would."""
+
+_DAY: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 days = dg.DailyPartitionsDefinition(start_date=FIRST_DAY, end_offset=1)  # today's partition exists today
 targets = dg.DynamicPartitionsDefinition(name="targets")
@@ -61,3 +65,15 @@ def range_tags(date_first: str, date_last: str, target_first: str, target_last: 
 def day_range_tags(first: str, last: str) -> dict[str, str]:
     """Return the run tags of a range of days."""
     return {"dagster/asset_partition_range_start": first, "dagster/asset_partition_range_end": last}
+
+
+def days_of(tags: Mapping[str, str]) -> tuple[dt.date, dt.date] | None:
+    """Return the first and last day that a run's tags say it is about; None if they name none."""
+    one = tags.get("dagster/partition", "")
+    keys = [tags.get(f"dagster/asset_partition_range_{end}", one) for end in ("start", "end")]
+    found = [_DAY.match(key) for key in keys]
+    try:
+        first, last = (dt.date.fromisoformat(day[0]) for day in found if day)
+    except ValueError:
+        return None
+    return first, last

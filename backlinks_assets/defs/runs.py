@@ -13,7 +13,7 @@ from backlinks_assets.report.words import counted
 
 RUN: Final = "run"
 PUBLISHES_BY_ITSELF: Final = {RUN: "Publish new answers"}
-"""Of the runs that automation starts; Dagster shows their day beside it."""
+"""Of the runs that automation starts; Dagster shows their day, or their days, beside it."""
 
 MAKES_UP_FOR: Final = "makes_up_for"
 """Of the runs that make up for a tick of the daily schedule: the tick's time."""

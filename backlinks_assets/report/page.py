@@ -16,6 +16,7 @@ from backlinks_assets.report.index import Day, add_page
 from backlinks_assets.report.sentence import day_sentence, undated_sentence
 from backlinks_assets.report.templating import render
 from backlinks_assets.report.words import counted, dollars, long_day, metric_name, number
+from backlinks_assets.tables.parquet import made_from
 
 CHARTS_MAX: Final = 50
 """Flags that are drawn; the others follow as a table. With all of them drawn a page would grow past 2 MB."""
@@ -54,8 +55,10 @@ def write_report(
     Raises:
         TablesError: a table can't be read or a page can't be written; the message names the path and what to do.
     """
+    flags = made_from(root, "backlinks_flags", date) or ""  # before they are read: they may be replaced meanwhile
     facts = read_facts(root, date, simulated=simulated, expected_targets=expected_targets, failed=failed)
-    path, index = add_page(root, date, render("day.html.j2", day=Day.of(facts), **_content(root, facts)))
+    html = render("day.html.j2", day=Day.of(facts), made_from=flags, **_content(root, facts))
+    path, index = add_page(root, date, html)
     return ReportFiles(path, index, len(facts.flags), day_sentence(facts))
 
 

@@ -9,16 +9,20 @@ import os
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from backlinks_assets.tables.files import TablesError, replacing, sweep, tables_error
 from backlinks_assets.tables.schemas import CODED, TABLES, TableSchema, coded
+
+MADE_FROM: Final = "made_from"
+"""Name in a file's metadata of what it was made from: a short text that its writer gives, and compares later."""
 
 
 def parquet_path(root: Path, table: str, date: dt.date) -> Path:
@@ -32,18 +36,18 @@ def temporary_folder(root: Path) -> Path:
     return root / "parquet" / ".tmp"
 
 
-def write_day(root: Path, table: str, date: dt.date, data: pa.Table) -> Path:
+def write_day(root: Path, table: str, date: dt.date, data: pa.Table, *, made_from: str | None = None) -> Path:
     """Write a table's day in the place of what was there, and return its path.
 
-    The same table gives the same bytes. Readers see the old file or the new one, whole; a killed process leaves
-    the old one.
+    `made_from` is kept in the file's metadata. The same table gives the same bytes. Readers see the old file or the
+    new one, whole; a killed process leaves the old one.
 
     Raises:
         ValueError: the columns are not the declared ones, a value does not fit its type, a part of the key is
             NULL or not unique, or `date` holds another day.
         TablesError: the disk would not take it; the file that was there is untouched.
     """
-    with writing_day(root, table, date) as write:
+    with writing_day(root, table, date, made_from=made_from) as write:
         write(data)
     return parquet_path(root, table, date)
 
@@ -55,6 +59,7 @@ def writing_day(
     date: dt.date,
     *,
     keys_known_unique: bool = False,
+    made_from: str | None = None,
     metadata: Mapping[str, str] | None = None,
 ) -> Iterator[Callable[[pa.Table], None]]:
     """Give a function that takes a table's day part by part; with the block's end the whole is in its place.
@@ -86,6 +91,8 @@ def writing_day(
             writer.add_key_value_metadata(dict(metadata))
         # What the writer would store itself, but for the declared columns: read back, texts are plain ones.
         writer.add_key_value_metadata({"ARROW:schema": b64encode(schema.parquet_schema.serialize()).decode()})
+        if made_from is not None:
+            writer.add_key_value_metadata({MADE_FROM: made_from})
 
         def write(part: pa.Table) -> None:
             nonlocal last
@@ -99,6 +106,27 @@ def writing_day(
         yield write
 
 
+def made_from(root: Path, table: str, date: dt.date) -> str | None:
+    """Return what a table's day says it was made from, None without a file; `""` if it does not say, or is damaged."""
+    path = parquet_path(root, table, date)
+    try:
+        stat = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return _made_from(path, stat.st_mtime_ns, stat.st_size, stat.st_ino)
+
+
+@lru_cache(maxsize=256)
+def _made_from(path: Path, *_state: int) -> str:
+    """Return what `made_from` does, read once of each state of a file."""
+    try:
+        metadata = pq.read_metadata(path).metadata or {}
+    except (OSError, pa.ArrowException):
+        return ""
+    text: bytes = metadata.get(MADE_FROM.encode(), b"")
+    return text.decode()
+
+
 def read_days(root: Path, table: str, start: dt.date, end: dt.date, columns: Sequence[str] | None = None) -> pa.Table:
     """Return a table's rows from `start` to `end`, both included, with `date`; by day, then as written.
 
@@ -107,6 +135,8 @@ def read_days(root: Path, table: str, start: dt.date, end: dt.date, columns: Seq
     Raises:
         TablesError: a file can't be read; the message names it.
     """
+    import pyarrow.dataset as ds  # imports pandas, which who only looks at what is there does without
+
     schema = TABLES[table]
     paths = [parquet_path(root, table, day) for day in days(root, table) if start <= day <= end]
     folder = root / "parquet" / table
