@@ -11,7 +11,7 @@ import unicodedata
 from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes
 
-import idna
+from backlinks_assets.dns_names import ZERO_WIDTH_JOINERS, ascii_host, unicode_host
 
 if TYPE_CHECKING:
     from tldextract import TLDExtract
@@ -33,14 +33,19 @@ RESERVED_EXAMPLES = frozenset({"example", "test"})
 
 _SPACES = " \t\r\n\u00a0\u3000"
 _INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
-_JOINERS = "\u200c\u200d"  # letters of Persian and Indic words: idna knows where they may stand
 
 _PAGE = re.compile(r"(https?)://", re.IGNORECASE)
 _MISSPELT_SCHEME = re.compile(r"https?([:;]?[/\\]|[:;])", re.IGNORECASE)
 _OTHER_SCHEME = re.compile(r"([a-z][a-z0-9+.-]*)://|([a-z][a-z0-9+-]*):(?!\d*(?:[/?#]|$))", re.IGNORECASE)
 _CREDENTIALS = re.compile(r"^(?!mailto:)([a-z][a-z0-9+.-]*://)?[^/@]*:.*@", re.IGNORECASE | re.DOTALL)
 _ENDS_IN_A_NUMBER = re.compile(r"(?:.*\.)?(?:\d+|0x[0-9a-f]*)")
-_LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?")
+_LABEL = re.compile(r"[a-z0-9_][a-z0-9_-]*")  # `shop-.example.com` is in use
+_UNRESERVED = re.compile(rb"[A-Za-z0-9._~ \x80-\xff-]")
+"""What RFC 3986 lets stand as it is or encoded, and what a browser shows decoded: other alphabets and the space."""
+
+_UNSEEN = dict.fromkeys(map(ord, ZERO_WIDTH_JOINERS + "\ufe0f"))
+"""Joiners and the emoji style, which some programs keep in a host name and others drop."""
+
 _NO_CREDENTIALS = "holds a user name or password: leave it out; only public pages are in the index."
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -65,7 +70,7 @@ def shown(text: str) -> str:
 def normalise(text: str) -> str:
     """Return the one spelling of a target: `example.com`, `blog.example.com`, `https://www.example.com/a?b`.
 
-    A domain or subdomain is lower-cased, its internationalised labels made punycode (UTS 46), leading `www.`
+    A domain or subdomain is lower-cased, its internationalised labels made punycode (`ascii_host`), leading `www.`
     and a trailing dot dropped; `www.` stays where nothing that can be registered is left without it, as in
     `www.com`. A page has its scheme and host spelt the same way (`www.` stays: it is another page), no
     default port, no fragment, and its path and query exactly as written. Twice changes nothing more.
@@ -81,6 +86,46 @@ def normalise(text: str) -> str:
         return _page(wanted) if _PAGE.match(wanted) else _domain(wanted)
     except ValueError as error:
         raise NotATarget(wanted, str(error)) from None
+
+
+def normal_form(target: str) -> str:
+    """Return what two spellings of one target have in common, for comparing alone: no name to watch or to show.
+
+    The API may name a target in its answer in another way than it was asked. Equal are: host names in Unicode and in
+    punycode, upper and lower case (of paths too), with and without `www.`, a trailing dot, a slash at the end, a
+    default port and a fragment; characters written as they are and percent-encoded (not `/`, `?` and the like, which
+    mean something else when encoded). `http:` and `https:` differ, and a page differs from its domain.
+
+    Never raises: what can't be a target is compared as a text.
+    """
+    text = target.strip(_SPACES)
+    page = _PAGE.match(text)
+    scheme = page[0].lower() if page else ""
+    authority, path = re.fullmatch(r"([^/?#]*)(.*)", text[len(scheme) :], re.DOTALL).groups()  # type: ignore[union-attr]
+    name, colon, port = authority.partition(":")
+    if page and colon and port in {"", str(_DEFAULT_PORTS[page[1].lower()])}:
+        colon = port = ""
+    try:
+        host = ascii_host(name)
+    except ValueError:
+        host = name
+    host = unicode_host(host.lower().removesuffix(".")).translate(_UNSEEN)
+    while host.startswith("www.") and "." in host.removeprefix("www."):
+        host = host.removeprefix("www.")
+    path, mark, query = path.partition("#")[0].partition("?")
+    where = _decoded(path.rstrip("/")) + (mark + _decoded(query) if query else "")
+    return unicodedata.normalize("NFC", f"{scheme}{host}{colon}{port}{where}".lower())
+
+
+def _decoded(text: str) -> str:
+    """Return a path or query with all that means the same when percent-encoded decoded."""
+
+    def byte(match: re.Match[bytes]) -> bytes:
+        value = bytes([int(match[1], 16)])
+        return value if _UNRESERVED.match(value) else match[0].upper()
+
+    raw = re.sub(rb"%([0-9A-Fa-f]{2})", byte, text.encode("utf-8", "surrogatepass"))
+    return raw.decode("utf-8", "surrogateescape")
 
 
 def is_reserved_example(target: str) -> bool:
@@ -125,7 +170,7 @@ def _refuse_invisible(text: str) -> None:
     if text.isascii() and text.isprintable():
         return
     for position, character in enumerate(text, 1):
-        if unicodedata.category(character) in _INVISIBLE and character not in _JOINERS:
+        if unicodedata.category(character) in _INVISIBLE and character not in ZERO_WIDTH_JOINERS:
             raise ValueError(
                 f"holds a control or invisible character (U+{ord(character):04X}, at position {position}): "
                 "delete it, or percent-encode it if it is part of a page's address."
@@ -210,15 +255,13 @@ def _page(text: str) -> str:
 
 def _host(name: str, *, drop_www: bool) -> str:
     """Return a host name in lower-case ASCII, checked label by label and against the public suffixes."""
-    # Labels only grow in punycode: a longer text can't come to fit, and idna's time grows with its square.
+    # Labels only grow in punycode: a longer text can't come to fit, and mapping takes time with its length.
     if len(name) > MAX_DOMAIN_CHARACTERS + 1:
         raise ValueError(f"is too long: a domain name has {MAX_DOMAIN_CHARACTERS} characters at most.")
-    try:
-        mapped = name.lower() if name.isascii() else idna.uts46_remap(name, std3_rules=False)
-    except ValueError as error:
-        raise ValueError(f"holds what no domain name may hold: {error}.") from None
-    labels = [_label(label) for label in mapped.removesuffix(".").split(".")]
-    host = ".".join(labels)
+    host = ascii_host(name).removesuffix(".")
+    labels = host.split(".")
+    for label in labels:
+        _check_label(label)
     if _ENDS_IN_A_NUMBER.fullmatch(host):
         raise ValueError("is an IP address or ends in a number: watch the domain that is served there.")
     if len(labels) == 1:
@@ -231,30 +274,23 @@ def _host(name: str, *, drop_www: bool) -> str:
             f"is a public suffix, under which domains are registered, and no site: write a domain, as "
             f"example.{host} (or the host, as www.{host}, where there is one)."
         )
-    if any("_" in label for label in labels[-suffix_labels - 1 :]):
-        raise ValueError("has an underscore in its domain name: only the labels of a subdomain may have one.")
+    for label in labels[-suffix_labels - 1 :]:
+        if "_" in label or label.endswith("-"):
+            mark = "an underscore" if "_" in label else "a hyphen at the end of a label"
+            raise ValueError(f"has {mark} in its domain name: only the labels of a subdomain may have one.")
     # Not once but as often as it stands there: normalising must not depend on how often it is done.
     while drop_www and labels[0] == "www" and len(labels) - 1 > suffix_labels:
         del labels[0]
     return ".".join(labels)
 
 
-def _label(label: str) -> str:
-    """Return one label of a host in ASCII; an `xn--` label must be the punycode of something allowed."""
+def _check_label(label: str) -> None:
     if not label:
         raise ValueError("has an empty label: a dot at its start, or two dots in a row.")
-    try:
-        if not label.isascii():
-            label = idna.alabel(label).decode("ascii")
-        elif label.startswith("xn--"):
-            idna.ulabel(label)
-    except ValueError as error:
-        raise ValueError(f"holds what no domain name may hold: {error}.") from None
     if len(label) > MAX_LABEL_CHARACTERS:
         raise ValueError(f"has a label of {len(label)} characters: between dots, {MAX_LABEL_CHARACTERS} are allowed.")
     if not _LABEL.fullmatch(label):
         raise ValueError(f"is no domain: its label {shown(label)} may hold letters, digits and, inside, hyphens.")
-    return label
 
 
 def _refuse_ipv6(host: str) -> None:
