@@ -9,9 +9,8 @@ import re
 from typing import Final
 
 from backlinks_assets.api.errors import AccountError, ApiError, RequestError, TargetError, TransientError
-from backlinks_assets.api.models import SummaryAnswer
+from backlinks_assets.api.models import OK, SummaryAnswer
 
-OK: Final = 20000
 NO_SEARCH_RESULTS: Final = 40102
 INVALID_FIELD: Final = 40501
 
@@ -51,10 +50,9 @@ def error_of(answer: SummaryAnswer) -> ApiError | None:
     if answer.http_status in _HTTP_AS_CODE and (code is None or code == OK or code not in ACCOUNT_HINTS):
         code = _HTTP_AS_CODE[answer.http_status]
     said = f"{answer.status_message or 'no message'} ({code if code is not None else f'HTTP {answer.http_status}'})"
-    if code == OK and answer.http_status < 400:
-        return None
-    if code == NO_SEARCH_RESULTS or "no search results" in answer.status_message.lower():
-        return None
+    is_good = code == OK and answer.http_status < 400
+    if is_good or code == NO_SEARCH_RESULTS or "no search results" in answer.status_message.lower():
+        return None if answer.has_task else _without_a_task(answer, said)
     if code in ACCOUNT_HINTS:
         return AccountError(f"DataForSEO refuses the account: {said}. {ACCOUNT_HINTS[code]}", answer=answer)
     if code == INVALID_FIELD:
@@ -62,6 +60,11 @@ def error_of(answer: SummaryAnswer) -> ApiError | None:
     if code in _TARGET:
         return TargetError(f"DataForSEO refuses the call: {said}; {_TARGET[code]}", answer=answer)
     return _transient(answer, code, said) or _by_block(answer, code, said)
+
+
+def _without_a_task(answer: SummaryAnswer, said: str) -> TransientError:
+    """An answer that holds no task says nothing about the target: not even that it is unknown."""
+    return TransientError(f"DataForSEO's answer holds no task that was carried out: {said}", answer=answer)
 
 
 def _invalid_field(answer: SummaryAnswer, said: str) -> ApiError:
