@@ -16,7 +16,8 @@ from backlinks_assets.defs import checks, collecting, publishing, reporting
 from backlinks_assets.defs.automation import when_answers_changed
 from backlinks_assets.defs.partitions import days, target_days
 from backlinks_assets.defs.resources import BacklinksApi, BacklinksData
-from backlinks_assets.store.collect import Ask, Outcome, StopError
+from backlinks_assets.store.collect import StopError
+from backlinks_assets.store.outcome import Ask, Outcome
 from backlinks_assets.targets import target_of
 
 OWNERS = ["team:seo"]

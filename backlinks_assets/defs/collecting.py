@@ -9,7 +9,7 @@ from typing import Any, Final
 import dagster as dg
 
 from backlinks_assets.defs.lineage import ANSWER_COLUMNS
-from backlinks_assets.store.collect import Outcome
+from backlinks_assets.store.outcome import Outcome
 
 STATIC_METADATA: Final[Mapping[str, Any]] = {
     "dagster/column_schema": ANSWER_COLUMNS,

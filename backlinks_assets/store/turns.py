@@ -1,0 +1,90 @@
+"""Who works on what: many threads take one answer each in turn, and the two of a target are begun together or not at all.
+
+Half a reading is worth nothing, so that nothing is paid for one answer of a target while the other can't be had. Here
+belongs what two threads must know of each other for that; what they do is `collect.py`.
+"""
+
+import threading
+import uuid
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from backlinks_assets.api.models import StatusType
+from backlinks_assets.store.outcome import STATUS_TYPES, Ask
+from backlinks_assets.store.responses import Key
+
+
+def new_call_id() -> str:
+    """Return a name for a call that no other has."""
+    return uuid.uuid4().hex
+
+
+@dataclass(slots=True, eq=False)
+class Turn:
+    """One answer to be got by one thread. `call_id` is that of its next call.
+
+    `is_kept`: its answer is in the store. `is_claimed`: this run alone may call for it. `has_room`: room in the budget
+    is set aside for its next call. `is_over`: its thread is done with it.
+    """
+
+    number: int
+    ask: Ask
+    status_type: StatusType
+    pair: "Pair"
+    is_kept: bool
+    is_claimed: bool = False
+    has_room: bool = False
+    is_over: bool = False
+    call_id: str = field(default_factory=new_call_id)
+
+    @property
+    def key(self) -> Key:
+        return self.ask.key(self.status_type)
+
+
+class Pair:
+    """The turns of one target. `has_begun` once money was spent or set aside; until then `why_not` keeps both back."""
+
+    def __init__(self, number: int, ask: Ask, kept: Collection[Key]) -> None:
+        self.lock = threading.Lock()
+        self.has_begun = False
+        self.why_not: str | None = None
+        self.turns = tuple(Turn(number, ask, each, self, ask.key(each) in kept) for each in STATUS_TYPES)
+
+    @property
+    def to_call(self) -> list[Turn]:
+        """The turns whose answers must still be called for."""
+        return [turn for turn in self.turns if not turn.is_kept and not turn.is_over]
+
+    def end(self, turn: Turn, error: str | None) -> None:
+        """Note that a turn is over; without its answer the other is not begun."""
+        with self.lock:
+            turn.is_over = True
+            self.why_not = self.why_not or error
+
+
+class Turns:
+    """What is to be done, taken by many threads, one turn each. What is not yet taken takes no memory."""
+
+    def __init__(self, asks: Sequence[Ask], kept: Collection[Key]) -> None:
+        self._pairs = (Pair(number, ask, kept) for number, ask in enumerate(asks))
+        self._rest: Iterator[Turn] = iter(())
+        self._lock = threading.Lock()
+        self._closed = False
+
+    def __iter__(self) -> Iterator[Turn]:
+        return self
+
+    def __next__(self) -> Turn:
+        with self._lock:
+            if (turn := next(self._rest, None)) is not None:
+                return turn
+            if self._closed:
+                raise StopIteration
+            self._rest = iter(next(self._pairs).turns)
+            return next(self._rest)
+
+    def close(self) -> None:
+        """Begin no other target. The second turn of one that was begun is still given, so that it is ended."""
+        with self._lock:
+            self._closed = True
