@@ -37,12 +37,8 @@ def _text(value: Any) -> str | None:
 
 
 def _is_same(named: str, asked: str, echoed: str | None) -> bool:
-    """Whether two names are spellings of one target; under an echo of the very request, the scheme may be left out."""
+    """Whether two names are spellings of one target; under an echo of the very request, a page may lack its scheme."""
     if named == asked or normal_form(named) == normal_form(asked):
         return True
     is_ours = echoed is not None and normal_form(echoed) == normal_form(asked)
-    return is_ours and _without_scheme(named) == _without_scheme(asked)
-
-
-def _without_scheme(target: str) -> str:
-    return normal_form(target).partition("://")[2].rstrip("/") or normal_form(target).rstrip("/")
+    return is_ours and "/" in named and normal_form(f"{asked.partition('://')[0]}://{named}") == normal_form(asked)

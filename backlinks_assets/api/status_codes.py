@@ -45,14 +45,18 @@ _HTTP_AS_CODE: Final = {401: 40100, 402: 40200, 403: 40204}
 
 
 def error_of(answer: SummaryAnswer) -> ApiError | None:
-    """Return what stands against an answer, or None where it is good (also where it is empty)."""
+    """Return what stands against an answer, or None where it is good (also where it is empty).
+
+    An answer that holds no task says nothing about the target, not even that it is unknown.
+    """
     code = answer.status_code
     if answer.http_status in _HTTP_AS_CODE and (code is None or code == OK or code not in ACCOUNT_HINTS):
         code = _HTTP_AS_CODE[answer.http_status]
     said = f"{answer.status_message or 'no message'} ({code if code is not None else f'HTTP {answer.http_status}'})"
-    is_good = code == OK and answer.http_status < 400
-    if is_good or code == NO_SEARCH_RESULTS or "no search results" in answer.status_message.lower():
-        return None if answer.has_task else _without_a_task(answer, said)
+    is_empty = code == NO_SEARCH_RESULTS or "no search results" in answer.status_message.lower()
+    if is_empty or (code in {None, OK} and answer.http_status < 400):
+        what = f"DataForSEO's answer holds no task that was carried out: {said}"
+        return None if answer.has_task else TransientError(what, answer=answer)
     if code in ACCOUNT_HINTS:
         return AccountError(f"DataForSEO refuses the account: {said}. {ACCOUNT_HINTS[code]}", answer=answer)
     if code == INVALID_FIELD:
@@ -60,11 +64,6 @@ def error_of(answer: SummaryAnswer) -> ApiError | None:
     if code in _TARGET:
         return TargetError(f"DataForSEO refuses the call: {said}; {_TARGET[code]}", answer=answer)
     return _transient(answer, code, said) or _by_block(answer, code, said)
-
-
-def _without_a_task(answer: SummaryAnswer, said: str) -> TransientError:
-    """An answer that holds no task says nothing about the target: not even that it is unknown."""
-    return TransientError(f"DataForSEO's answer holds no task that was carried out: {said}", answer=answer)
 
 
 def _invalid_field(answer: SummaryAnswer, said: str) -> ApiError:

@@ -6,7 +6,6 @@ the keeping is `responses.py`; Dagster and the command see only the outcomes tha
 
 import contextlib
 import datetime as dt
-import logging
 import math
 import queue
 import shutil
@@ -23,13 +22,12 @@ from backlinks_assets.account.budget import Budget, BudgetError, PriceUnknownErr
 from backlinks_assets.account.limiter import AccountLimiter, Cancelled, LimiterError
 from backlinks_assets.api.client import SummaryClient
 from backlinks_assets.api.errors import AccountError, ApiError, RequestError, TargetError, TransientError
-from backlinks_assets.api.listed import ListedTask
 from backlinks_assets.api.models import SummaryAnswer, SummaryRequest, request_tag
 from backlinks_assets.store.database import StoreError
 from backlinks_assets.store.outcome import STATUS_TYPES, Ask, Outcome, Part, reading_of
 from backlinks_assets.store.responses import ResponseStore
-from backlinks_assets.store.settle import settle
-from backlinks_assets.store.turns import Pair, Turn, Turns, new_call_id
+from backlinks_assets.store.settle import look_up_costs
+from backlinks_assets.store.turns import NotBegunError, Turn, Turns, new_call_id
 
 MOST_ATTEMPTS: Final = 5
 MOST_SECONDS_A_CALL: Final = 600.0
@@ -39,7 +37,6 @@ FAILURES_IN_A_ROW: Final = 30
 SPACE_KEPT_BYTES: Final = 64 * 1024 * 1024
 """Below this much free space no call is started: its answer might not be kept."""
 
-_log: Final = logging.getLogger(__name__)
 _POLL_S: Final = 0.25
 _TOGETHER_S: Final = 0.5
 """So long finished targets of a long run are gathered: to report one by one, each in a process that slept, takes half again."""
@@ -116,6 +113,10 @@ class Collector:
         """Why the run ends early, as soon as that is so: no target is begun any more, or no call is made. Else None."""
         return self._stop_reason
 
+    @property
+    def _not_asked(self) -> str:
+        return f"not asked: {self._stop_reason or 'the run was stopped'}"
+
     def collect(self, asks: Sequence[Ask]) -> Iterator[Outcome]:
         """Yield an outcome for every ask, in the order in which they finish, at most half a second after.
 
@@ -162,20 +163,7 @@ class Collector:
             raise StopError(self._stop_reason)
 
     def _settle(self) -> None:
-        """Ask the vendor's list about calls without an answer, within the limits. The run does not depend on it."""
-
-        def listed(first: dt.datetime, last: dt.datetime, offset: int) -> list[ListedTask]:
-            with self._limiter.permit(self._stop.is_set):
-                return self._client.tasks_between(first, last, offset)
-
-        try:
-            settle(self._store, listed, self._now(), self._billed_after)
-        except (ApiError, LimiterError, Cancelled, StoreError):
-            pass  # the calls stay counted as charged, and are looked up by the next run
-        except Exception as error:  # noqa: BLE001 - what the run has to report must not be lost over this
-            _log.warning(
-                "What calls without an answer did cost was not looked up (%s: %s).", type(error).__name__, error
-            )
+        look_up_costs(self._store, self._client, self._limiter, self._now(), self._billed_after, self._stop.is_set)
 
     def _work(self, turns: Turns, finished: "queue.SimpleQueue[tuple[Turn, Part]]") -> None:
         for turn in turns:
@@ -203,7 +191,7 @@ class Collector:
     def _one(self, turn: Turn, part: Part) -> None:
         ask = turn.ask
         try:
-            if self._stop.is_set() or self._is_without_room(turn.pair):
+            if self._stop.is_set() or turn.pair.is_held_back(self._no_room_for, self._not_asked):
                 raise Cancelled
             if (refusal := self._not_callable(ask.date, self._now())) is not None:
                 part.take(self._store.latest(ask.date, ask.target, turn.status_type), otherwise=refusal)
@@ -215,7 +203,7 @@ class Collector:
             part.reading = reading_of(answer.result, self._now())
             self._failed_in_a_row = 0
         except Cancelled:
-            part.error = f"not asked: {self._stop_reason or 'the run was stopped'}"
+            part.error = self._not_asked
         except BudgetError as error:
             part.error = str(error)
             self._out_of_budget(error)
@@ -229,12 +217,8 @@ class Collector:
         except TransientError as error:
             part.error = f"{error.message}; {MOST_ATTEMPTS} attempts at most were made"
             self._count_failure(error)
-        except (ApiError, _DayOverError, _NotCalledError) as error:
+        except (ApiError, _DayOverError, NotBegunError) as error:
             part.error = str(error)
-
-    def _is_without_room(self, pair: Pair) -> bool:
-        """Whether the budget has refused so many calls as a target that is not begun needs."""
-        return not pair.has_begun and len(pair.to_call) >= self._no_room_for
 
     def _not_callable(self, date: dt.date, now: dt.datetime) -> str | None:
         """Return why the API can't be asked about a day, or None: it answers for the present only."""
@@ -247,22 +231,10 @@ class Collector:
     def _claimed(self, turn: Turn) -> bool:
         """Claim the target's calls, and wait while another run is at one. False: this answer has landed meanwhile."""
         with turn.pair.lock:
-            while not turn.is_claimed and not turn.is_kept and turn.pair.why_not is None:
-                to_claim = [each for each in turn.pair.to_call if not each.is_claimed]
-                if (claim := self._store.claim([each.key for each in to_claim], self._now())) is None:
-                    if self._stop.wait(_POLL_S):
-                        raise Cancelled
-                    continue
-                for each in to_claim:
-                    each.is_kept = each.key in claim.landed
-                    each.is_claimed = not each.is_kept and each.key not in claim.refused
-                turn.pair.why_not = next(iter(claim.refused.values()), None)
-            self._check_pair(turn.pair)
+            while not turn.pair.claim(turn, self._store, self._now()):
+                if self._stop.wait(_POLL_S):
+                    raise Cancelled
         return turn.is_claimed
-
-    def _check_pair(self, pair: Pair) -> None:
-        if pair.why_not is not None and not pair.has_begun:
-            raise _NotCalledError(pair.why_not)
 
     def _ask(self, turn: Turn, part: Part) -> SummaryAnswer:
         for attempt in self._retrying:
@@ -312,10 +284,8 @@ class Collector:
         """Book a call whose answer can't be used, and set room aside for the next attempt where there is one."""
         ended, turn.call_id = turn.call_id, new_call_id()
         retry = (turn.call_id, self._budget) if isinstance(error, TransientError) else None
-        is_final = isinstance(error, TargetError | RequestError)
-        turn.has_room = self._store.end_call(
-            ended, turn.key, answer, str(error), self._now(), is_final=is_final, retry=retry
-        )
+        final = isinstance(error, TargetError | RequestError)
+        turn.has_room = self._store.end_call(ended, turn.key, answer, str(error), self._now(), final, retry)
         if isinstance(error, TransientError):
             self._slow_down(error)
 
@@ -327,7 +297,7 @@ class Collector:
         ask, pair = turn.ask, turn.pair
         while True:
             with pair.lock:
-                self._check_pair(pair)
+                pair.check()
                 now = self._now()  # one look, so that a call is booked on the day that was found to be the right one
                 if (refusal := self._not_callable(ask.date, now)) is not None:
                     raise _DayOverError(refusal)
@@ -363,10 +333,6 @@ class Collector:
 
 class _DayOverError(Exception):
     """The partition's day is not the present one any more."""
-
-
-class _NotCalledError(Exception):
-    """The target's calls are not made, since the answer to one of them can't be had."""
 
 
 class _NoSpaceError(Exception):

@@ -165,7 +165,6 @@ class ResponseStore:
         answer: SummaryAnswer | None,
         message: str,
         now: dt.datetime,
-        *,
         is_final: bool,
         retry: tuple[str, Budget] | None = None,
     ) -> bool:

@@ -4,6 +4,7 @@ Half a reading is worth nothing, so that nothing is paid for one answer of a tar
 belongs what two threads must know of each other for that; what they do is `collect.py`.
 """
 
+import datetime as dt
 import threading
 import uuid
 from collections.abc import Collection, Iterator, Sequence
@@ -11,7 +12,7 @@ from dataclasses import dataclass, field
 
 from backlinks_assets.api.models import StatusType
 from backlinks_assets.store.outcome import STATUS_TYPES, Ask
-from backlinks_assets.store.responses import Key
+from backlinks_assets.store.responses import Key, ResponseStore
 
 
 def new_call_id() -> str:
@@ -42,8 +43,15 @@ class Turn:
         return self.ask.key(self.status_type)
 
 
+class NotBegunError(Exception):
+    """A target's calls are not made, since the answer to one of them can't be had."""
+
+
 class Pair:
-    """The turns of one target. `has_begun` once money was spent or set aside; until then `why_not` keeps both back."""
+    """The turns of one target. `has_begun` once a call was made; until then `why_not`, where there is one, forbids it.
+
+    Whoever looks at a pair and acts on it holds its lock meanwhile.
+    """
 
     def __init__(self, number: int, ask: Ask, kept: Collection[Key]) -> None:
         self.lock = threading.Lock()
@@ -56,8 +64,38 @@ class Pair:
         """The turns whose answers must still be called for."""
         return [turn for turn in self.turns if not turn.is_kept and not turn.is_over]
 
+    def is_held_back(self, no_room_for: float, reason: str) -> bool:
+        """Whether it is not begun, and the budget has refused so many calls as it needs: then it is not begun at all."""
+        with self.lock:
+            if self.has_begun or len(self.to_call) < no_room_for:
+                return False
+            self.why_not = self.why_not or reason
+            return True
+
+    def claim(self, turn: Turn, store: ResponseStore, now: dt.datetime) -> bool:
+        """Claim the calls that must still be made, all of them or none; False while another run is at one.
+
+        Raises:
+            NotBegunError: one of them is not to be made, so that none is.
+        """
+        if not turn.is_claimed and not turn.is_kept and self.why_not is None:
+            keys = {each.key: each for each in self.to_call}
+            if (claim := store.claim(keys, now)) is None:
+                return False
+            for key, each in keys.items():
+                each.is_kept = key in claim.landed
+                each.is_claimed = not each.is_kept and key not in claim.refused
+            self.why_not = next(iter(claim.refused.values()), None)
+        self.check()
+        return True
+
+    def check(self) -> None:
+        """Raise NotBegunError where the calls are not to be begun."""
+        if self.why_not is not None and not self.has_begun:
+            raise NotBegunError(self.why_not)
+
     def end(self, turn: Turn, error: str | None) -> None:
-        """Note that a turn is over; without its answer the other is not begun."""
+        """Note that a turn is over; if it ended without its answer before a call was made, the other makes none."""
         with self.lock:
             turn.is_over = True
             self.why_not = self.why_not or error
