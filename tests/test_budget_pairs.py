@@ -83,15 +83,16 @@ def test_what_an_answer_needs_again_is_not_given_to_another_target_meanwhile(api
     assert len(kept()) == 4
 
 
-def test_the_room_of_targets_refused_for_nothing_is_there_for_the_next_run(api, monkeypatch) -> None:
-    server = api()
-    room_for(monkeypatch, 4)
-    for _ in range(2):
-        outcomes, _ = run(asks_of("invalid.example", "shop.example", "later.example"))
-        assert halves() == set()
-    assert len(kept()) == 4
-    assert server.spent_usd == pytest.approx(4 * PRICE_USD)
-    assert "40501" in (outcomes["invalid.example"].error or "")
+@pytest.mark.parametrize("invalid", [1, 3, 25])
+def test_the_room_of_targets_refused_for_nothing_goes_to_others_of_the_same_run(api, monkeypatch, invalid: int) -> None:
+    names = [f"invalid{number}.example" for number in range(invalid)]
+    server = api(Fault(faults.code(40501), target="invalid*"), latency_s=0.02)
+    room_for(monkeypatch, 6)
+    outcomes, _ = run(asks_of(*names, *shops(3)))
+    assert len(outcomes) == invalid + 3
+    assert {target for target, _ in kept()} == set(shops(3))
+    assert halves() == set()
+    assert server.spent_usd == pytest.approx(6 * PRICE_USD)
 
 
 def test_with_thirty_in_flight_and_two_runs_no_target_is_paid_for_by_half(api, monkeypatch) -> None:

@@ -10,7 +10,7 @@ import math
 import queue
 import shutil
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
@@ -27,7 +27,7 @@ from backlinks_assets.store.database import StoreError
 from backlinks_assets.store.outcome import STATUS_TYPES, Ask, Outcome, Part, reading_of
 from backlinks_assets.store.responses import ResponseStore
 from backlinks_assets.store.settle import look_up_costs
-from backlinks_assets.store.turns import NotBegunError, Turn, Turns, new_call_id
+from backlinks_assets.store.turns import NotCalledError, Turn, Turns, new_call_id
 
 MOST_ATTEMPTS: Final = 5
 MOST_SECONDS_A_CALL: Final = 600.0
@@ -85,7 +85,9 @@ class Collector:
         self._now = now
         self._stop = threading.Event()
         self._stop_reason: str | None = None
+        self._no_room: str | None = None
         self._no_room_for: float = math.inf
+        self._has_called = False
         self._lock = threading.Lock()
         self._failed_in_a_row = 0
         self._retrying = tenacity.Retrying(  # one for all threads: what it knows of a call is each thread's own
@@ -102,20 +104,10 @@ class Collector:
             self._stop_reason = self._stop_reason or reason
         self._stop.set()
 
-    def _out_of_budget(self, error: BudgetError) -> None:
-        """Begin no target that needs so many calls; those that are begun have room for theirs and are finished."""
-        with self._lock:
-            self._stop_reason = self._stop_reason or str(error)
-            self._no_room_for = min(self._no_room_for, error.calls)
-
     @property
     def stopped(self) -> str | None:
-        """Why the run ends early, as soon as that is so: no target is begun any more, or no call is made. Else None."""
+        """Why no more calls are started, as soon as that is so; None while they are."""
         return self._stop_reason
-
-    @property
-    def _not_asked(self) -> str:
-        return f"not asked: {self._stop_reason or 'the run was stopped'}"
 
     def collect(self, asks: Sequence[Ask]) -> Iterator[Outcome]:
         """Yield an outcome for every ask, in the order in which they finish, at most half a second after.
@@ -128,9 +120,27 @@ class Collector:
             return
         if self._store.close_dead_calls(self._now()):
             self._settle()
+        while asks:
+            put_off = yield from self._round(asks)
+            if not put_off:
+                break
+            asks = [ask for ask, _ in put_off]
+            if self._stop.is_set() or not self._has_called:
+                self._stop_reason = self._stop_reason or self._no_room
+                yield from (outcome for _, outcome in put_off)
+                break
+        if not self._stop.is_set():
+            self._settle()
+        if self._stop_reason:
+            raise StopError(self._stop_reason)
+
+    def _round(self, asks: Sequence[Ask]) -> Generator[Outcome, None, list[tuple[Ask, Outcome]]]:
+        """Yield the outcomes of asks; return those put off for want of room in the budget, which calls under way may leave."""
+        self._no_room, self._no_room_for, self._has_called = None, math.inf, False
         turns = Turns(asks, self._store.landed({ask.date for ask in asks}))
         finished: queue.SimpleQueue[tuple[Turn, Part]] = queue.SimpleQueue()
         begun: dict[int, tuple[Outcome, int]] = {}
+        put_off: list[tuple[Ask, Outcome]] = []
         left = len(asks)
         pool = ThreadPoolExecutor(max_workers=self._at_once, thread_name_prefix="collect")
         try:
@@ -150,17 +160,17 @@ class Collector:
                     begun[turn.number] = outcome, missing - 1
                     continue
                 left -= 1
-                yield outcome
+                if turn.pair.is_put_off:
+                    put_off.append((turn.ask, outcome))
+                else:
+                    yield outcome
         finally:
             # Also when the consumer goes away or is interrupted: calls in flight end and are kept.
             if left:
                 self.stop("the run was stopped")
                 turns.close()
             pool.shutdown(wait=True)
-        if not self._stop.is_set():
-            self._settle()
-        if self._stop_reason:
-            raise StopError(self._stop_reason)
+        return put_off
 
     def _settle(self) -> None:
         look_up_costs(self._store, self._client, self._limiter, self._now(), self._billed_after, self._stop.is_set)
@@ -191,8 +201,9 @@ class Collector:
     def _one(self, turn: Turn, part: Part) -> None:
         ask = turn.ask
         try:
-            if self._stop.is_set() or turn.pair.is_held_back(self._no_room_for, self._not_asked):
+            if self._stop.is_set():
                 raise Cancelled
+            turn.pair.hold_back(self._no_room_for, self._no_room)
             if (refusal := self._not_callable(ask.date, self._now())) is not None:
                 part.take(self._store.latest(ask.date, ask.target, turn.status_type), otherwise=refusal)
                 return
@@ -203,11 +214,13 @@ class Collector:
             part.reading = reading_of(answer.result, self._now())
             self._failed_in_a_row = 0
         except Cancelled:
-            part.error = self._not_asked
+            part.error = f"not asked: {self._stop_reason or 'the run was stopped'}"
         except BudgetError as error:
             part.error = str(error)
-            self._out_of_budget(error)
-        except (AccountError, StoreError, LimiterError, _NoSpaceError) as error:
+            self._no_room, self._no_room_for = self._no_room or str(error), min(self._no_room_for, error.calls)
+            if turn.pair.has_begun:
+                self._stop_reason = self._stop_reason or str(error)
+        except (AccountError, StoreError, LimiterError) as error:
             part.error = str(error)
             self.stop(str(error))
         except RequestError as error:
@@ -217,7 +230,7 @@ class Collector:
         except TransientError as error:
             part.error = f"{error.message}; {MOST_ATTEMPTS} attempts at most were made"
             self._count_failure(error)
-        except (ApiError, _DayOverError, NotBegunError) as error:
+        except (ApiError, NotCalledError) as error:
             part.error = str(error)
 
     def _not_callable(self, date: dt.date, now: dt.datetime) -> str | None:
@@ -300,17 +313,17 @@ class Collector:
                 pair.check()
                 now = self._now()  # one look, so that a call is booked on the day that was found to be the right one
                 if (refusal := self._not_callable(ask.date, now)) is not None:
-                    raise _DayOverError(refusal)
+                    raise NotCalledError(refusal)
                 if (free := shutil.disk_usage(self._space_in).free) < SPACE_KEPT_BYTES:
-                    raise _NoSpaceError(
+                    raise StoreError(
                         f"Only {free >> 20} MiB are free for {self._space_in}: no call is started, since its answer might "
                         "not be kept. Free some space and run again."
                     )
                 call = ledger.Call(turn.call_id, ask.date, ask.target, turn.status_type, self._owner, number, now)
                 others = [] if pair.has_begun else [each for each in pair.to_call if each is not turn]
-                with contextlib.suppress(PriceUnknownError):
+                with contextlib.suppress(PriceUnknownError), pair.putting_off():
                     self._store.start_call(call, self._budget, [other.call_id for other in others])
-                    pair.has_begun, turn.has_room = True, False
+                    pair.has_begun, turn.has_room, self._has_called = True, False, True
                     for other in others:
                         other.has_room = self._budget.usd_per_day is not None
                     return
@@ -329,14 +342,6 @@ class Collector:
             outage = self._failed_in_a_row >= FAILURES_IN_A_ROW
         if error.stops_run or outage:
             self.stop(f"The API does not answer: {error.message}. Run again later; what was paid for is kept.")
-
-
-class _DayOverError(Exception):
-    """The partition's day is not the present one any more."""
-
-
-class _NoSpaceError(Exception):
-    """There is too little free space to keep an answer."""
 
 
 _backoff = tenacity.wait_exponential_jitter(multiplier=1.0, max=60.0, jitter=2.0)

@@ -8,8 +8,10 @@ import datetime as dt
 import threading
 import uuid
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from backlinks_assets.account.budget import BudgetError
 from backlinks_assets.api.models import StatusType
 from backlinks_assets.store.outcome import STATUS_TYPES, Ask
 from backlinks_assets.store.responses import Key, ResponseStore
@@ -43,12 +45,13 @@ class Turn:
         return self.ask.key(self.status_type)
 
 
-class NotBegunError(Exception):
-    """A target's calls are not made, since the answer to one of them can't be had."""
+class NotCalledError(Exception):
+    """A call is not made: its day is over, or the answer to the target's other call can't be had."""
 
 
 class Pair:
-    """The turns of one target. `has_begun` once a call was made; until then `why_not`, where there is one, forbids it.
+    """The turns of one target. `has_begun` once a call was made; until then `why_not`, where there is one, forbids it,
+    for now only if it `is_put_off`: the budget has no room, and calls under way may leave some.
 
     Whoever looks at a pair and acts on it holds its lock meanwhile.
     """
@@ -57,6 +60,7 @@ class Pair:
         self.lock = threading.Lock()
         self.has_begun = False
         self.why_not: str | None = None
+        self.is_put_off = False
         self.turns = tuple(Turn(number, ask, each, self, ask.key(each) in kept) for each in STATUS_TYPES)
 
     @property
@@ -64,19 +68,32 @@ class Pair:
         """The turns whose answers must still be called for."""
         return [turn for turn in self.turns if not turn.is_kept and not turn.is_over]
 
-    def is_held_back(self, no_room_for: float, reason: str) -> bool:
-        """Whether it is not begun, and the budget has refused so many calls as it needs: then it is not begun at all."""
+    def hold_back(self, no_room_for: float, reason: str | None) -> None:
+        """Put it off if it is not begun and the budget has refused as many calls as it needs.
+
+        Raises:
+            NotCalledError: it is put off.
+        """
         with self.lock:
-            if self.has_begun or len(self.to_call) < no_room_for:
-                return False
-            self.why_not = self.why_not or reason
-            return True
+            if self.why_not is None and len(self.to_call) >= no_room_for and not self.has_begun:
+                self.why_not, self.is_put_off = f"not asked: {reason}", True
+            self.check()
+
+    @contextmanager
+    def putting_off(self) -> Iterator[None]:
+        """Put it off if the budget has no room for its calls, which is raised again."""
+        try:
+            yield
+        except BudgetError as error:
+            if not self.has_begun:
+                self.why_not, self.is_put_off = str(error), True
+            raise
 
     def claim(self, turn: Turn, store: ResponseStore, now: dt.datetime) -> bool:
         """Claim the calls that must still be made, all of them or none; False while another run is at one.
 
         Raises:
-            NotBegunError: one of them is not to be made, so that none is.
+            NotCalledError: one of them is not to be made, so that none is.
         """
         if not turn.is_claimed and not turn.is_kept and self.why_not is None:
             keys = {each.key: each for each in self.to_call}
@@ -90,9 +107,9 @@ class Pair:
         return True
 
     def check(self) -> None:
-        """Raise NotBegunError where the calls are not to be begun."""
+        """Raise NotCalledError where the calls are not to be begun."""
         if self.why_not is not None and not self.has_begun:
-            raise NotBegunError(self.why_not)
+            raise NotCalledError(self.why_not)
 
     def end(self, turn: Turn, error: str | None) -> None:
         """Note that a turn is over; if it ended without its answer before a call was made, the other makes none."""
