@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from backlinks_assets.statements import sqlite_of
 from backlinks_assets.store.database import Database, StoreError
 
 metadata = sa.MetaData()
@@ -125,6 +126,19 @@ def test_where_sqlite_has_undone_all_everyone_who_wrote_is_told(database) -> Non
             future.result()
     assert kept(database) == set()
     assert write(database, "later") == {"later"}
+
+
+def test_those_who_wait_while_sqlite_undoes_all_write_in_a_transaction_of_their_own(database) -> None:
+    def full() -> None:
+        sqlite_of(database._connection).execute("ROLLBACK")
+        raise sqlite3.OperationalError("database or disk is full")
+
+    names = [f"note {number}" for number in range(THREADS)]
+    first, *futures = at_once(database, full, *[lambda name=name: write(database, name) for name in names])
+    assert isinstance(first.exception(), StoreError)
+    for name, future in zip(names, futures, strict=True):
+        assert name in future.result()
+    assert kept(database) == set(names)
 
 
 def test_one_who_was_interrupted_in_the_queue_leaves_nobody_waiting(database) -> None:
