@@ -6,7 +6,6 @@ the keeping is `responses.py`; Dagster and the command see only the outcomes tha
 
 import contextlib
 import datetime as dt
-import math
 import queue
 import shutil
 import threading
@@ -27,7 +26,7 @@ from backlinks_assets.store.database import StoreError
 from backlinks_assets.store.outcome import STATUS_TYPES, Ask, Outcome, Part, reading_of
 from backlinks_assets.store.responses import ResponseStore
 from backlinks_assets.store.settle import look_up_costs
-from backlinks_assets.store.turns import NotCalledError, Turn, Turns, new_call_id
+from backlinks_assets.store.turns import NotCalledError, Room, Turn, Turns, new_call_id
 
 MOST_ATTEMPTS: Final = 5
 MOST_SECONDS_A_CALL: Final = 600.0
@@ -85,9 +84,7 @@ class Collector:
         self._now = now
         self._stop = threading.Event()
         self._stop_reason: str | None = None
-        self._no_room: str | None = None
-        self._no_room_for: float = math.inf
-        self._has_called = False
+        self._half_paid: str | None = None
         self._lock = threading.Lock()
         self._failed_in_a_row = 0
         self._retrying = tenacity.Retrying(  # one for all threads: what it knows of a call is each thread's own
@@ -121,22 +118,19 @@ class Collector:
         if self._store.close_dead_calls(self._now()):
             self._settle()
         while asks:
-            put_off = yield from self._round(asks)
-            if not put_off:
-                break
+            put_off, room = yield from self._round(asks)
             asks = [ask for ask, _ in put_off]
-            if self._stop.is_set() or not self._has_called:
-                self._stop_reason = self._stop_reason or self._no_room
+            if asks and (self._stop.is_set() or not room.has_called):
+                self._stop_reason = self._stop_reason or room.refused
                 yield from (outcome for _, outcome in put_off)
                 break
         if not self._stop.is_set():
             self._settle()
-        if self._stop_reason:
-            raise StopError(self._stop_reason)
+        if reason := self._stop_reason or self._half_paid:
+            raise StopError(reason)
 
-    def _round(self, asks: Sequence[Ask]) -> Generator[Outcome, None, list[tuple[Ask, Outcome]]]:
+    def _round(self, asks: Sequence[Ask]) -> Generator[Outcome, None, tuple[list[tuple[Ask, Outcome]], Room]]:
         """Yield the outcomes of asks; return those put off for want of room in the budget, which calls under way may leave."""
-        self._no_room, self._no_room_for, self._has_called = None, math.inf, False
         turns = Turns(asks, self._store.landed({ask.date for ask in asks}))
         finished: queue.SimpleQueue[tuple[Turn, Part]] = queue.SimpleQueue()
         begun: dict[int, tuple[Outcome, int]] = {}
@@ -170,7 +164,7 @@ class Collector:
                 self.stop("the run was stopped")
                 turns.close()
             pool.shutdown(wait=True)
-        return put_off
+        return put_off, turns.room
 
     def _settle(self) -> None:
         look_up_costs(self._store, self._client, self._limiter, self._now(), self._billed_after, self._stop.is_set)
@@ -203,7 +197,7 @@ class Collector:
         try:
             if self._stop.is_set():
                 raise Cancelled
-            turn.pair.hold_back(self._no_room_for, self._no_room)
+            turn.pair.hold_back()
             if (refusal := self._not_callable(ask.date, self._now())) is not None:
                 part.take(self._store.latest(ask.date, ask.target, turn.status_type), otherwise=refusal)
                 return
@@ -217,9 +211,8 @@ class Collector:
             part.error = f"not asked: {self._stop_reason or 'the run was stopped'}"
         except BudgetError as error:
             part.error = str(error)
-            self._no_room, self._no_room_for = self._no_room or str(error), min(self._no_room_for, error.calls)
             if turn.pair.has_begun:
-                self._stop_reason = self._stop_reason or str(error)
+                self._half_paid = self._half_paid or str(error)
         except (AccountError, StoreError, LimiterError) as error:
             part.error = str(error)
             self.stop(str(error))
@@ -321,9 +314,9 @@ class Collector:
                     )
                 call = ledger.Call(turn.call_id, ask.date, ask.target, turn.status_type, self._owner, number, now)
                 others = [] if pair.has_begun else [each for each in pair.to_call if each is not turn]
-                with contextlib.suppress(PriceUnknownError), pair.putting_off():
+                with contextlib.suppress(PriceUnknownError), pair.beginning():
                     self._store.start_call(call, self._budget, [other.call_id for other in others])
-                    pair.has_begun, turn.has_room, self._has_called = True, False, True
+                    turn.has_room = False
                     for other in others:
                         other.has_room = self._budget.usd_per_day is not None
                     return

@@ -5,6 +5,7 @@ belongs what two threads must know of each other for that; what they do is `coll
 """
 
 import datetime as dt
+import math
 import threading
 import uuid
 from collections.abc import Collection, Iterator, Sequence
@@ -49,6 +50,18 @@ class NotCalledError(Exception):
     """A call is not made: its day is over, or the answer to the target's other call can't be had."""
 
 
+@dataclass(slots=True)
+class Room:
+    """What the day's budget has refused in one round of turns: for how many calls there was no room, and in which words.
+
+    `has_called`: some call was made in it, which may have left room since.
+    """
+
+    refused: str | None = None
+    refused_calls: float = math.inf
+    has_called: bool = False
+
+
 class Pair:
     """The turns of one target. `has_begun` once a call was made; until then `why_not`, where there is one, forbids it,
     for now only if it `is_put_off`: the budget has no room, and calls under way may leave some.
@@ -56,8 +69,9 @@ class Pair:
     Whoever looks at a pair and acts on it holds its lock meanwhile.
     """
 
-    def __init__(self, number: int, ask: Ask, kept: Collection[Key]) -> None:
+    def __init__(self, number: int, ask: Ask, kept: Collection[Key], room: Room) -> None:
         self.lock = threading.Lock()
+        self._room = room
         self.has_begun = False
         self.why_not: str | None = None
         self.is_put_off = False
@@ -68,26 +82,29 @@ class Pair:
         """The turns whose answers must still be called for."""
         return [turn for turn in self.turns if not turn.is_kept and not turn.is_over]
 
-    def hold_back(self, no_room_for: float, reason: str | None) -> None:
+    def hold_back(self) -> None:
         """Put it off if it is not begun and the budget has refused as many calls as it needs.
 
         Raises:
             NotCalledError: it is put off.
         """
         with self.lock:
-            if self.why_not is None and len(self.to_call) >= no_room_for and not self.has_begun:
-                self.why_not, self.is_put_off = f"not asked: {reason}", True
+            if self.why_not is None and len(self.to_call) >= self._room.refused_calls and not self.has_begun:
+                self.why_not, self.is_put_off = f"not asked: {self._room.refused}", True
             self.check()
 
     @contextmanager
-    def putting_off(self) -> Iterator[None]:
-        """Put it off if the budget has no room for its calls, which is raised again."""
+    def beginning(self) -> Iterator[None]:
+        """Begin it by the call that the block enters; put it off where the budget has no room, which is raised again."""
+        room = self._room
         try:
             yield
         except BudgetError as error:
+            room.refused, room.refused_calls = room.refused or str(error), min(room.refused_calls, error.calls)
             if not self.has_begun:
                 self.why_not, self.is_put_off = str(error), True
             raise
+        self.has_begun = room.has_called = True
 
     def claim(self, turn: Turn, store: ResponseStore, now: dt.datetime) -> bool:
         """Claim the calls that must still be made, all of them or none; False while another run is at one.
@@ -122,7 +139,8 @@ class Turns:
     """What is to be done, taken by many threads, one turn each. What is not yet taken takes no memory."""
 
     def __init__(self, asks: Sequence[Ask], kept: Collection[Key]) -> None:
-        self._pairs = (Pair(number, ask, kept) for number, ask in enumerate(asks))
+        self.room = Room()
+        self._pairs = (Pair(number, ask, kept, self.room) for number, ask in enumerate(asks))
         self._rest: Iterator[Turn] = iter(())
         self._lock = threading.Lock()
         self._closed = False
