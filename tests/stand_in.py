@@ -47,6 +47,11 @@ def good(task: dict[str, Any]) -> dict[str, Any]:
     return envelope_of([task_of(task)])
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128  # thirty connect at once, and none of them may be refused
+
+
 class StandIn:
     """`asked` are the tasks that were posted, in their order; `answer` may be changed at any time."""
 
@@ -85,8 +90,7 @@ def serving(answer: Answer, headers: dict[str, str] | None = None) -> Iterator[S
             self.end_headers()
             self.wfile.write(body)
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
+    server = _Server(("127.0.0.1", 0), Handler)
     stand_in.url = f"http://127.0.0.1:{server.server_address[1]}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()

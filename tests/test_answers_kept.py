@@ -106,6 +106,19 @@ def test_an_answer_to_another_question_is_evidence_and_is_not_asked_for_again_th
     assert collecting.spent_usd() == pytest.approx(2 * PRICE)
 
 
+def test_also_an_answer_that_names_no_cost_or_none_is_kept_and_not_asked_for_again(serve: Serve) -> None:
+    costs = {"live": 0, "lost": ...}
+
+    def answer(task: dict[str, Any]) -> Any:
+        cost: Any = costs[task["backlinks_status_type"]]
+        return envelope_of([task_of(task, cost=cost, result=[result_of(task, target="other.example")])], cost=cost)
+
+    server = serve(answer)
+    for _ in range(2):
+        run(asks_of("shop.example"))
+    assert len(server.asked) == len(bodies("evidence")) == 2
+
+
 def test_a_target_of_which_one_answer_cannot_be_had_is_not_paid_for_by_half(serve: Serve) -> None:
     server = serve(lambda task: {"live": named("other.example"), "lost": lambda _: (401, b"")}[
         task["backlinks_status_type"]

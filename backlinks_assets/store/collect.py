@@ -301,8 +301,9 @@ class Collector:
         The target's other call, if it must be made too, is let in with it: both have room in the budget, or neither.
         """
         ask, pair = turn.ask, turn.pair
+        is_capped = self._budget.usd_per_day is not None
         while True:
-            with pair.lock:
+            with pair.lock if is_capped else contextlib.nullcontext():  # without a cap there is room for all
                 pair.check()
                 now = self._now()  # one look, so that a call is booked on the day that was found to be the right one
                 if (refusal := self._not_callable(ask.date, now)) is not None:
@@ -318,7 +319,7 @@ class Collector:
                     self._store.start_call(call, self._budget, [other.call_id for other in others])
                     turn.has_room = False
                     for other in others:
-                        other.has_room = self._budget.usd_per_day is not None
+                        other.has_room = is_capped
                     return
             if self._stop.wait(_POLL_S):
                 raise Cancelled

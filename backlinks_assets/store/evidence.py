@@ -11,7 +11,7 @@ from typing import Final
 import sqlalchemy as sa
 import zstandard
 
-from backlinks_assets.api.models import SummaryAnswer
+from backlinks_assets.api.models import OK, SummaryAnswer
 from backlinks_assets.statements import Statement
 
 metadata = sa.MetaData()
@@ -44,7 +44,7 @@ _FINAL: Final = Statement(
 
 def is_worth_keeping(answer: SummaryAnswer) -> bool:
     """Whether an unused answer cost something, or may have: not a refusal that is free, nor a gateway's error page."""
-    if answer.known_cost_usd is None:
+    if answer.status_code == OK or answer.known_cost_usd is None:
         return bool(answer.body) and 200 <= answer.http_status < 300
     return answer.known_cost_usd > 0
 
