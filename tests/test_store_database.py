@@ -147,3 +147,14 @@ def test_one_who_was_interrupted_in_the_queue_leaves_nobody_waiting(database) ->
         database._queued += 1  # as one who waits when this ends, and is gone then
         threading.Timer(0.3, setattr, [database, "_queued", 0]).start()
     assert kept(database) == {"first"}
+
+
+def test_a_store_that_is_closed_under_its_writers_leaves_nobody_waiting_and_loses_nothing(database) -> None:
+    database._queued += 1  # as one whose turn would come next, so that nobody commits yet
+    names = {f"note {number}" for number in range(3)}
+    with ThreadPoolExecutor(3) as pool:
+        writing = [pool.submit(write, database, name) for name in names]
+        database.close()
+        for future in writing:
+            assert future.exception(timeout=20) is None
+    assert kept(database) == names
