@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import datetime, timedelta
 
-from backlinks_assets.account.ledger import Budget
+from backlinks_assets.account.budget import Budget
 from backlinks_assets.account.limiter import AccountLimiter
 from backlinks_assets.api.client import SummaryClient, most_seconds
 from backlinks_assets.detection.settings import THRESHOLD_COLUMNS, target_thresholds

@@ -18,7 +18,8 @@ from backlinks_assets.api.models import RequestParameters, SummaryRequest
 from backlinks_assets.runtime import open_store
 from backlinks_assets.settings import Settings
 from backlinks_assets.simulator.server import PRICE_USD, Simulator
-from backlinks_assets.store.collect import STATUS_TYPES, utc_now
+from backlinks_assets.store.collect import utc_now
+from backlinks_assets.store.outcome import STATUS_TYPES
 from backlinks_assets.tables.parquet import write_day
 from backlinks_assets.tables.warehouse import sync
 

@@ -25,7 +25,7 @@ from tools import report
 from backlinks_assets.api.models import RequestParameters
 from backlinks_assets.runtime import open_collector, open_store
 from backlinks_assets.settings import Settings
-from backlinks_assets.store.collect import Ask
+from backlinks_assets.store.outcome import Ask
 
 FIRST_DAY = dt.date(2026, 1, 1)
 MOST_GROWTH_MB = 24.0

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from backlinks_assets.statements import sqlite_of
 from backlinks_assets.store.database import Database, StoreError
 from backlinks_assets.store.migrations import open_tables
 
@@ -128,9 +129,33 @@ def test_where_sqlite_has_undone_all_everyone_who_wrote_is_told(database) -> Non
     assert write(database, "later") == {"later"}
 
 
+def test_those_who_wait_while_sqlite_undoes_all_write_in_a_transaction_of_their_own(database) -> None:
+    def full() -> None:
+        sqlite_of(database._connection).execute("ROLLBACK")
+        raise sqlite3.OperationalError("database or disk is full")
+
+    names = [f"note {number}" for number in range(THREADS)]
+    first, *futures = at_once(database, full, *[lambda name=name: write(database, name) for name in names])
+    assert isinstance(first.exception(), StoreError)
+    for name, future in zip(names, futures, strict=True):
+        assert name in future.result()
+    assert kept(database) == set(names)
+
+
 def test_one_who_was_interrupted_in_the_queue_leaves_nobody_waiting(database) -> None:
     with database.write() as tx:
         tx.execute(notes.insert(), {"note": "first"})
         database._queued += 1  # as one who waits when this ends, and is gone then
         threading.Timer(0.3, setattr, [database, "_queued", 0]).start()
     assert kept(database) == {"first"}
+
+
+def test_a_store_that_is_closed_under_its_writers_leaves_nobody_waiting_and_loses_nothing(database) -> None:
+    database._queued += 1  # as one whose turn would come next, so that nobody commits yet
+    names = {f"note {number}" for number in range(3)}
+    with ThreadPoolExecutor(3) as pool:
+        writing = [pool.submit(write, database, name) for name in names]
+        database.close()
+        for future in writing:
+            assert future.exception(timeout=20) is None
+    assert kept(database) == names

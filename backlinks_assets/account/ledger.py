@@ -1,21 +1,30 @@
-"""The ledger: every call that was started, what it cost, and the budget of a UTC day.
+"""The ledger: every call that was started, and what it cost.
 
-Here belongs what concerns money. A call is entered before it is sent, with what it is expected to cost, so that
-calls in flight count against the budget; the answer's own cost takes that place when it is here. Amounts are whole
-micro-dollars, exact in sums. The caller gives the transaction, so that an answer and its cost are kept together.
+A call is entered before it is sent, with what it is expected to cost, so that calls in flight count against the budget
+(`budget.py`); the answer's own cost takes that place when it is here. Amounts are whole micro-dollars, exact in sums. The
+caller gives the transaction, so that an answer and its cost are kept together.
 """
 
 import datetime as dt
 from collections.abc import Collection
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any, Final
 
 import sqlalchemy as sa
 
+from backlinks_assets.account.budget import (  # noqa: F401 - the errors are raised by `start`
+    Budget,
+    BudgetError,
+    PriceUnknownError,
+    admit,
+    daily_spend,
+    dearest,
+    metadata as budget_metadata,
+    microusd,
+)
 from backlinks_assets.statements import Statement
 
-metadata = sa.MetaData()
+metadata: Final = budget_metadata
 
 IN_FLIGHT: Final = "in_flight"
 DATA: Final = "data"
@@ -48,32 +57,10 @@ api_calls = sa.Table(
     sa.Column("cost_microusd", sa.BigInteger, comment="as the answer says; NULL where none came"),
 )
 
-daily_spend = sa.Table(
-    "daily_spend",
-    metadata,
-    sa.Column("booked_on", sa.String, primary_key=True),
-    sa.Column(
-        "spent_microusd", sa.BigInteger, nullable=False, comment="costs of ended calls; the expected one if unknown"
-    ),
-    sa.Column("in_flight_microusd", sa.BigInteger, nullable=False, comment="expected costs of calls under way"),
-    sa.Column("in_flight", sa.Integer, nullable=False),
-    sa.Column("price_microusd", sa.BigInteger, comment="the highest cost of one answer seen that day"),
-)
-
-
 _day: Final[sa.BindParameter[Any]] = sa.bindparam("of_day")
 _price: Final[sa.BindParameter[Any]] = sa.bindparam("price")
 _cost: Final[sa.BindParameter[Any]] = sa.bindparam("cost")
 _call: Final[sa.BindParameter[Any]] = sa.bindparam("call")
-_BEGIN_DAY: Final = Statement(daily_spend.insert(), "booked_on", "spent_microusd", "in_flight_microusd", "in_flight")
-_SPEND: Final = Statement(
-    sa.select(
-        daily_spend.c.spent_microusd,
-        daily_spend.c.in_flight_microusd,
-        daily_spend.c.in_flight,
-        daily_spend.c.price_microusd,
-    ).where(daily_spend.c.booked_on == _day)
-)
 _ENTER: Final = Statement(
     api_calls.insert(), "call_id", "booked_on", "date", "target", "status_type", "owner", "attempt", "started_at",
     "outcome", "reserved_microusd",
@@ -99,19 +86,9 @@ _BOOK: Final = Statement(
         spent_microusd=daily_spend.c.spent_microusd + sa.bindparam("spent"),
         in_flight_microusd=daily_spend.c.in_flight_microusd - _price,
         in_flight=daily_spend.c.in_flight - 1,
-        price_microusd=sa.case(
-            (_cost > sa.func.coalesce(daily_spend.c.price_microusd, 0), _cost), else_=daily_spend.c.price_microusd
-        ),
+        price_microusd=dearest(_cost),
     )
 )
-
-
-class BudgetError(Exception):
-    """The next call could take the day's spend past its budget; the message gives the amounts."""
-
-
-class PriceUnknownError(Exception):
-    """The day's first priced answer is still under way; ask again when it is here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,21 +126,11 @@ class DayCosts:
     charged_without_answer: int
 
 
-@dataclass(frozen=True, slots=True)
-class Budget:
-    """Dollars a UTC day (None: no cap), and what a call is taken to cost before an answer of the day said so."""
-
-    usd_per_day: float | None
-    expected_price_usd: float
-
-
-def microusd(cost_usd: float | None) -> int | None:
-    """Return whole micro-dollars; decimal arithmetic, since 0.024036 has no exact float."""
-    return None if cost_usd is None else int((Decimal(repr(cost_usd)) * 1_000_000).to_integral_value())
-
-
-def start(tx: sa.Connection, call: Call, budget: Budget) -> None:
+def start(tx: sa.Connection, call: Call, budget: Budget, others: Collection[str] = ()) -> None:
     """Enter a call that is about to be sent, if the day's budget has room for it and all that are in flight.
+
+    `others` are the ids of calls that must be made too if this one is, since neither answer is worth anything alone:
+    there must be room for all, and it is set aside for them until they are started or given back (`budget.give_back`).
 
     With a budget set, the first call of a day goes alone: its answer tells the day's price before thirty are under
     way at a price that may have risen.
@@ -172,23 +139,8 @@ def start(tx: sa.Connection, call: Call, budget: Budget) -> None:
         BudgetError: there is no room.
         PriceUnknownError: the first answer of the day is not here yet.
     """
+    price = admit(tx, call.call_id, call.owner, call.started_at, budget, others)
     day = call.started_at.date().isoformat()
-    expected = microusd(budget.expected_price_usd) or 0
-    if (spend := _SPEND.on(tx, {"of_day": day}).fetchone()) is None:
-        _BEGIN_DAY.on(tx, {"booked_on": day, "spent_microusd": 0, "in_flight_microusd": 0, "in_flight": 0})
-        spend = _SPEND.on(tx, {"of_day": day}).fetchone()
-    spent, under_way, in_flight, known_price = spend
-    price = expected if known_price is None else known_price
-    if budget.usd_per_day is not None:
-        cap = microusd(budget.usd_per_day) or 0
-        if spent + under_way + price > cap:
-            raise BudgetError(
-                f"The budget of ${budget.usd_per_day:,.2f} for {day} (UTC) leaves no room for another call: "
-                f"${spent / 1e6:,.6g} is spent and ${under_way / 1e6:,.6g} under way, and "
-                f"a call costs ${price / 1e6:,.6g}. Raise BACKLINKS_BUDGET_USD_PER_DAY, or go on tomorrow."
-            )
-        if known_price is None and in_flight > 0:
-            raise PriceUnknownError
     _ENTER.on(
         tx,
         {
@@ -290,7 +242,7 @@ def settle(tx: sa.Connection, call_id: str, cost_usd: float, task_id: str | None
     tx.execute(
         daily_spend.update()
         .where(daily_spend.c.booked_on == booked_on)
-        .values(spent_microusd=daily_spend.c.spent_microusd + cost - reserved)
+        .values(spent_microusd=daily_spend.c.spent_microusd + cost - reserved, price_microusd=dearest(sa.literal(cost)))
     )
 
 

@@ -9,6 +9,7 @@ import contextlib
 import ssl
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from types import TracebackType
@@ -20,8 +21,9 @@ import requests
 import urllib3
 
 from backlinks_assets.api.deadline import DeadlineAdapter
-from backlinks_assets.api.errors import AccountError, RequestError, TargetError, TransientError
+from backlinks_assets.api.errors import AccountError, ApiError, RequestError, TargetError, TransientError
 from backlinks_assets.api.listed import ID_LIST_PATH, ListedTask, id_list_request, listed_tasks
+from backlinks_assets.api.match import mismatch
 from backlinks_assets.api.models import SummaryAnswer, SummaryRequest, parse_answer
 from backlinks_assets.api.status_codes import error_of
 
@@ -35,6 +37,8 @@ FREE_TIMEOUT_S: Final = 15.0
 """For the account's own data and lists: nothing is paid for, so nothing is lost by giving up."""
 MOST_BYTES: Final = 64 * 1024 * 1024
 """A summary with every list full is some 200 kB; what is larger than this is no summary."""
+MOST_BYTES_UNREAD: Final = 1024 * 1024
+"""So much is handed on of what could not be read."""
 SIMULATOR_HEADER: Final = "X-Backlinks-Simulator"
 
 _CHUNK_BYTES: Final = 64 * 1024
@@ -43,6 +47,20 @@ _CHUNK_BYTES: Final = 64 * 1024
 def most_seconds(read_timeout_s: float) -> float:
     """Return by when a whole answer must be here (130 s for 120 s): what trickles in never times out by itself."""
     return read_timeout_s * 13 / 12
+
+
+@dataclass(slots=True)
+class _Came:
+    """What has come of an answer so far, to be kept should the rest never come or not be readable."""
+
+    http_status: int = 0
+    simulated: bool = False
+    body: bytearray = field(default_factory=bytearray)
+
+    def unread(self) -> SummaryAnswer | None:
+        if not self.body:
+            return None
+        return SummaryAnswer(bytes(self.body[:MOST_BYTES_UNREAD]), self.http_status, simulated=self.simulated)
 
 
 class SummaryClient:
@@ -94,16 +112,18 @@ class SummaryClient:
         """Make the call once and return its good answer; `result` is None where the API knows nothing.
 
         Raises:
-            ApiError: one of its four kinds; `answer` is set where an answer came that may have been charged.
+            ApiError: one of its four kinds; `answer` is what came, if anything did: it may have been charged.
         """
         answer = self._send("POST", SUMMARY_PATH, orjson.dumps([request.task()]))
-        self._raise_refusal(answer)
-        echoed = answer.echoed_target
-        if echoed is not None and echoed.rstrip("/").lower() != request.target.rstrip("/").lower():
-            raise TargetError(
-                f"the answer is about {self._clean(echoed)!r}, not about the target that was asked for; it is not kept",
-                answer=answer,
-            )
+        try:
+            self._raise_refusal(answer)
+            wrong = mismatch(answer, request)
+        except ApiError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a fault of ours must not lose what was paid for
+            raise self._not_judged(error, answer) from None
+        if wrong is not None:
+            raise TargetError(f"the answer can't be used: {self._clean(wrong)}", answer=answer)
         return answer
 
     def user_data(self) -> dict[str, Any]:
@@ -135,7 +155,10 @@ class SummaryClient:
         body = id_list_request(first, last, offset)
         answer = self._send("POST", ID_LIST_PATH, body, timeout_s=min(FREE_TIMEOUT_S, self._read_timeout_s))
         self._raise_refusal(answer)
-        return listed_tasks(answer.body)
+        try:
+            return listed_tasks(answer.body)
+        except ValueError as error:
+            raise TransientError(f"the vendor's list of tasks could not be read: {error}", answer=answer) from None
 
     def _raise_refusal(self, answer: SummaryAnswer) -> None:
         error = error_of(answer)
@@ -161,6 +184,21 @@ class SummaryClient:
         return template.copy(), settings
 
     def _send(self, method: str, path: str, body: bytes | None, timeout_s: float | None = None) -> SummaryAnswer:
+        """Return what came, read. Whatever goes wrong, as much of the answer as came goes with the error."""
+        came = _Came()
+        try:
+            return self._exchange(method, path, body, timeout_s, came)
+        except ApiError as error:
+            error.answer = error.answer or came.unread()
+            raise
+        except Exception as error:
+            if (unread := came.unread()) is None:
+                raise
+            raise self._not_judged(error, unread) from None
+
+    def _exchange(
+        self, method: str, path: str, body: bytes | None, timeout_s: float | None, came: "_Came"
+    ) -> SummaryAnswer:
         started = time.monotonic()
         timeout_s = timeout_s or self._read_timeout_s
         try:
@@ -172,7 +210,7 @@ class SummaryClient:
                 timeout=(CONNECT_TIMEOUT_S, timeout_s),
                 allow_redirects=False,  # credentials follow no redirect
             ) as response:
-                return self._read(response, started)
+                return self._read(response, started, came)
         except requests.exceptions.SSLError as error:
             raise self._no_tls(error) from None
         except requests.exceptions.ConnectTimeout:
@@ -189,9 +227,10 @@ class SummaryClient:
                 f"the connection to {self._host()} failed ({self._cause(error)})", may_go_on=timed_out
             ) from None
 
-    def _read(self, response: requests.Response, started: float) -> SummaryAnswer:
+    def _read(self, response: requests.Response, started: float, came: "_Came") -> SummaryAnswer:
+        came.http_status, body = response.status_code, came.body
+        came.simulated = SIMULATOR_HEADER in response.headers
         retry_after = _retry_after_s(response.headers.get("Retry-After"))
-        body = bytearray()
         # read1 hands over what has come, so that the total time-out is looked at between trickling bytes.
         while chunk := response.raw.read1(_CHUNK_BYTES, decode_content=True):
             body += chunk
@@ -206,7 +245,7 @@ class SummaryClient:
                 "for this host only. Check DATAFORSEO_BASE_URL"
             )
         try:
-            answer = parse_answer(bytes(body), status, simulated=SIMULATOR_HEADER in response.headers)
+            answer = parse_answer(bytes(body), status, simulated=came.simulated)
         except ValueError:
             if time.monotonic() - started >= self._total_timeout_s:  # cut by `deadline.py` in its head
                 raise self._incomplete() from None
@@ -217,6 +256,10 @@ class SummaryClient:
 
     def _incomplete(self) -> TransientError:
         return TransientError(f"the answer was not complete after {self._total_timeout_s:.3g} s", may_go_on=True)
+
+    def _not_judged(self, error: Exception, answer: SummaryAnswer) -> RequestError:
+        said = self._clean(f"{type(error).__name__}: {error}"[:200])
+        return RequestError(f"the answer could not be judged, which is a fault of this program ({said})", answer=answer)
 
     def _no_tls(self, error: Exception) -> RequestError | TransientError:
         """A certificate that is not trusted stays so; a connection that broke in the handshake may work again."""

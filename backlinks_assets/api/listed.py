@@ -10,6 +10,8 @@ from typing import Any, Final
 
 import orjson
 
+from backlinks_assets.api.models import cost_of, task_of
+
 ID_LIST_PATH: Final = "/v3/backlinks/id_list"
 ROWS_A_CALL: Final = 1000
 """The most that the API lists in one call."""
@@ -17,7 +19,7 @@ ROWS_A_CALL: Final = 1000
 
 @dataclass(frozen=True, slots=True)
 class ListedTask:
-    """One task in the vendor's list. `cost_usd` is None where the list does not say."""
+    """One task in the vendor's list. `cost_usd` is None, `tag` empty where the list does not say."""
 
     task_id: str
     tag: str
@@ -41,24 +43,24 @@ def id_list_request(first: dt.datetime, last: dt.datetime, offset: int) -> bytes
 
 
 def listed_tasks(body: bytes) -> list[ListedTask]:
-    """Read an answer's rows; those without an id or a tag are left out, since nothing can be told from them."""
-    tasks = _list(orjson.loads(body).get("tasks"))
-    rows = _list(tasks[0].get("result")) if tasks else []
-    return [row for row in map(_row, rows) if row is not None]
+    """Read an answer's rows, every one: how many there are says whether the list goes on.
+
+    Raises:
+        ValueError: the answer holds no list. Nothing listed is `[]` or null.
+    """
+    rows = task_of(orjson.loads(body)).get("result", "missing")
+    if rows is None:
+        return []
+    if not isinstance(rows, list):
+        raise ValueError("the answer holds no list of tasks")
+    return [_row(row if isinstance(row, dict) else {}) for row in rows]
 
 
-def _row(row: dict[str, Any]) -> ListedTask | None:
+def _row(row: dict[str, Any]) -> ListedTask:
     metadata = row.get("metadata")
     tag = metadata.get("tag") if isinstance(metadata, dict) else None
-    cost = row.get("cost")
-    if not isinstance(tag, str) or not row.get("id"):
-        return None
-    known = float(cost) if isinstance(cost, int | float) and not isinstance(cost, bool) else None
-    return ListedTask(str(row["id"]), tag, known, str(row.get("datetime_posted") or ""))
-
-
-def _list(value: object) -> list[dict[str, Any]]:
-    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
+    tag = tag if isinstance(tag, str) and row.get("id") else ""
+    return ListedTask(str(row.get("id") or ""), tag, cost_of(row.get("cost")), str(row.get("datetime_posted") or ""))
 
 
 def _text(at: dt.datetime) -> str:

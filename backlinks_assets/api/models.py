@@ -1,7 +1,8 @@
 """What may be asked of the summary endpoint, and how its answer is read.
 
 Here belong the request's parameters with their bounds and the parsed answer, tolerant of what the vendor
-leaves out or adds. No HTTP, no judgement of status codes (`errors.py`), no columns of ours (`tables/`).
+leaves out or adds. No HTTP, no judgement of status codes (`status_codes.py`) or of whether the answer is to the request
+(`match.py`), no columns of ours (`tables/`).
 """
 
 import datetime as dt
@@ -14,11 +15,19 @@ from typing import Annotated, Any, Literal
 import orjson
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from backlinks_assets.names import normal_form
+
 StatusType = Literal["live", "lost", "all"]
 RankScale = Literal["one_hundred", "one_thousand"]
 
+OK = 20000
+"""The status code of what was done as asked."""
+
 TAG_LIMIT = 255
 """Characters that the API allows in `tag`."""
+
+MAX_COST_USD = 1000.0
+"""No call costs so much: a larger number is an error of the answer, and would fill the budget by itself."""
 
 _MAX_FILTER_CONDITIONS = 8
 _FILTER_OPERATORS = frozenset(
@@ -144,8 +153,10 @@ class SummaryRequest:
 class SummaryAnswer:
     """One answer as it came: `body` is the vendor's JSON, the rest is read from it and may be missing.
 
-    `result` is the one result object, or None where the API knows nothing of the target (which is charged).
-    `cost_usd` is what the answer itself says, None where it says nothing.
+    `result` is the result object, None where there is none; `is_empty` where the answer itself says so, with a result
+    of null, `[]` or `[null]`: the API knows nothing of the target (which is charged). `has_task` is False where nothing
+    in it answers anything. `cost_usd` is what the answer itself says, None where it says nothing. `echo` is the request
+    as the API repeats it.
     """
 
     body: bytes
@@ -154,25 +165,57 @@ class SummaryAnswer:
     status_message: str = ""
     task_id: str | None = None
     cost_usd: float | None = None
+    has_task: bool = False
+    is_empty: bool = False
     result: dict[str, Any] | None = None
-    echoed_target: str | None = None
+    echo: Mapping[str, Any] = field(default_factory=dict)
     simulated: bool = False
+
+    @property
+    def known_cost_usd(self) -> float | None:
+        """What it cost. A refusal that names no cost has none; of anything else only the vendor's list can tell."""
+        if self.cost_usd is None and self.status_code not in {None, OK}:
+            return 0.0
+        return self.cost_usd
 
 
 def _object(value: object) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _number(value: object) -> float | None:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+def _objects(value: object) -> list[dict[str, Any]]:
+    """Return the objects of a list; an object alone is taken for a list of one."""
+    if isinstance(value, dict):
+        return [value]
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
+
+
+def cost_of(value: object) -> float | None:
+    """Return a cost in dollars; what can't be one (negative, or more than any call costs) says nothing."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if is_number and 0 <= value < MAX_COST_USD else None  # type: ignore[operator, arg-type]
+
+
+def _code(value: object) -> int | None:
+    is_code = isinstance(value, int) and not isinstance(value, bool) and 0 < value < 100_000
+    return value if is_code else None  # type: ignore[return-value]
+
+
+def task_of(envelope: dict[str, Any]) -> dict[str, Any]:
+    """Return the task that answers: the first that is Ok, else the first with a status code, else an empty one."""
+    tasks = envelope.get("tasks")
+    coded = [task for task in _objects(tasks) if _code(task.get("status_code"))] if isinstance(tasks, list) else []
+    return next((task for task in coded if task["status_code"] == OK), coded[0] if coded else {})
 
 
 def first_result(envelope: dict[str, Any]) -> dict[str, Any] | None:
-    """Return the result object of an answer's one task; null, `[]` and `[null]` are None."""
-    tasks = envelope.get("tasks")
-    results = _object(tasks[0]).get("result") if isinstance(tasks, list) and tasks else None
-    first = results[0] if isinstance(results, list) and results else None
-    return first if isinstance(first, dict) else None
+    """Return the result object of an answer's task; of several the one that the task is about, else the first."""
+    task = task_of(envelope)
+    results = _objects(task.get("result"))
+    if len(results) > 1:
+        wanted = normal_form(str(_object(task.get("data")).get("target")))
+        results.sort(key=lambda result: normal_form(str(result.get("target"))) != wanted)
+    return results[0] if results else None
 
 
 def parse_answer(body: bytes, http_status: int, *, simulated: bool = False) -> SummaryAnswer:
@@ -187,23 +230,21 @@ def parse_answer(body: bytes, http_status: int, *, simulated: bool = False) -> S
     envelope = orjson.loads(body)
     if not isinstance(envelope, dict):
         raise ValueError("the answer is JSON but no object")
-    tasks = envelope.get("tasks")
-    task = _object(tasks[0]) if isinstance(tasks, list) and tasks else {}
-    envelope_code, task_code = envelope.get("status_code"), task.get("status_code")
-    refused_above = isinstance(envelope_code, int) and envelope_code != 20000
-    source = envelope if refused_above and (task_code in {None, 20000}) else (task if task_code else envelope)
-    code = source.get("status_code")
-    task_cost, total_cost = _number(task.get("cost")), _number(envelope.get("cost"))
-    result = first_result(envelope)
-    echoed = (result or {}).get("target") or _object(task.get("data")).get("target")
+    task = task_of(envelope)
+    envelope_code, task_code = _code(envelope.get("status_code")), _code(task.get("status_code"))
+    refused_above = envelope_code not in {None, OK}
+    source = envelope if refused_above and task_code in {None, OK} else (task if task_code else envelope)
+    costs = [cost for each in _objects(envelope.get("tasks")) if (cost := cost_of(each.get("cost"))) is not None]
     return SummaryAnswer(
         body=body,
         http_status=http_status,
-        status_code=code if isinstance(code, int) else None,
+        status_code=_code(source.get("status_code")),
         status_message=str(source.get("status_message") or ""),
         task_id=str(task["id"]) if task.get("id") else None,
-        cost_usd=task_cost if task_cost is not None else total_cost,
-        result=result,
-        echoed_target=str(echoed) if echoed else None,
+        cost_usd=sum(costs) if costs else cost_of(envelope.get("cost")),
+        has_task=bool(task),
+        is_empty="result" in task and task["result"] in (None, [], [None]),
+        result=first_result(envelope),
+        echo=_object(task.get("data")),
         simulated=simulated,
     )

@@ -9,9 +9,8 @@ import re
 from typing import Final
 
 from backlinks_assets.api.errors import AccountError, ApiError, RequestError, TargetError, TransientError
-from backlinks_assets.api.models import SummaryAnswer
+from backlinks_assets.api.models import OK, SummaryAnswer
 
-OK: Final = 20000
 NO_SEARCH_RESULTS: Final = 40102
 INVALID_FIELD: Final = 40501
 
@@ -46,15 +45,18 @@ _HTTP_AS_CODE: Final = {401: 40100, 402: 40200, 403: 40204}
 
 
 def error_of(answer: SummaryAnswer) -> ApiError | None:
-    """Return what stands against an answer, or None where it is good (also where it is empty)."""
+    """Return what stands against an answer, or None where it is good (also where it is empty).
+
+    An answer that holds no task says nothing about the target, not even that it is unknown.
+    """
     code = answer.status_code
     if answer.http_status in _HTTP_AS_CODE and (code is None or code == OK or code not in ACCOUNT_HINTS):
         code = _HTTP_AS_CODE[answer.http_status]
     said = f"{answer.status_message or 'no message'} ({code if code is not None else f'HTTP {answer.http_status}'})"
-    if code == OK and answer.http_status < 400:
-        return None
-    if code == NO_SEARCH_RESULTS or "no search results" in answer.status_message.lower():
-        return None
+    is_empty = code == NO_SEARCH_RESULTS or "no search results" in answer.status_message.lower()
+    if is_empty or (code in {None, OK} and answer.http_status < 400):
+        what = f"DataForSEO's answer holds no task that was carried out: {said}"
+        return None if answer.has_task else TransientError(what, answer=answer)
     if code in ACCOUNT_HINTS:
         return AccountError(f"DataForSEO refuses the account: {said}. {ACCOUNT_HINTS[code]}", answer=answer)
     if code == INVALID_FIELD:

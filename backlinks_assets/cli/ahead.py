@@ -10,7 +10,8 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 
 from backlinks_assets.defs.resources import BacklinksApi
-from backlinks_assets.store.collect import Ask, Collector, Outcome, StopError
+from backlinks_assets.store.collect import Collector, StopError
+from backlinks_assets.store.outcome import Ask, Outcome
 from backlinks_assets.targets import Target
 
 

@@ -30,7 +30,7 @@ from backlinks_assets.defs.sensors import add_missing_targets
 from backlinks_assets.memory import give_memory_back, trim
 from backlinks_assets.runtime import open_store
 from backlinks_assets.settings import Settings
-from backlinks_assets.store.collect import STATUS_TYPES, Ask, Outcome
+from backlinks_assets.store.outcome import STATUS_TYPES, Ask, Outcome
 from backlinks_assets.targets import Target
 
 RESPONSES = dg.AssetKey("summary_responses")

@@ -29,7 +29,8 @@ from backlinks_assets.report.neighbours import page_name
 from backlinks_assets.report.words import counted, visible
 from backlinks_assets.runtime import open_store, watched_targets
 from backlinks_assets.settings import Settings
-from backlinks_assets.store.collect import STATUS_TYPES, utc_now
+from backlinks_assets.store.collect import utc_now
+from backlinks_assets.store.outcome import STATUS_TYPES
 from backlinks_assets.targets import Target, WatchList
 
 MOST_NAMED, NAMED_A_REASON = 20, 5

@@ -18,7 +18,8 @@ from backlinks_assets.defs.partitions import days, target_days
 from backlinks_assets.defs.resources import BacklinksApi, BacklinksData
 from backlinks_assets.defs.run_partitions import partitions_of_run
 from backlinks_assets.defs.runs import asked_at
-from backlinks_assets.store.collect import Ask, Outcome, StopError
+from backlinks_assets.store.collect import StopError
+from backlinks_assets.store.outcome import Ask, Outcome
 from backlinks_assets.targets import Target, WatchList
 
 OWNERS = ["team:seo"]

@@ -10,7 +10,7 @@ import dagster as dg
 
 from backlinks_assets.defs.lineage import ANSWER_COLUMNS
 from backlinks_assets.names import shown
-from backlinks_assets.store.collect import Outcome
+from backlinks_assets.store.outcome import Outcome
 from backlinks_assets.watchlist import WatchList
 
 STATIC_METADATA: Final[Mapping[str, Any]] = {

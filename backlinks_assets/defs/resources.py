@@ -17,7 +17,8 @@ from pydantic import Field
 from backlinks_assets.api.models import RequestParameters
 from backlinks_assets.runtime import open_collector, open_store, watched_targets
 from backlinks_assets.settings import Settings
-from backlinks_assets.store.collect import Ask, Collector
+from backlinks_assets.store.collect import Collector
+from backlinks_assets.store.outcome import Ask
 from backlinks_assets.store.responses import ResponseStore
 from backlinks_assets.targets import Target, WatchList
 

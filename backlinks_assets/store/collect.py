@@ -9,35 +9,25 @@ import datetime as dt
 import queue
 import shutil
 import threading
-import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-import orjson
 import tenacity
 
 from backlinks_assets.account import ledger
+from backlinks_assets.account.budget import Budget, BudgetError, PriceUnknownError
 from backlinks_assets.account.limiter import AccountLimiter, Cancelled, LimiterError
 from backlinks_assets.api.client import SummaryClient
-from backlinks_assets.api.errors import AccountError, ApiError, RequestError, TransientError
-from backlinks_assets.api.listed import ListedTask
-from backlinks_assets.api.models import (
-    RequestParameters,
-    StatusType,
-    SummaryAnswer,
-    SummaryRequest,
-    first_result,
-    request_tag,
-)
+from backlinks_assets.api.errors import AccountError, ApiError, RequestError, TargetError, TransientError
+from backlinks_assets.api.models import SummaryAnswer, SummaryRequest, request_tag
 from backlinks_assets.store.database import StoreError
-from backlinks_assets.store.models import StoredAnswer
-from backlinks_assets.store.responses import ClaimState, Key, ResponseStore
-from backlinks_assets.store.settle import settle
+from backlinks_assets.store.outcome import STATUS_TYPES, Ask, Outcome, Part, reading_of
+from backlinks_assets.store.responses import ResponseStore
+from backlinks_assets.store.settle import look_up_costs
+from backlinks_assets.store.turns import NotCalledError, Room, Turn, Turns, new_call_id
 
-STATUS_TYPES: Final[tuple[StatusType, ...]] = ("live", "lost")
 MOST_ATTEMPTS: Final = 5
 MOST_SECONDS_A_CALL: Final = 600.0
 """Attempts and waits of one call together; what needs longer is a matter for a later run."""
@@ -57,50 +47,6 @@ LATE: Final = dt.timedelta(hours=1)
 
 class StopError(Exception):
     """The run must not start another call; the message says why and what to do. What was paid for is kept."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """One target on one day, with the parameters of its requests; `own_parameters` if they are not the project's."""
-
-    date: dt.date
-    target: str
-    parameters: RequestParameters
-    own_parameters: bool = False
-
-    def key(self, status_type: StatusType) -> Key:
-        return Key(self.date, self.target, status_type, self.parameters.key)
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """The few numbers of an answer that a run reports; the tables read the answer itself."""
-
-    has_data: bool
-    backlinks: int | None
-    spam_score: int | None
-    captured_at: dt.datetime
-
-
-@dataclass(slots=True)
-class Outcome:
-    """What became of one target: complete when both readings are there and `error` is None.
-
-    `calls` and `cost_usd` are of this run; `reused` answers were here before it.
-    """
-
-    date: dt.date
-    target: str
-    readings: dict[StatusType, Reading] = field(default_factory=dict)
-    reused: int = 0
-    calls: int = 0
-    cost_usd: float = 0.0
-    error: str | None = None
-
-    @property
-    def empty(self) -> bool:
-        """The API answered and knows nothing of the target."""
-        return self.error is None and not any(reading.has_data for reading in self.readings.values())
 
 
 def utc_now() -> dt.datetime:
@@ -132,7 +78,7 @@ class Collector:
         store: ResponseStore,
         *,
         owner: str,
-        budget: ledger.Budget,
+        budget: Budget,
         at_once: int,
         any_day: bool,
         space_in: Path,
@@ -153,6 +99,7 @@ class Collector:
         self._now = now
         self._stop = threading.Event()
         self._stop_reason: str | None = None
+        self._half_paid: str | None = None
         self._lock = threading.Lock()
         self._failed_in_a_row = 0
         self._retrying = tenacity.Retrying(  # one for all threads: what it knows of a call is each thread's own
@@ -185,14 +132,24 @@ class Collector:
             return
         if self._store.close_dead_calls(self._now()):
             self._settle()
-        landed = self._store.landed({ask.date for ask in asks})
-        finished: queue.SimpleQueue[tuple[int, StatusType, _Part]] = queue.SimpleQueue()
-        turns = _Turns(
-            (number, ask, status_type, ask.key(status_type) in landed)
-            for number, ask in enumerate(asks)
-            for status_type in STATUS_TYPES
-        )
+        while asks:
+            put_off, room = yield from self._round(asks)
+            asks = [ask for ask, _ in put_off]
+            if asks and (self._stop.is_set() or not room.has_called):
+                self._stop_reason = self._stop_reason or room.refused
+                yield from (outcome for _, outcome in put_off)
+                break
+        if not self._stop.is_set():
+            self._settle()
+        if reason := self._stop_reason or self._half_paid:
+            raise StopError(reason)
+
+    def _round(self, asks: Sequence[Ask]) -> Generator[Outcome, None, tuple[list[tuple[Ask, Outcome]], Room]]:
+        """Yield the outcomes of asks; return those put off for want of room in the budget, which calls under way may leave."""
+        turns = Turns(asks, self._store.landed({ask.date for ask in asks}))
+        finished: queue.SimpleQueue[tuple[Turn, Part]] = queue.SimpleQueue()
         begun: dict[int, tuple[Outcome, int]] = {}
+        put_off: list[tuple[Ask, Outcome]] = []
         left = len(asks)
         pool = ThreadPoolExecutor(max_workers=self._at_once, thread_name_prefix="collect")
         try:
@@ -202,76 +159,76 @@ class Collector:
                 if finished.empty() and left > self._at_once:
                     self._stop.wait(_TOGETHER_S)
                 try:
-                    number, status_type, part = finished.get(timeout=_POLL_S)
+                    turn, part = finished.get(timeout=_POLL_S)
                 except queue.Empty:
                     continue
-                ask = asks[number]
-                outcome, missing = begun.pop(number, (Outcome(ask.date, ask.target), len(STATUS_TYPES)))
-                part.add_to(outcome, status_type)
+                new = Outcome(turn.ask.date, turn.ask.target), len(STATUS_TYPES)
+                outcome, missing = begun.pop(turn.number, new)
+                part.add_to(outcome, turn.status_type)
                 if missing > 1:
-                    begun[number] = outcome, missing - 1
+                    begun[turn.number] = outcome, missing - 1
                     continue
                 left -= 1
-                yield outcome
+                if turn.pair.is_put_off:
+                    put_off.append((turn.ask, outcome))
+                else:
+                    yield outcome
         finally:
             # Also when the consumer goes away or is interrupted: calls in flight end and are kept.
             if left:
                 self.stop("the run was stopped")
                 turns.close()
             pool.shutdown(wait=True)
-        if not self._stop.is_set():
-            self._settle()
-        if self._stop_reason:
-            raise StopError(self._stop_reason)
+        return put_off, turns.room
 
     def _settle(self) -> None:
-        """Ask the vendor's list about calls without an answer, within the limits. The run does not depend on it."""
+        look_up_costs(self._store, self._client, self._limiter, self._now(), self._billed_after, self._stop.is_set)
 
-        def listed(first: dt.datetime, last: dt.datetime, offset: int) -> list[ListedTask]:
-            with self._limiter.permit(self._stop.is_set):
-                return self._client.tasks_between(first, last, offset)
+    def _work(self, turns: Turns, finished: "queue.SimpleQueue[tuple[Turn, Part]]") -> None:
+        for turn in turns:
+            finished.put((turn, self._part(turn)))
 
-        with contextlib.suppress(ApiError, LimiterError, Cancelled):
-            settle(self._store, listed, self._now(), self._billed_after)
-
-    def _work(self, turns: "_Turns", finished: "queue.SimpleQueue[tuple[int, StatusType, _Part]]") -> None:
-        for number, ask, status_type, is_landed in turns:
-            finished.put((number, status_type, self._part(ask, status_type, is_landed)))
-
-    def _part(self, ask: Ask, status_type: StatusType, is_landed: bool) -> "_Part":
-        part = _Part()
+    def _part(self, turn: Turn) -> Part:
+        part = Part()
         try:
-            if is_landed:
-                part.take(self._store.answer(ask.key(status_type)))
+            if turn.is_kept:
+                part.take(self._store.answer(turn.key))
             else:
-                self._one(ask, status_type, part)
+                self._one(turn, part)
         except Exception as error:  # noqa: BLE001 - a worker's bug must end the run with its name, not hang it
             part.error = f"unexpected error: {type(error).__name__}: {error}"
             self.stop(part.error)
+        finally:
+            turn.pair.end(turn, part.error)
+            with contextlib.suppress(StoreError):  # the first error is the one to tell
+                if turn.is_claimed:
+                    self._store.release(turn.key)
+                if turn.has_room:
+                    self._store.give_back(turn.call_id)
         return part
 
-    def _one(self, ask: Ask, status_type: StatusType, part: "_Part") -> None:
-        key = ask.key(status_type)
+    def _one(self, turn: Turn, part: Part) -> None:
+        ask = turn.ask
         try:
             if self._stop.is_set():
                 raise Cancelled
+            turn.pair.hold_back()
             if (refusal := self._not_callable(ask.date, self._now())) is not None:
-                part.take(self._store.latest(ask.date, ask.target, status_type), otherwise=refusal)
+                part.take(self._store.latest(ask.date, ask.target, turn.status_type), otherwise=refusal)
                 return
-            if not self._claimed(key):
-                part.take(self._store.answer(key))
+            if not self._claimed(turn):
+                part.take(self._store.answer(turn.key))
                 return
-            try:
-                answer, _ = self._ask(ask, status_type, part)
-            except BaseException:
-                with contextlib.suppress(StoreError):  # the first error is the one to tell
-                    self._store.release(key)
-                raise
-            part.reading = _reading(answer.result, self._now())
+            answer = self._ask(turn, part)
+            part.reading = reading_of(answer.result, self._now())
             self._failed_in_a_row = 0
         except Cancelled:
             part.error = f"not asked: {self._stop_reason or 'the run was stopped'}"
-        except (AccountError, ledger.BudgetError, StoreError, LimiterError, _NoSpaceError) as error:
+        except BudgetError as error:
+            part.error = str(error)
+            if turn.pair.has_begun:
+                self._half_paid = self._half_paid or str(error)
+        except (AccountError, StoreError, LimiterError) as error:
             part.error = str(error)
             self.stop(str(error))
         except RequestError as error:
@@ -281,7 +238,7 @@ class Collector:
         except TransientError as error:
             part.error = f"{error.message}; {MOST_ATTEMPTS} attempts at most were made"
             self._count_failure(error)
-        except (ApiError, _DayOverError) as error:
+        except (ApiError, NotCalledError) as error:
             part.error = str(error)
 
     def _not_callable(self, date: dt.date, now: dt.datetime) -> str | None:
@@ -291,69 +248,95 @@ class Collector:
         when = "is over" if date < now.date() else "has not begun"
         return f"nothing is stored for {date} and the day {when} (UTC): the API answers for the present only"
 
-    def _claimed(self, key: Key) -> bool:
-        """Claim the call; wait while another run is at it. False: its answer has landed in the meantime."""
-        while True:
-            state = self._store.claim(key, self._now())
-            if state is not ClaimState.TAKEN:
-                return state is ClaimState.OURS
-            if self._stop.wait(_POLL_S):
-                raise Cancelled
+    def _claimed(self, turn: Turn) -> bool:
+        """Claim the target's calls, and wait while another run is at one. False: this answer has landed meanwhile."""
+        with turn.pair.lock:
+            while not turn.pair.claim(turn, self._store, self._now()):
+                if self._stop.wait(_POLL_S):
+                    raise Cancelled
+        return turn.is_claimed
 
-    def _ask(self, ask: Ask, status_type: StatusType, part: "_Part") -> tuple[SummaryAnswer, int]:
+    def _ask(self, turn: Turn, part: Part) -> SummaryAnswer:
         for attempt in self._retrying:
             with attempt:
-                number = attempt.retry_state.attempt_number
-                return self._attempt(ask, status_type, part, number), number
+                return self._attempt(turn, part, attempt.retry_state.attempt_number)
         raise AssertionError("unreachable: the last attempt's error is raised")
 
-    def _attempt(self, ask: Ask, status_type: StatusType, part: "_Part", number: int) -> SummaryAnswer:
-        """Make one call and land its answer: slot, permit, ledger, send, release, land."""
-        request = SummaryRequest(
-            ask.target, status_type, ask.parameters, request_tag(ask.date, ask.target, status_type)
-        )
-        call_id = uuid.uuid4().hex
-        try:
-            with self._limiter.permit(self._stop.is_set) as permit:
-                self._enter(call_id, ask, status_type, number)
-                part.calls += 1
-                try:
-                    answer = self._client.ask(request)
-                except TransientError as error:
-                    if error.may_go_on:
-                        permit.keep_slot()
-                    raise
-        except ApiError as error:
-            part.cost_usd += (error.answer.cost_usd or 0.0) if error.answer else 0.0
-            self._store.end_call(call_id, error.answer, error.message, self._now())
-            if isinstance(error, TransientError):
-                self._slow_down(error)
-            raise
-        part.cost_usd += answer.cost_usd or 0.0
-        if answer.simulated and not self._any_day:
-            message = "the bundled simulator answered where the real API was expected"
-            self._store.end_call(call_id, answer, message, self._now())
-            raise RequestError(f"{message}: nothing of it is kept. Add /simulator to DATAFORSEO_BASE_URL, or unset it")
-        self._store.land(ask.key(status_type), call_id, answer, ask.parameters, number, self._now())
+    def _attempt(self, turn: Turn, part: Part, number: int) -> SummaryAnswer:
+        """Make one call and keep its answer: slot, permit, ledger, send, release, land or keep as evidence."""
+        with self._limiter.permit(self._stop.is_set) as permit:
+            self._enter(turn, number)
+            part.calls += 1
+            answer, error = self._send(turn)
+            if isinstance(error, TransientError) and error.may_go_on:
+                permit.keep_slot()
+        if answer is not None:
+            part.cost_usd += answer.known_cost_usd or 0.0
+        if error is not None:
+            self._end(turn, answer, error)
+            raise error
+        assert answer is not None
+        self._store.land(turn.key, turn.call_id, answer, turn.ask.parameters, number, self._now())
+        turn.is_claimed = False
         return answer
 
-    def _enter(self, call_id: str, ask: Ask, status_type: StatusType, number: int) -> None:
-        """Enter the call in the ledger at its very start: the day, the space and the budget must allow it."""
+    def _send(self, turn: Turn) -> tuple[SummaryAnswer | None, Exception | None]:
+        """Send a call; return what came, if anything did, and why it can't be used, if it can't."""
+        ask = turn.ask
+        tag = request_tag(ask.date, ask.target, turn.status_type)
+        try:
+            answer = self._client.ask(SummaryRequest(ask.target, turn.status_type, ask.parameters, tag))
+        except ApiError as error:
+            if error.answer is None or not error.answer.simulated or self._any_day:
+                return error.answer, error
+        except Exception as error:  # noqa: BLE001 - raised again when the call is booked
+            return None, error
+        else:
+            if not answer.simulated or self._any_day:
+                return answer, None
+        free = SummaryAnswer(b"", 200, cost_usd=0.0, simulated=True)
+        return free, RequestError(
+            "the bundled simulator answered where the real API was expected: nothing of it is kept. Add /simulator to "
+            "DATAFORSEO_BASE_URL, or unset it"
+        )
+
+    def _end(self, turn: Turn, answer: SummaryAnswer | None, error: Exception) -> None:
+        """Book a call whose answer can't be used, and set room aside for the next attempt where there is one."""
+        ended, turn.call_id = turn.call_id, new_call_id()
+        retry = (turn.call_id, self._budget) if isinstance(error, TransientError) else None
+        final = isinstance(error, TargetError | RequestError)
+        turn.has_room = self._store.end_call(ended, turn.key, answer, str(error), self._now(), final, retry)
+        if isinstance(error, TransientError):
+            self._slow_down(error)
+
+    def _enter(self, turn: Turn, number: int) -> None:
+        """Enter the call in the ledger at its very start: the day, the space and the budget must allow it.
+
+        The target's other call, if it must be made too, is let in with it: both have room in the budget, or neither.
+        """
+        ask, pair = turn.ask, turn.pair
+        is_capped = self._budget.usd_per_day is not None
         while True:
-            now = self._now()  # one look, so that a call is booked on the UTC day on which it was found allowed
-            if (refusal := self._not_callable(ask.date, now)) is not None:
-                raise _DayOverError(refusal)
-            if (free := shutil.disk_usage(self._space_in).free) < SPACE_KEPT_BYTES:
-                raise _NoSpaceError(
-                    f"Only {free >> 20} MiB are free for {self._space_in}: no call is started, since its answer might not "
-                    "be kept. Free some space and run again."
-                )
-            call = ledger.Call(call_id, ask.date, ask.target, status_type, self._owner, number, now)
-            try:
-                return self._store.start_call(call, self._budget)
-            except ledger.PriceUnknownError:
-                if self._stop.wait(_POLL_S):
-                    raise Cancelled from None
+            with pair.lock if is_capped else contextlib.nullcontext():  # without a cap there is room for all
+                pair.check()
+                now = self._now()  # one look, so that a call is booked on the UTC day on which it was found allowed
+                if (refusal := self._not_callable(ask.date, now)) is not None:
+                    raise NotCalledError(refusal)
+                if (free := shutil.disk_usage(self._space_in).free) < SPACE_KEPT_BYTES:
+                    raise StoreError(
+                        f"Only {free >> 20} MiB are free for {self._space_in}: no call is started, since its answer might "
+                        "not be kept. Free some space and run again."
+                    )
+                call = ledger.Call(turn.call_id, ask.date, ask.target, turn.status_type, self._owner, number, now)
+                others = [] if pair.has_begun else [each for each in pair.to_call if each is not turn]
+                with contextlib.suppress(PriceUnknownError), pair.beginning():
+                    self._store.start_call(call, self._budget, [other.call_id for other in others])
+                    turn.has_room = False
+                    for other in others:
+                        other.has_room = is_capped
+                    return
+            if self._stop.wait(_POLL_S):
+                raise Cancelled
 
     def _slow_down(self, error: TransientError) -> None:
         if error.pause_account_s:
@@ -367,71 +350,6 @@ class Collector:
             outage = self._failed_in_a_row >= FAILURES_IN_A_ROW
         if error.stops_run or outage:
             self.stop(f"The API does not answer: {error.message}. Run again later; what was paid for is kept.")
-
-
-class _DayOverError(Exception):
-    """The partition's day is not the present one any more."""
-
-
-class _NoSpaceError(Exception):
-    """There is too little free space to keep an answer."""
-
-
-class _Turns:
-    """What is to be done, taken by many threads, one item each in turn. What is not yet taken takes no memory."""
-
-    def __init__(self, items: Iterator[tuple[int, Ask, StatusType, bool]]) -> None:
-        self._items = items
-        self._lock = threading.Lock()
-        self._closed = False
-
-    def __iter__(self) -> Iterator[tuple[int, Ask, StatusType, bool]]:
-        return self
-
-    def __next__(self) -> tuple[int, Ask, StatusType, bool]:
-        with self._lock:
-            if self._closed:
-                raise StopIteration
-            return next(self._items)
-
-    def close(self) -> None:
-        """Give no more."""
-        with self._lock:
-            self._closed = True
-
-
-@dataclass(slots=True)
-class _Part:
-    """One of a target's two answers, as a worker found it."""
-
-    reading: Reading | None = None
-    reused: bool = False
-    calls: int = 0
-    cost_usd: float = 0.0
-    error: str | None = None
-
-    def take(self, stored: StoredAnswer | None, otherwise: str = "the kept answer is gone from the store") -> None:
-        if stored is None:
-            self.error = otherwise
-        else:
-            self.reading = _reading(first_result(orjson.loads(stored.body)), stored.captured_at)
-            self.reused = True
-
-    def add_to(self, outcome: Outcome, status_type: StatusType) -> None:
-        outcome.calls += self.calls
-        outcome.cost_usd += self.cost_usd
-        outcome.reused += self.reused
-        outcome.error = outcome.error or self.error
-        if self.reading is not None:
-            outcome.readings[status_type] = self.reading
-
-
-def _reading(result: dict[str, object] | None, captured_at: dt.datetime) -> Reading:
-    def whole(name: str) -> int | None:
-        value = (result or {}).get(name)
-        return int(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
-
-    return Reading(result is not None, whole("backlinks"), whole("backlinks_spam_score"), captured_at)
 
 
 _backoff = tenacity.wait_exponential_jitter(multiplier=1.0, max=60.0, jitter=2.0)

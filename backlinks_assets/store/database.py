@@ -60,8 +60,8 @@ class _Group:
         except Exception as error:  # noqa: BLE001 - raised by every thread that wrote
             self.error = error
         finally:
-            if self.sql.in_transaction:
-                with suppress(sqlite3.Error):
+            with suppress(sqlite3.Error):  # of a connection that was closed meanwhile, nothing can be asked
+                if self.sql.in_transaction:
                     self.sql.execute("ROLLBACK")
             self.ended.set()
 
@@ -167,9 +167,12 @@ class Database:
             yield connection
 
     def close(self) -> None:
+        """Close the file; what threads that are still writing have written is committed first."""
         with self._writer:
+            if self._group is not None:
+                self._end(self._group)
             self._let_go()
-        self.engine.dispose()
+            self.engine.dispose()
 
     def _let_go(self) -> None:
         """After an error the file is opened anew: it may have been full, damaged or moved away."""

@@ -6,7 +6,6 @@ same answer, and an answer and its cost are committed together. How answers are 
 """
 
 import datetime as dt
-import enum
 import hashlib
 import threading
 from collections.abc import Collection, Iterable, Iterator
@@ -21,8 +20,10 @@ import zstandard
 from sqlalchemy.dialects.sqlite import insert
 
 from backlinks_assets.account import ledger
+from backlinks_assets.account.budget import Budget, give_back, room_set_aside, set_room_aside
 from backlinks_assets.api.models import RequestParameters, SummaryAnswer
 from backlinks_assets.statements import Statement
+from backlinks_assets.store import evidence
 from backlinks_assets.store.database import Database, StoreError
 from backlinks_assets.store.migrations import open_tables
 from backlinks_assets.store.models import StoredAnswer
@@ -107,10 +108,11 @@ _UNCLAIM: Final = Statement(claims.delete().where(_of_key(claims)))
 _GIVE_UP: Final = Statement(claims.delete().where(_of_key(claims), claims.c.owner == sa.bindparam("owner")))
 
 
-class ClaimState(enum.Enum):
-    OURS = "ours"
-    STORED = "stored"
-    TAKEN = "taken"
+class Claim(NamedTuple):
+    """What came of a claim: the keys whose answers have landed meanwhile, and why others are not to be called for."""
+
+    landed: frozenset[Key]
+    refused: dict[Key, str]
 
 
 class ResponseStore:
@@ -124,7 +126,7 @@ class ResponseStore:
         self._database = database
         self._owner = owner
         self._origin = origin
-        open_tables(database, metadata, ledger.metadata)
+        open_tables(database, metadata, ledger.metadata, evidence.metadata)
         with database.read() as tx:
             self._check_origin(tx)
 
@@ -150,22 +152,26 @@ class ResponseStore:
 
     # --- claims -------------------------------------------------------------------------------------------------
 
-    def claim(self, key: Key, now: dt.datetime) -> ClaimState:
-        """Claim the call for this owner, unless its answer is here or a living owner is at it.
+    def claim(self, keys: Collection[Key], now: dt.datetime) -> Claim | None:
+        """Claim calls for this owner, all or none; None while a living owner is at one of them.
 
-        A dead owner's claim is taken over; its call may be charged a second time, which nothing can prevent: the
-        vendor knows no idempotency key.
+        What has landed, or has been charged for an answer that can't be used, is not claimed. A dead owner's claim is
+        taken over; its call may be charged a second time, which nothing can prevent: the vendor knows no idempotency key.
         """
         with self._database.write() as tx:
             self._check_origin(tx)
-            columns = key.columns()
-            if _LANDED.on(tx, columns).fetchone():
-                return ClaimState.STORED
-            held = _HOLDER.on(tx, columns).fetchone()
-            if held and held[0] != self._owner.name and self._owner.is_alive(held[0]):
-                return ClaimState.TAKEN
-            _CLAIM_OR_TAKE_OVER.on(tx, {**columns, "owner": self._owner.name, "claimed_at": now.isoformat()})
-            return ClaimState.OURS
+            landed = frozenset(key for key in keys if _LANDED.on(tx, key.columns()).fetchone())
+            open_keys = [key for key in keys if key not in landed]
+            for key in open_keys:
+                held = _HOLDER.on(tx, key.columns()).fetchone()
+                if held and held[0] != self._owner.name and self._owner.is_alive(held[0]):
+                    return None
+            refused = {key: why for key in open_keys if (why := evidence.refusal(tx, key.columns())) is not None}
+            for key in open_keys:
+                if key not in refused:
+                    mine = {**key.columns(), "owner": self._owner.name, "claimed_at": now.isoformat()}
+                    _CLAIM_OR_TAKE_OVER.on(tx, mine)
+            return Claim(landed, refused)
 
     def release(self, key: Key) -> None:
         """Give up a claim whose call will not be made, or gave nothing to keep."""
@@ -174,30 +180,52 @@ class ResponseStore:
 
     # --- calls --------------------------------------------------------------------------------------------------
 
-    def start_call(self, call: ledger.Call, budget: ledger.Budget) -> None:
+    def start_call(self, call: ledger.Call, budget: Budget, others: Collection[str] = ()) -> None:
         """Enter a call in the ledger before it is sent; raises as `ledger.start`.
 
         With it the store is its origin's until it ends: of two runs over an empty store one is refused before it pays.
         """
         with self._database.write() as tx:
             is_ours = self._check_origin(tx)
-            ledger.start(tx, call, budget)
+            ledger.start(tx, call, budget, others)
             if not is_ours:
                 _SET_ORIGIN.on(tx, {"name": "origin", "value": self._origin})
 
-    def end_call(self, call_id: str, answer: SummaryAnswer | None, message: str, now: dt.datetime) -> None:
-        """Book a call that gave nothing to keep, with what its answer cost, if one came."""
+    def end_call(
+        self,
+        call_id: str,
+        key: Key,
+        answer: SummaryAnswer | None,
+        message: str,
+        now: dt.datetime,
+        is_final: bool,
+        retry: tuple[str, Budget] | None = None,
+    ) -> bool:
+        """Book a call that gave nothing to use, with what its answer cost, if one came; keep what was charged.
+
+        `is_final`: if the answer was charged, the same call is not made again (`claim`). `retry` is the id of the call
+        that will be made in its place, for which room in the budget is set aside; returned is whether there was any.
+        """
+        cost_usd = answer.known_cost_usd if answer else None
         with self._database.write() as tx:
             ledger.end(
                 tx,
                 call_id,
-                ledger.NO_ANSWER if answer is None else ledger.REFUSED,
+                ledger.NO_ANSWER if cost_usd is None else ledger.REFUSED,
                 ended_at=now,
-                cost_usd=None if answer is None else (answer.cost_usd or 0.0),
+                cost_usd=cost_usd,
                 status_code=answer.status_code if answer else None,
-                task_id=answer.task_id if answer else None,
+                task_id=answer.task_id if answer and cost_usd is not None else None,
                 message=message,
             )
+            if answer is not None and evidence.is_worth_keeping(answer):
+                evidence.keep(tx, call_id, key.columns(), answer, message, now, is_final=is_final)
+            return retry is not None and set_room_aside(tx, retry[0], self._owner.name, now, retry[1])
+
+    def give_back(self, call_id: str) -> None:
+        """Give back the room that was set aside for a call that will not be made."""
+        with self._database.write() as tx:
+            give_back(tx, [call_id])
 
     def land(
         self,
@@ -236,8 +264,10 @@ class ResponseStore:
         """Close the ledger entries of owners that died in mid-call; return how many. Their cost stays unknown."""
         with self._database.read() as tx:
             dead = [call for call, owner in ledger.open_calls(tx) if not self._owner.is_alive(owner)]
-        if dead:
+            unsent = [call for call, owner in room_set_aside(tx) if not self._owner.is_alive(owner)]
+        if dead or unsent:
             with self._database.write() as tx:
+                give_back(tx, unsent)
                 for call in dead:
                     ledger.end(tx, call, ledger.NO_ANSWER, ended_at=now, message="the process ended in mid-call")
         return len(dead)

@@ -5,12 +5,17 @@ until the list says otherwise, so that not being able to ask costs nothing but r
 """
 
 import datetime as dt
+import logging
 from collections import defaultdict
 from collections.abc import Callable
 from typing import Final
 
+from backlinks_assets.account.limiter import AccountLimiter, Cancelled, LimiterError
+from backlinks_assets.api.client import SummaryClient
+from backlinks_assets.api.errors import ApiError
 from backlinks_assets.api.listed import ROWS_A_CALL, ListedTask
 from backlinks_assets.api.models import request_tag
+from backlinks_assets.store.database import StoreError
 from backlinks_assets.store.responses import ResponseStore
 
 MOST_CALLS: Final = 5
@@ -20,7 +25,32 @@ LISTED_FOR: Final = dt.timedelta(days=25)
 CLOCKS_DIFFER: Final = dt.timedelta(minutes=10)
 """How far this machine's clock and the vendor's are taken to lie apart, and by how much a list may lag."""
 
+_log: Final = logging.getLogger(__name__)
+
 ListTasks = Callable[[dt.datetime, dt.datetime, int], list[ListedTask]]
+
+
+def look_up_costs(
+    store: ResponseStore,
+    client: SummaryClient,
+    limiter: AccountLimiter,
+    now: dt.datetime,
+    billed_after: dt.timedelta,
+    cancelled: Callable[[], bool],
+) -> None:
+    """Settle within the account's limits. It never raises: a run has more to report than what this could not do."""
+
+    def listed(first: dt.datetime, last: dt.datetime, offset: int) -> list[ListedTask]:
+        with limiter.permit(cancelled):
+            return client.tasks_between(first, last, offset)
+
+    try:
+        settle(store, listed, now, billed_after)
+    except (ApiError, LimiterError, Cancelled, StoreError):
+        return  # the calls stay counted as charged, and the next run looks them up
+    except Exception as error:  # noqa: BLE001 - whatever it was, the run's outcomes are worth more
+        said = f"{type(error).__name__}: {error}"
+        _log.warning("What calls without an answer cost could not be looked up (%s); the next run tries again.", said)
 
 
 def settle(store: ResponseStore, list_tasks: ListTasks, now: dt.datetime, billed_after: dt.timedelta) -> int:
