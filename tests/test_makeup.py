@@ -132,8 +132,7 @@ def test_a_tick_that_failed_or_was_missed_is_made_up_for_once(instance, status: 
     (again,), _ = look(instance)  # the daemon had not made the run yet: the same key, so that it makes one
     assert again.run_key == request.run_key
     assert run(instance, dict(request.tags)).success
-    requests, why = look(instance)
-    assert (requests, why) == ([], "The last tick of today was made up for already.")
+    assert look(instance) == ([], "A call was made today about every active target.")
 
 
 def test_nothing_is_made_up_for_where_there_is_nothing_to_make_up_for(instance, at) -> None:
@@ -149,10 +148,43 @@ def test_nothing_is_made_up_for_where_there_is_nothing_to_make_up_for(instance, 
     assert look(instance) == ([], "The schedule's own tick is waited for.")
 
 
-@pytest.mark.parametrize("status", [TickStatus.SUCCESS, TickStatus.SKIPPED])
-def test_a_tick_that_was_made_is_not_made_up_for_whatever_became_of_its_runs(instance, status: TickStatus) -> None:
+@pytest.mark.parametrize("status", [TickStatus.SUCCESS, TickStatus.FAILURE], ids=["made", "made-up-for"])
+def test_a_target_that_no_run_of_the_day_was_for_is_asked_about_once(
+    instance, clean_environment: Path, status: TickStatus
+) -> None:
+    """Its line could not be used when the tick came, or was not there yet."""
+    file = clean_environment / "targets.csv"
+    file.write_text("target,retired\na.example,\nb.example,02/01/2026\nc.example,\n")
     on(instance, status)
-    assert look(instance) == ([], "The last tick of today was made.")
+    (*_, request), _ = look(instance)  # where the tick was made, this stands for its runs
+    for each in look(instance)[0]:
+        assert run(instance, dict(each.tags)).success
+    assert look(instance) == ([], "A call was made today about every active target.")
+    file.write_text("target,retired\na.example,\nb.example,\nc.example,\nnew.example,\n")
+    requests, _ = look(instance)
+    assert asked(requests) == [("b.example", "new.example")]
+    assert request.run_key not in {each.run_key for each in requests}
+    assert [each.run_key for each in look(instance)[0]] == [each.run_key for each in requests]
+    assert all(run(instance, dict(each.tags)).success for each in requests)
+    assert look(instance) == ([], "A call was made today about every active target.")
+
+
+@pytest.mark.parametrize(
+    "tags",
+    [
+        range_tags(str(TODAY), str(TODAY), "a.example", "d.example"),
+        range_tags(str(YESTERDAY), str(TODAY), "a.example", "d.example"),
+    ],
+    ids=["the day's run", "a longer one"],
+)
+def test_a_target_whose_run_failed_is_not_asked_about_again_by_itself(instance, tags: dict[str, str]) -> None:
+    on(instance, TickStatus.SUCCESS)
+    add_missing_targets(instance, TARGETS)
+    instance.create_run_for_job(
+        build_defs().resolve_job_def("collect_job"), tags=tags, status=dg.DagsterRunStatus.FAILURE
+    )
+    why = "The last tick of today was made, and a run has asked about every active target."
+    assert look(instance) == ([], why)
 
 
 @pytest.mark.parametrize(
@@ -170,8 +202,9 @@ def test_only_a_tick_that_the_schedule_owed_is_made_up_for(instance, how, why: s
 
 
 def test_yesterdays_failed_tick_is_not_made_up_for_today(instance, at) -> None:
-    made = on(instance, TickStatus.SUCCESS)
+    made = on(instance, None)
     ticked(instance, made, TickStatus.FAILURE, DUE - 24 * 60 * MINUTE)
+    at(DUE - MINUTE)
     assert look(instance)[0] == []
     at(DUE + 18 * 60 * MINUTE + MINUTE)  # a minute after midnight
     assert look(instance) == ([], "No tick is due today, or not yet.")
@@ -182,7 +215,7 @@ def test_the_last_of_several_ticks_of_a_day_counts(instance, monkeypatch, at) ->
     made = on(instance, TickStatus.FAILURE, cron="0 6,18 * * *")
     at(DUE + 12 * 60 * MINUTE + 5 * MINUTE)
     ticked(instance, made, TickStatus.SUCCESS, DUE + 12 * 60 * MINUTE)
-    assert look(instance) == ([], "The last tick of today was made.")
+    assert look(instance)[0][0].tags.get("makes_up_for") is None  # the first tick is not made up for any more
 
 
 def test_only_targets_without_any_call_of_the_day_are_asked_for(instance, api) -> None:

@@ -1,10 +1,12 @@
-"""The sensor that makes up for a day whose scheduled tick failed or was missed, as soon as that can be.
+"""The sensor that makes up for what the daily schedule's tick did not ask for, as soon as that can be.
 
-It spends money, so it acts only for a tick that the running schedule owed, and once for each. What the runs are is
-`schedules.py`.
+The tick may have failed or been missed; or it was made, and a target's line was mended or added after it. The sensor
+spends money, so it acts only for a tick that the running schedule owed, and asks about a target once for each. What the
+runs are is `schedules.py`.
 """
 
 import datetime as dt
+import hashlib
 from typing import Final
 
 import dagster as dg
@@ -13,7 +15,7 @@ from dagster._core.scheduler.instigation import InstigatorState, InstigatorStatu
 
 from backlinks_assets.defs.jobs import collect_job
 from backlinks_assets.defs.resources import BacklinksData
-from backlinks_assets.defs.run_partitions import ONE_KEY, RANGE_END, RANGE_START
+from backlinks_assets.defs.run_partitions import DIMENSION, ONE_KEY, RANGE_END, RANGE_START
 from backlinks_assets.defs.runs import MAKES_UP_FOR
 from backlinks_assets.defs.schedules import NAME, requests, was_made_up_for
 from backlinks_assets.settings import SettingsError
@@ -42,8 +44,9 @@ class _NotOwedError(Exception):
     minimum_interval_seconds=30,
     default_status=dg.DefaultSensorStatus.RUNNING,
     description=(
-        "While daily_collect_schedule is on: where its tick of today failed or was missed, asks about the active targets "
-        "of which no call was made today, once a tick. Costs what the tick would have cost."
+        "While daily_collect_schedule is on: asks about the active targets that its tick of today did not ask for, because "
+        "it failed or was missed, or since their lines were mended or added after it. Once a tick, and only where no call "
+        "was made today. Costs what the tick would have cost."
     ),
 )
 def makeup_sensor(
@@ -51,7 +54,7 @@ def makeup_sensor(
 ) -> dg.SensorResult | dg.SkipReason:
     now = utc_now()
     try:
-        tick = _owed_tick(context, backlinks_data.settings().schedule.last_today(now), now)
+        tick, was_made = _owed_tick(context, backlinks_data.settings().schedule.last_today(now), now)
         targets = [target for target in backlinks_data.targets() if target.active_on(tick.date())]
         with backlinks_data.store() as store:
             called = store.called(tick.date())
@@ -61,14 +64,24 @@ def makeup_sensor(
     if not wanted:
         return dg.SkipReason("A call was made today about every active target.")
     at = tick.isoformat()
-    return dg.SensorResult(list(requests(context.instance, tick.date(), wanted, at, {MAKES_UP_FOR: at})))
+    if not was_made:
+        return dg.SensorResult(list(requests(context.instance, tick.date(), wanted, at, {MAKES_UP_FOR: at})))
+    asked = _partitions_asked_for(context.instance, tick.date())
+    wanted = [target for target in wanted if target.partition_key not in asked]
+    if not wanted:
+        return dg.SkipReason("The last tick of today was made, and a run has asked about every active target.")
+    # What is wanted is part of the key: a run that the daemon makes late is not asked for twice.
+    names = hashlib.sha256("\n".join(target.target for target in wanted).encode()).hexdigest()[:12]
+    return dg.SensorResult(list(requests(context.instance, tick.date(), wanted, f"{at}-{names}")))
 
 
-def _owed_tick(context: dg.SensorEvaluationContext, due: dt.datetime | None, now: dt.datetime) -> dt.datetime:
-    """Return the time of today's last tick of the schedule if it is to be made up for.
+def _owed_tick(
+    context: dg.SensorEvaluationContext, due: dt.datetime | None, now: dt.datetime
+) -> tuple[dt.datetime, bool]:
+    """Return the time of today's last tick of the schedule, and whether it was made.
 
     A schedule that was switched on after that time owed nothing then: who switches it on expects tomorrow's tick. A
-    tick that was made owes nothing either, whatever became of its runs: what failed is a person's, or the next day's.
+    tick that was made owes only the targets that no run has asked about: what failed is a person's, or the next day's.
 
     Raises:
         _NotOwedError: it is not.
@@ -83,16 +96,13 @@ def _owed_tick(context: dg.SensorEvaluationContext, due: dt.datetime | None, now
         raise _NotOwedError(f"{NAME} was switched on after its last tick of today was due.")
     ticks = context.instance.get_ticks(state.instigator_origin_id, state.selector_id, after=due.timestamp() - 1)
     made = next((tick.status for tick in ticks if tick.timestamp == due.timestamp()), None)
-    if made in (TickStatus.SUCCESS, TickStatus.SKIPPED):
-        raise _NotOwedError("The last tick of today was made.")
     if made is TickStatus.STARTED or (made is None and now < due + CAUGHT_UP_WITHIN):
         raise _NotOwedError("The schedule's own tick is waited for.")
-    if was_made_up_for(context.instance, due):
-        raise _NotOwedError("The last tick of today was made up for already.")
+    was_made = made in (TickStatus.SUCCESS, TickStatus.SKIPPED) or was_made_up_for(context.instance, due)
     runs = context.instance.get_runs(dg.RunsFilter(statuses=_UNFINISHED))
     if any(_asks_about(run, due.date()) for run in runs):
         raise _NotOwedError("A run that asks about today is queued or at work.")
-    return due
+    return due, was_made
 
 
 def _running_schedule(context: dg.SensorEvaluationContext) -> InstigatorState | None:
@@ -106,9 +116,28 @@ def _running_schedule(context: dg.SensorEvaluationContext) -> InstigatorState | 
     return None
 
 
+def _partitions_asked_for(instance: dg.DagsterInstance, day: dt.date) -> set[str]:
+    """Return the keys of the targets that a run of the day was for, however it ended."""
+    known = instance.get_dynamic_partitions("targets")
+    places = {key: place for place, key in enumerate(known)}
+    midnight = dt.datetime.combine(day, dt.time(), dt.UTC)
+    asked: set[str] = set()
+    for run in instance.get_runs(dg.RunsFilter(created_after=midnight - dt.timedelta(hours=1))):
+        if _asks_about(run, day):
+            first, last = (places.get(key.partition("|")[2]) for key in _ends(run))
+            asked.update(known[first : last + 1] if first is not None and last is not None else ())
+    return asked
+
+
 def _asks_about(run: dg.DagsterRun, day: dt.date) -> bool:
     if run.job_name != collect_job.name and _RESPONSES not in (run.asset_selection or ()):
         return False
-    first = run.tags.get(RANGE_START) or run.tags.get(ONE_KEY) or run.tags.get("dagster/partition/date", "")
-    last = run.tags.get(RANGE_END) or first
+    first, last = _ends(run)
     return first[:10] <= str(day) <= last[:10]
+
+
+def _ends(run: dg.DagsterRun) -> tuple[str, str]:
+    """Return the first and the last partition key of a run, the same for a single one; of dimensions, both joined."""
+    tags = run.tags
+    single = tags.get(ONE_KEY) or f"{tags.get(f'{DIMENSION}date', '')}|{tags.get(f'{DIMENSION}target', '')}"
+    return tags.get(RANGE_START) or single, tags.get(RANGE_END) or single
