@@ -17,13 +17,14 @@ from backlinks_assets import publish
 from backlinks_assets.defs import automation, reporting
 from backlinks_assets.defs.resources import BacklinksApi
 from backlinks_assets.defs.sensors import add_missing_targets
-from backlinks_assets.recent import RECENT_DAYS
+from backlinks_assets.detection.settings import DetectionSettings
+from backlinks_assets.recent import judged_from
 from backlinks_assets.report.index import read_days as read_pages
-from backlinks_assets.runtime import open_collector
+from backlinks_assets.runtime import open_collector, open_store
 from backlinks_assets.settings import Settings
 from backlinks_assets.store.collect import utc_now
 from backlinks_assets.tables.files import TablesError
-from backlinks_assets.tables.parquet import parquet_path, read_days
+from backlinks_assets.tables.parquet import made_from, parquet_path, read_days
 from backlinks_assets.targets import Target
 
 TODAY = utc_now().date()
@@ -114,7 +115,7 @@ def test_answers_that_land_while_a_day_is_built_are_in_its_tables_two_looks_late
     assert auto.look() == []
 
 
-@pytest.mark.parametrize(("back", "built"), [(1, True), (RECENT_DAYS - 1, True), (RECENT_DAYS, False)])
+@pytest.mark.parametrize(("back", "built"), [(1, True), (6, True), (7, False)])
 def test_each_of_the_last_seven_days_is_built_and_older_ones_are_left_to_a_person(
     instance, auto: Automation, back: int, *, built: bool
 ) -> None:
@@ -221,6 +222,27 @@ def test_a_day_that_a_person_built_anew_has_the_days_after_it_judged_again(insta
     publish_run(instance, YESTERDAY, YESTERDAY)
     assert auto.look_and_build() == [(TODAY, TODAY)]
     assert auto.look() == []
+
+
+def test_a_judgement_during_which_the_days_before_changed_says_it_was_made_from_what_was_there(
+    instance, auto: Automation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for day in (YESTERDAY, TODAY):
+        collect_run(instance, day, *NAMES[:2])
+    auto.look_and_build()
+    collect_run(instance, YESTERDAY, *NAMES)
+    settings, landed = Settings.from_env(), []
+
+    def land() -> None:  # the history has been read, and nothing is written yet
+        if not landed:
+            landed.append(True)
+            with open_store(settings) as store:
+                publish.publish_answers(settings, store, YESTERDAY)
+
+    monkeypatch.setattr(publish, "write_day", before(publish.write_day, land))
+    list(publish.publish_changes(settings, [TODAY], [], DetectionSettings()))
+    assert landed
+    assert made_from(settings.root, "backlinks_flags", TODAY) != judged_from(settings.root, TODAY)
 
 
 def test_days_without_answers_between_two_are_not_said_to_be_built(instance, auto: Automation) -> None:
