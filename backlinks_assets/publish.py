@@ -30,6 +30,7 @@ from backlinks_assets.detection.settings import DetectionSettings, target_thresh
 from backlinks_assets.recent import judged_from
 from backlinks_assets.runtime import open_store
 from backlinks_assets.settings import Settings
+from backlinks_assets.store.digests import digests
 from backlinks_assets.store.models import StoredAnswer
 from backlinks_assets.store.responses import ResponseStore
 from backlinks_assets.tables import warehouse
@@ -92,7 +93,8 @@ def publish_answers(settings: Settings, store: ResponseStore, date: dt.date) -> 
     Raises:
         NothingKeptError: the store holds no answer for the day; no file is touched.
     """
-    kept = store.digest(date)  # before the answers are read: one that lands meanwhile makes the next look build again
+    # Before the answers are read: one that lands meanwhile has the day built again.
+    kept = digests(settings.store_file, [date]).get(date)
     parts = _parts(store.answers(date))
     first = next(parts, None)
     if first is None:

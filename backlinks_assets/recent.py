@@ -15,7 +15,7 @@ from typing import Final
 
 from backlinks_assets.report.neighbours import page_name
 from backlinks_assets.settings import Settings
-from backlinks_assets.store.responses import digests
+from backlinks_assets.store.digests import digests
 from backlinks_assets.tables.parquet import made_from
 
 RECENT_DAYS: Final = 7

@@ -257,13 +257,13 @@ def test_a_look_imports_neither_pandas_nor_duckdb(instance) -> None:
 
 
 def test_a_store_that_nobody_wrote_to_is_not_read_again(instance, auto: Automation, monkeypatch) -> None:
-    from backlinks_assets.store import responses
+    from backlinks_assets.store import digests
 
     collect_run(instance, TODAY, *NAMES)
     auto.look_and_build()
     auto.look()
     with monkeypatch.context() as patch:
-        patch.setattr(responses, "Database", None)  # to open it would fail
+        patch.setattr(digests, "Database", None)  # to open it would fail
         patch.setattr("backlinks_assets.tables.parquet.pq", None)
         assert auto.look() == []
     assert Settings.from_env().store_file.exists()

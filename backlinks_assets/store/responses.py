@@ -6,12 +6,9 @@ same answer, and an answer and its cost are committed together. How answers are 
 """
 
 import datetime as dt
-import hashlib
 import threading
 from collections.abc import Collection, Iterable, Iterator
-from contextlib import closing
 from functools import lru_cache
-from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import orjson
@@ -89,11 +86,6 @@ _LANDED: Final = Statement(sa.select(1).where(_of_key(responses)))
 _ANSWER: Final = Statement(sa.select(responses).where(_of_key(responses)))
 _DAY: Final = Statement(
     sa.select(responses).where(responses.c.date == sa.bindparam("date")).order_by(*responses.primary_key.columns)
-)
-_KEPT: Final = Statement(
-    sa.select(*[responses.c[name] for name in ("target", "status_type", "request_key", "captured_at", "task_id")])
-    .where(responses.c.date == sa.bindparam("date"))
-    .order_by(*responses.primary_key.columns)
 )
 _LAND: Final = Statement(insert(responses).on_conflict_do_nothing())
 _HOLDER: Final = Statement(sa.select(claims.c.owner).where(_of_key(claims)))
@@ -338,51 +330,6 @@ class ResponseStore:
         """Return what the ledger holds of a UTC day."""
         with self._database.read() as tx:
             return ledger.day_costs(tx, day)
-
-    def digest(self, date: dt.date) -> str:
-        """Return a short text for what is kept of a day, another one as soon as any answer or cost is; `""` of nothing."""
-        with self._database.read() as tx:
-            return _digest(tx, date)
-
-
-def digests(file: Path, dates: Iterable[dt.date]) -> dict[dt.date, str]:
-    """Return `ResponseStore.digest` of those of some days that have answers, from a store that may not be there yet.
-
-    For whoever only looks, and often: nothing is made, no owner is entered, and a store that nobody has written to since
-    the last look is not read again.
-
-    Raises:
-        StoreError: the file can't be read.
-    """
-    state = [_state(file), _state(file.with_name(file.name + "-wal"))]
-    return _digests(file, tuple(dates), *state) if state[0] else {}
-
-
-def _state(file: Path) -> tuple[int, ...] | None:
-    try:
-        stat = file.stat()
-    except FileNotFoundError:
-        return None
-    return stat.st_mtime_ns, stat.st_size, stat.st_ino
-
-
-@lru_cache(maxsize=1)
-def _digests(file: Path, dates: tuple[dt.date, ...], *_states: tuple[int, ...] | None) -> dict[dt.date, str]:
-    with closing(Database(file)) as database, database.read() as tx:
-        if not sa.inspect(tx).has_table(responses.name):
-            return {}  # just being made
-        found = {date: _digest(tx, date) for date in dates}
-    return {date: digest for date, digest in found.items() if digest}
-
-
-def _digest(tx: sa.Connection, date: dt.date) -> str:
-    """Answers by what makes them the same one and when they came; of the ledger what was paid, not how often was tried."""
-    answers = _KEPT.on(tx, {"date": date.isoformat()}).fetchall()
-    if not answers:
-        return ""
-    costs = ledger.day_costs(tx, date)
-    kept = [*answers, (costs.cost_usd, costs.charged_without_answer)]
-    return hashlib.sha256("\n".join(map(repr, kept)).encode()).hexdigest()[:32]
 
 
 @lru_cache(maxsize=1024)

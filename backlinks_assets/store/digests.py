@@ -1,0 +1,65 @@
+"""What the store holds of a day, as a short text by which two looks at it are compared.
+
+Reading only, beside whoever writes; the store itself is `responses.py`, the ledger `account/ledger.py`.
+"""
+
+import datetime as dt
+import hashlib
+from collections.abc import Iterable
+from contextlib import closing
+from functools import lru_cache
+from pathlib import Path
+from typing import Final
+
+import sqlalchemy as sa
+
+from backlinks_assets.account import ledger
+from backlinks_assets.statements import Statement
+from backlinks_assets.store.database import Database
+from backlinks_assets.store.responses import responses
+
+_KEPT: Final = Statement(
+    sa.select(*[responses.c[name] for name in ("target", "status_type", "request_key", "captured_at", "task_id")])
+    .where(responses.c.date == sa.bindparam("date"))
+    .order_by(*responses.primary_key.columns)
+)
+
+
+def digests(file: Path, dates: Iterable[dt.date]) -> dict[dt.date, str]:
+    """Return for those of some days that have answers a short text, another one as soon as any answer or cost is.
+
+    For whoever only looks, and often: nothing is made, no owner is entered, and a store that nobody has written to since
+    the last look is not read again. It may not be there yet.
+
+    Raises:
+        StoreError: the file can't be read.
+    """
+    state = [_state(file), _state(file.with_name(file.name + "-wal"))]
+    return _digests(file, tuple(dates), *state) if state[0] else {}
+
+
+def _state(file: Path) -> tuple[int, ...] | None:
+    try:
+        stat = file.stat()
+    except FileNotFoundError:
+        return None
+    return stat.st_mtime_ns, stat.st_size, stat.st_ino
+
+
+@lru_cache(maxsize=1)
+def _digests(file: Path, dates: tuple[dt.date, ...], *_states: tuple[int, ...] | None) -> dict[dt.date, str]:
+    with closing(Database(file)) as database, database.read() as tx:
+        if not sa.inspect(tx).has_table(responses.name):
+            return {}  # just being made
+        found = {date: _digest(tx, date) for date in dates}
+    return {date: digest for date, digest in found.items() if digest}
+
+
+def _digest(tx: sa.Connection, date: dt.date) -> str:
+    """Answers by what makes them the same one and when they came; of the ledger what was paid, not how often was tried."""
+    answers = _KEPT.on(tx, {"date": date.isoformat()}).fetchall()
+    if not answers:
+        return ""
+    costs = ledger.day_costs(tx, date)
+    kept = [*answers, (costs.cost_usd, costs.charged_without_answer)]
+    return hashlib.sha256("\n".join(map(repr, kept)).encode()).hexdigest()[:32]
