@@ -18,6 +18,7 @@ from backlinks_assets.simulator.faults import Fault
 from backlinks_assets.simulator.server import PRICE_USD
 from backlinks_assets.store.collect import utc_now
 from backlinks_assets.store.database import Database
+from backlinks_assets.store.migrations import open_tables
 from backlinks_assets.store.responses import ResponseStore
 
 
@@ -148,7 +149,7 @@ PRICE = 0.024036
 @pytest.fixture
 def database(tmp_path) -> Database:
     database = Database(tmp_path / "ledger.sqlite")
-    database.create(ledger.metadata)
+    open_tables(database, ledger.metadata)
     return database
 
 

@@ -21,6 +21,7 @@ from backlinks_assets.defs.sensors import add_missing_targets
 from backlinks_assets.runtime import open_collector, open_store
 from backlinks_assets.settings import Settings, SettingsError
 from backlinks_assets.store.collect import Ask, Outcome, is_open, utc_now
+from backlinks_assets.store.responses import Key
 
 DAY = dt.date(2026, 11, 24)
 TODAY = utc_now().date()
@@ -108,16 +109,18 @@ def test_after_the_hour_and_to_what_began_after_midnight_the_day_is_over(api) ->
 def test_a_call_after_midnight_is_charged_to_the_budget_of_its_own_day(settings) -> None:
     budget = Budget(0.05, 0.03)  # one call a day
 
+    key = Key(DAY, "shop.example", "live", "as asked")
+
     def call(number: int, at: dt.datetime) -> Call:
         return Call(str(number), DAY, "shop.example", "live", "owner", 1, at)
 
     with open_store(settings) as store:
         store.start_call(call(1, MIDNIGHT - SECOND), budget)
-        store.end_call("1", None, "no answer", MIDNIGHT)
+        store.end_call("1", key, None, "no answer", MIDNIGHT, is_final=False)
         with pytest.raises(BudgetError, match=f"for {DAY} "):
             store.start_call(call(2, MIDNIGHT - SECOND), budget)
         store.start_call(call(3, MIDNIGHT), budget)
-        store.end_call("3", None, "no answer", MIDNIGHT)
+        store.end_call("3", key, None, "no answer", MIDNIGHT, is_final=False)
         with pytest.raises(BudgetError, match=f"for {MIDNIGHT.date()} "):
             store.start_call(call(4, MIDNIGHT + SECOND), budget)
     assert booked() == [(str(DAY), str(DAY)), (str(MIDNIGHT.date()), str(DAY))]

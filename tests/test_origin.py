@@ -22,7 +22,7 @@ from backlinks_assets.simulator.faults import Fault
 from backlinks_assets.store.collect import Ask, Outcome, StopError, utc_now
 from backlinks_assets.store.database import Database, StoreError
 from backlinks_assets.store.owners import Owner
-from backlinks_assets.store.responses import ClaimState, Key, ResponseStore
+from backlinks_assets.store.responses import Key, ResponseStore
 
 NOW = dt.datetime(2026, 11, 26, 7, tzinfo=dt.UTC)
 PARAMETERS = RequestParameters()
@@ -123,16 +123,16 @@ ANSWER = SummaryAnswer(b"{}", 20000, cost_usd=0.02)
 def test_of_two_hosts_on_an_empty_store_the_second_is_refused_before_it_pays(tmp_path: Path) -> None:
     file = tmp_path / "responses.sqlite"
     with at(file, "first") as (first, owner), at(file, "second") as (second, other):
-        assert first.claim(KEY, NOW) is ClaimState.OURS
+        assert first.claim([KEY], NOW) is not None
         first.start_call(call(owner, "1"), BUDGET)
-        for attempt in (lambda: second.claim(OTHER_KEY, NOW), lambda: second.start_call(call(other, "2"), BUDGET)):
+        for attempt in (lambda: second.claim([OTHER_KEY], NOW), lambda: second.start_call(call(other, "2"), BUDGET)):
             with pytest.raises(StoreError, match="is about to get answers from first"):
                 attempt()
         with pytest.raises(StoreError, match="first"), at(file, "third"):
             pass
         first.land(KEY, "1", ANSWER, PARAMETERS, 1, NOW)
         with pytest.raises(StoreError, match="holds answers from first"):
-            second.claim(OTHER_KEY, NOW)
+            second.claim([OTHER_KEY], NOW)
         assert second.day_costs(NOW.date()).calls == 1
 
 
@@ -140,13 +140,13 @@ def test_a_call_that_came_to_nothing_gives_the_store_free_and_whoever_called_fir
     file = tmp_path / "responses.sqlite"
     with at(file, "first") as (first, owner), at(file, "second") as (second, other):
         first.start_call(call(owner, "1"), BUDGET)
-        first.end_call("1", None, "no answer", NOW)
+        first.end_call("1", KEY, None, "no answer", NOW, is_final=False)
         second.start_call(call(other, "2"), BUDGET)
         with pytest.raises(StoreError, match="from second"):
             first.start_call(call(owner, "3"), BUDGET)
         second.land(KEY, "2", ANSWER, PARAMETERS, 1, NOW)
         with pytest.raises(StoreError, match="from second"):
-            first.claim(OTHER_KEY, NOW)
+            first.claim([OTHER_KEY], NOW)
 
 
 def test_a_call_of_a_dead_process_holds_nothing(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import dagster as dg
+import looks
 import pytest
 
 from backlinks_assets.definitions import build_defs
@@ -264,10 +265,9 @@ def test_a_run_over_foreign_keys_alone_says_that_nothing_was_asked(instance) -> 
 
 def test_foreign_keys_neither_stop_the_automation_nor_make_it_build_twice(instance) -> None:
     instance.add_dynamic_partitions("targets", ["eu west"])
-    definitions = build_defs()
-    first = dg.evaluate_automation_conditions(definitions, instance)
+    automation, today = looks.Automation(instance), dt.date.fromisoformat(TODAY)
+    assert automation.look() == []
     assert run(instance, "collect_job", range_tags(TODAY, TODAY, TARGETS[0], "eu west")).success
-    second = dg.evaluate_automation_conditions(definitions, instance, cursor=first.cursor)
-    assert second.get_requested_partitions(dg.AssetKey("backlinks_summary")) == {TODAY}
+    assert automation.look() == [(today, today)]
     assert run(instance, "publish_job", day_range_tags(TODAY, TODAY)).success
-    assert dg.evaluate_automation_conditions(definitions, instance, cursor=second.cursor).total_requested == 0
+    assert automation.look() == []

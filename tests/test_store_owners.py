@@ -14,9 +14,10 @@ from backlinks_assets.settings import Settings
 from backlinks_assets.store.collect import utc_now
 from backlinks_assets.store.database import Database
 from backlinks_assets.store.owners import Owner
-from backlinks_assets.store.responses import ClaimState, Key, ResponseStore
+from backlinks_assets.store.responses import Claim, Key, ResponseStore
 
 KEY = Key(commands.today(), "shop.example", "live", "as asked")
+OURS = Claim(landed=frozenset(), refused={})
 
 CLAIM = f"""
 import datetime, time
@@ -24,7 +25,8 @@ from backlinks_assets.runtime import open_store
 from backlinks_assets.settings import Settings
 from backlinks_assets.store.responses import Key
 with open_store(Settings.from_env()) as store:
-    print(store.claim(Key({KEY.date!r}, *{tuple(KEY)[1:]!r}), datetime.datetime.now(datetime.UTC)).name, flush=True)
+    claim = store.claim([Key({KEY.date!r}, *{tuple(KEY)[1:]!r})], datetime.datetime.now(datetime.UTC))
+    print("TAKEN" if claim is None else "OURS", flush=True)
     time.sleep(600)
 """
 
@@ -62,20 +64,20 @@ def removed(file: Path) -> None:
 @pytest.mark.parametrize("what", [left_as_it_is, removed])
 def test_a_dead_owners_claim_is_taken_over_at_once(settings, what: Callable[[Path], None]) -> None:
     with another_process() as process, store_of(settings) as store:
-        assert store.claim(KEY, utc_now()) is ClaimState.TAKEN
+        assert store.claim([KEY], utc_now()) is None
         process.kill()
         process.wait()
         (file,) = (settings.limits_dir / "owners").glob(f"{process.pid}-*.lock")
         what(file)
-        assert store.claim(KEY, utc_now()) is ClaimState.OURS
+        assert store.claim([KEY], utc_now()) == OURS
 
 
 def test_after_a_reboot_a_process_of_the_dead_ones_number_does_not_keep_its_claim(settings) -> None:
     database = Database(settings.store_file)
     dead = Owner(settings.limits_dir / "owners")
-    assert ResponseStore(database, dead, settings.origin).claim(KEY, utc_now()) is ClaimState.OURS
+    assert ResponseStore(database, dead, settings.origin).claim([KEY], utc_now()) == OURS
     with store_of(settings) as store:  # this process, of the same number
-        assert store.claim(KEY, utc_now()) is ClaimState.TAKEN
+        assert store.claim([KEY], utc_now()) is None
         os.close(dead._file)  # as the kernel does; the file stays
-        assert store.claim(KEY, utc_now()) is ClaimState.OURS
+        assert store.claim([KEY], utc_now()) == OURS
     database.close()

@@ -209,8 +209,11 @@ def task_of(envelope: dict[str, Any]) -> dict[str, Any]:
 
 
 def first_result(envelope: dict[str, Any]) -> dict[str, Any] | None:
-    """Return the result object of an answer's task; of several the one that the task is about, else the first."""
-    task = task_of(envelope)
+    """Return the result object of an answer's task; of several the one that the task is about, else the first.
+
+    An answer that was kept may be of a time when its task's status code was not asked for.
+    """
+    task = task_of(envelope) or next(iter(_objects(envelope.get("tasks"))), {})
     results = _objects(task.get("result"))
     if len(results) > 1:
         wanted = normal_form(str(_object(task.get("data")).get("target")))

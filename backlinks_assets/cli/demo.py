@@ -42,14 +42,14 @@ def run_demo(days: int, *, as_json: bool) -> int:
         raise UsageError(f"--days is {days}; from {FEWEST_DAYS} to {MOST_DAYS} days can be simulated.")
     started = time.monotonic()
     settings = settings_and_notices(demo=True)
-    if not settings.targets_file.exists():
-        settings.targets_file.parent.mkdir(parents=True, exist_ok=True)
-        settings.targets_file.write_text(sample_targets_csv(), encoding="utf-8")
     today = utc_now().date()
     first = today - dt.timedelta(days=days - 1)
-    targets = watched_targets(settings)
     tally = Tally()
-    with opened(settings, demo=True) as pipeline:
+    with opened(settings, demo=True) as pipeline:  # the folder was tried: what is made in it can stay
+        if not settings.targets_file.exists():
+            settings.targets_file.parent.mkdir(parents=True, exist_ok=True)
+            settings.targets_file.write_text(sample_targets_csv(), encoding="utf-8")
+        targets = watched_targets(settings)
         with progress(f"Collecting {len(targets)} targets, {days} days", days * len(targets)) as advance:
             for start in range(0, days, DAYS_A_RUN):
                 day = first + dt.timedelta(days=start)

@@ -82,3 +82,8 @@ def refusal(tx: sa.Connection, key: Mapping[str, str]) -> str | None:
         f"{found[0]}. That answer, of {at:%H:%M} UTC, was charged and is kept as evidence; the call is not made again for "
         "this day, since it would be charged again"
     )
+
+
+def forgive(tx: sa.Connection) -> None:
+    """Let all calls be made again whose answers could not be used; what is kept of them stays."""
+    tx.execute(evidence.update().where(evidence.c.is_final.is_(True)).values(is_final=False))

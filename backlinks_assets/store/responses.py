@@ -151,14 +151,15 @@ class ResponseStore:
         taken over; its call may be charged a second time, which nothing can prevent: the vendor knows no idempotency key.
         """
         with self._database.write() as tx:
-            self._check_origin(tx)
+            is_ours = self._check_origin(tx)
             landed = frozenset(key for key in keys if _LANDED.on(tx, key.columns()).fetchone())
             open_keys = [key for key in keys if key not in landed]
             for key in open_keys:
                 held = _HOLDER.on(tx, key.columns()).fetchone()
                 if held and held[0] != self._owner.name and self._owner.is_alive(held[0]):
                     return None
-            refused = {key: why for key in open_keys if (why := evidence.refusal(tx, key.columns())) is not None}
+            whys = {key: evidence.refusal(tx, key.columns()) for key in open_keys} if is_ours else {}
+            refused = {key: why for key, why in whys.items() if why is not None}
             for key in open_keys:
                 if key not in refused:
                     mine = {**key.columns(), "owner": self._owner.name, "claimed_at": now.isoformat()}
@@ -181,6 +182,7 @@ class ResponseStore:
             is_ours = self._check_origin(tx)
             ledger.start(tx, call, budget, others)
             if not is_ours:
+                evidence.forgive(tx)  # what another host refused says nothing of this one
                 _SET_ORIGIN.on(tx, {"name": "origin", "value": self._origin})
 
     def end_call(
