@@ -1,5 +1,6 @@
 """Charts as numbers: everything stands where its value is, gaps stay gaps, foreign names stay text, nothing is colour only."""
 
+import base64
 import datetime as dt
 import itertools
 import re
@@ -11,20 +12,24 @@ import pytest
 from hypothesis import given, strategies as st
 from test_report_world import DAY, INDEX_MOVE, a_day, a_flag, a_history, days_before
 
-from backlinks_assets.report.charts import Chart, flags_chart, history_chart
+from backlinks_assets.defs.reporting import publish_page
+from backlinks_assets.report.charts import Chart, flags_chart, history_chart, shares_chart
 from backlinks_assets.report.histories import History
 from backlinks_assets.report.inline import overview_svg
 from backlinks_assets.report.page import write_report
+from backlinks_assets.settings import Settings
 
 NAN = float("nan")
 SVG = "{http://www.w3.org/2000/svg}"
 
 
-def a_chart(values: list[float], low: list[float] | None = None, high: list[float] | None = None, **given) -> Chart:
+def a_chart(
+    values: list[float], low: list[float] | None = None, high: list[float] | None = None, draw=history_chart, **given
+) -> Chart:
     blank = [NAN] * len(values)
     days = [days_before(back) for back in reversed(range(len(values)))]
     history = History(days, np.array(values), np.array(low or blank), np.array(high or blank))
-    return history_chart(history, key="k", title="t", description="d", **given)
+    return draw(history, key="k", title="t", description="d", **given)
 
 
 def value_at(chart: Chart, y: float) -> float:
@@ -54,12 +59,12 @@ def test_each_reading_stands_at_its_value_by_the_numbers_beside_it(values: list[
 
 @given(
     st.lists(st.one_of(st.just(NAN), st.floats(0, 1e12)), min_size=1, max_size=80),
-    st.sampled_from(["", "%"]),
+    st.sampled_from([history_chart, shares_chart]),
     st.sampled_from([130, 196]),
 )
-def test_whatever_the_readings_everything_stands_inside_and_some_numbers_are_written(values, unit, height) -> None:
+def test_whatever_the_readings_everything_stands_inside_and_some_numbers_are_written(values, draw, height) -> None:
     low, high = [value * 0.9 for value in values], [value * 1.1 + 1 for value in values]
-    chart = a_chart(values, low, high, unit=unit, height=height)
+    chart = a_chart(values, low, high, draw=draw, height=height)
     for path in (chart.band, chart.line, *chart.bars.values()):
         assert all(0 <= x <= chart.width and 0 <= y <= height for x, y in places(path))
     assert 1 <= len(chart.numbers) <= 7
@@ -159,3 +164,14 @@ def test_a_chart_says_in_words_what_it_shows(tmp_path: Path) -> None:
         days = [text.text for text in chart.iter("text") if re.fullmatch(r"\d+ [A-Z][a-z]{2}", text.text or "")]
         assert days[0] == "24 Nov"
         assert all(earlier != later for earlier, later in itertools.pairwise(days))
+
+
+def test_dagsters_page_gets_the_picture_as_an_svg_in_markdown(tmp_path: Path) -> None:
+    settings = Settings.from_env({"BACKLINKS_DATA_DIR": str(tmp_path)}, demo=True)
+    a_history(settings.root, ["shop.example"])
+    a_day(settings.root, [a_flag(severity="critical")])
+    picture = publish_page(settings, DAY, ["shop.example"])["picture"].value
+    encoded = re.fullmatch(r"!\[[^]]+\]\(data:image/svg\+xml;base64,([A-Za-z0-9+/=]+)\)", picture)
+    assert encoded
+    texts = [text.strip() for text in ET.fromstring(base64.b64decode(encoded[1])).itertext()]
+    assert {"shop.example", "critical · lost backlinks 1,000 → 1,500", "24 Nov", "1,500"} <= set(texts)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from backlinks_assets.report.breakdowns import Breakdown, Breakdowns
-from backlinks_assets.report.charts import Chart, history_chart
+from backlinks_assets.report.charts import Chart, history_chart, shares_chart
 from backlinks_assets.report.facts import Change, Facts
 from backlinks_assets.report.histories import MOVED_DAYS, SHOWN_DAYS, Histories, History
 from backlinks_assets.report.words import counted, long_day, metric_name, number, percent, short_day, signed
@@ -57,7 +57,7 @@ def _article(facts: Facts, flag: Change, history: History, breakdowns: Breakdown
     name = metric_name(flag.metric)
     whose = "all targets" if flag.is_index_move else flag.target
     title = f"{name} of {whose}, {SHOWN_DAYS} days to {long_day(facts.date)}"
-    chart = history_chart(history, key=key, title=title, description=_described(history, unit), unit=unit)
+    draw = shares_chart if flag.is_index_move else history_chart
     return Article(
         anchor=key,
         severity="index" if flag.is_index_move else (flag.severity or "warning"),
@@ -68,7 +68,7 @@ def _article(facts: Facts, flag: Change, history: History, breakdowns: Breakdown
         size=size(flag),
         reason=flag.reason or "",
         caption=_caption(flag, history),
-        chart=chart,
+        chart=draw(history, key=key, title=title, description=_described(history, unit)),
         readings=[(short_day(day), number(value), _usual(low, high)) for day, value, low, high in history.readings()],
         unit=unit,
         breakdown=breakdowns.of(flag, history),

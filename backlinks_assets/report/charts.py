@@ -58,36 +58,43 @@ class Chart:
     value: tuple[float, float, str, str] | None = None
 
 
-def history_chart(
-    history: History, *, key: str, title: str, description: str, unit: str = "", height: int = HEIGHT
-) -> Chart:
-    """Return a flag's chart: its readings as a line, the usual range where known, the flagged reading marked.
-
-    With the unit `%` it is a share of targets, on its own each day: columns instead of a line.
-    """
+def history_chart(history: History, *, key: str, title: str, description: str, height: int = HEIGHT) -> Chart:
+    """Return a target's chart: its readings as a line, the usual range where known, the flagged reading marked."""
     values, low, high = (series.tolist() for series in (history.values, history.low, history.high))
-    shares, fell, unit = unit == "%", _fell(values), unit and f" {unit}"
-    low_end, high_end = _room(values + low + high, fell=fell, percent=shares)
-    scale = _Scale(len(values), low_end, high_end, WIDTH - (RIGHT_OF_COLUMNS if shares else RIGHT), height)
-    runs = [] if shares else list(_runs([scale.place(*reading) for reading in enumerate(values)]))
-    before, today = values[:-1], [math.nan] * (len(values) - 1) + values[-1:]
-    last = scale.place(len(values) - 1, values[-1])
-    text = f"{number(values[-1])}{unit}"
-    value = None
-    if last and shares:
-        value = (last[0] + 5, last[1] + 4, text, "start")
-    elif last:  # above the reading, or below it if it fell: where the line does not come from
-        value = (min(last[0], WIDTH - CHARACTER * len(text)), last[1] + (18 if fell else -9), text, "middle")
+    fell = _fell(values)
+    scale = _Scale(len(values), *_room(values + low + high, fell=fell), WIDTH - RIGHT, height)
+    runs = list(_runs([scale.place(*reading) for reading in enumerate(values)]))
+    text, last, value = number(values[-1]), scale.place(len(values) - 1, values[-1]), None
+    if last:  # above the reading, or below it if it fell: where the line does not come from
+        x, y = min(last[0], WIDTH - CHARACTER * len(text)), last[1] + (18 if fell else -9)
+        value = (round(x, 1), round(y, 1), text, "middle")
     return Chart(
         key, title, description, WIDTH, height, (LEFT, scale.right),
-        numbers=[(scale.y(at), f"{_short(at)}{unit}") for at in _round_numbers(scale.low, scale.high, 5)],
+        numbers=[(scale.y(at), _short(at)) for at in _round_numbers(scale, 5)],
         days=_days(history.days, scale),
         band=_band(low, high, scale),
         line="".join(_path(run) for run in runs if len(run) > 1),
         dots=[run[0] for run in runs if len(run) == 1],
-        bars={"before": scale.columns(before), "today": scale.columns(today)} if shares else {},
-        flagged=None if shares else last,
+        flagged=last,
         value=value,
+    )  # fmt: skip
+
+
+def shares_chart(history: History, *, key: str, title: str, description: str, height: int = HEIGHT) -> Chart:
+    """Return an index move's chart: percent of targets, each day's on its own, as columns."""
+    values = history.values.tolist()
+    top = max([TOP_PERCENT_MIN, *filter(math.isfinite, values)])
+    scale = _Scale(len(values), 0.0, 1.08 * top, WIDTH - RIGHT_OF_COLUMNS, height)
+    last = scale.place(len(values) - 1, values[-1])
+    return Chart(
+        key, title, description, WIDTH, height, (LEFT, scale.right),
+        numbers=[(scale.y(at), f"{_short(at)} %") for at in _round_numbers(scale, 5)],
+        days=_days(history.days, scale),
+        bars={
+            "before": scale.columns(values[:-1]),
+            "today": scale.columns([math.nan] * (len(values) - 1) + values[-1:]),
+        },
+        value=last and (round(last[0] + 5, 1), round(last[1] + 4, 1), f"{number(values[-1])} %", "start"),
     )  # fmt: skip
 
 
@@ -97,7 +104,7 @@ def flags_chart(days: Sequence[dt.date], critical: Floats, warning: Floats, *, t
     scale = _Scale(len(days), 0.0, max(4.0, *above) * 1.1, WIDE_WIDTH - RIGHT, WIDE_HEIGHT)
     return Chart(
         "days", title, description, WIDE_WIDTH, WIDE_HEIGHT, (LEFT, scale.right),
-        numbers=[(scale.y(at), _short(at)) for at in _round_numbers(scale.low, scale.high, 3)],
+        numbers=[(scale.y(at), _short(at)) for at in _round_numbers(scale, 3)],
         days=_days(days, scale),
         bars={"critical": scale.columns(below), "warning": scale.columns(above, below)},
     )  # fmt: skip
@@ -166,14 +173,12 @@ def _area(run: Sequence[tuple[int, float, float]], scale: _Scale) -> str:
     return _path([(scale.x(day), scale.y(value)) for day, value in (*lower, *reversed(upper))]) + "z"
 
 
-def _room(drawn: Sequence[float], *, fell: bool, percent: bool) -> tuple[float, float]:
+def _room(drawn: Sequence[float], *, fell: bool) -> tuple[float, float]:
     """Return the ends of a scale: a range of a few points or links must not fill it."""
     known = [value for value in drawn if math.isfinite(value)]
     if not known:
         return 0.0, 1.0
     low, high = min(known), max(known)
-    if percent:
-        return 0.0, 1.08 * max(high, TOP_PERCENT_MIN)
     pad = max(0.08 * (high - low), 0.02 * abs(high), 0.5)
     # A reading that fell has its number below it, also one that fell to nothing.
     return low - 3 * pad if fell else max(0.0, low - pad), high + pad
@@ -189,12 +194,13 @@ def _days(days: Sequence[dt.date], scale: _Scale) -> list[tuple[float, str]]:
     return [(scale.x(day), short_day(days[day])) for day in range(len(days) - 1, -1, -DAYS_A_TICK)]
 
 
-def _round_numbers(low: float, high: float, most: int) -> list[int]:
+def _round_numbers(scale: _Scale, most: int) -> list[int]:
     """Return the whole round numbers of a scale, `most` steps apart at most; nothing watched is below zero."""
+    low, high = max(scale.low, 0.0), scale.high
     least = max((high - low) / most, 1.0)
     size = 10 ** math.floor(math.log10(least))
     step = next(size * times for times in STEPS if size * times >= least)
-    return list(range(math.ceil(max(low, 0.0) / step) * step, math.floor(high) + 1, step))
+    return list(range(math.ceil(low / step) * step, math.floor(high) + 1, step))
 
 
 def _short(value: float) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from backlinks_assets.report.articles import anchor, size
-from backlinks_assets.report.charts import WIDTH, Chart, history_chart
+from backlinks_assets.report.charts import WIDTH, Chart, history_chart, shares_chart
 from backlinks_assets.report.facts import Change, read_facts
 from backlinks_assets.report.histories import Histories, History
 from backlinks_assets.report.sentence import day_sentence
@@ -74,17 +74,11 @@ def _panel(flag: Change, history: History) -> dict[str, str | Chart]:
     kind = "index move" if flag.is_index_move else (flag.severity or "warning")
     move = size(flag) if flag.is_index_move else f"{number(flag.baseline)} → {number(flag.value)}"
     name = "All targets" if flag.is_index_move else flag.target
+    draw = shares_chart if flag.is_index_move else history_chart
     said = f"{kind} · {metric_name(flag.metric).lower()} {move}"
     return {
         "severity": kind.removesuffix(" move"),
         "name": name if len(name) <= NAME_CHARACTERS else f"{name[: NAME_CHARACTERS - 1]}…",
         "said": said,
-        "chart": history_chart(
-            history,
-            key=anchor(flag.target, flag.metric),
-            title=name,
-            description=said,
-            unit="%" if flag.is_index_move else "",
-            height=CHART_HEIGHT,
-        ),
+        "chart": draw(history, key=anchor(flag.target, flag.metric), title=name, description=said, height=CHART_HEIGHT),
     }
