@@ -198,15 +198,21 @@ OVERLAPS = """() => [...document.querySelectorAll('svg[role=img]')].flatMap(svg 
 """Pairs of a chart's texts that lie on each other; a box is some pixels higher than its letters."""
 
 
+def ways_to_move(root: Path) -> None:
+    """Write a day with a flag that rose, one that fell, one that fell to nothing, one with a long number, an index move."""
+    ends = {"up.example": 1500, "down.example": 998, "gone.example": 0, "huge.example": 123_456_789}
+    a_history(root, ends)
+    write_rows(root, "backlinks_summary", DAY, [row for name, lost in ends.items() for row in answers(name, 20, lost)])
+    a_day(root, [INDEX_MOVE, *map(a_flag, ends)])
+
+
 @pytest.mark.parametrize("width", [360, 480, 599, 768, 1440])
 def test_no_two_texts_of_a_chart_lie_on_each_other(browser: Any, tmp_path: Path, width: int) -> None:
-    a_history(tmp_path, names := [f"{way}.example" for way in ("up", "down", "gone", "huge")])
-    ends = {"up": 1500.0, "down": 1001.0, "gone": 0.0, "huge": 123_456_789.0}
-    write_rows(tmp_path, "backlinks_summary", DAY, [
-        row for name in names for row in answers(name, 20, int(ends[name.removesuffix(".example")]))])  # fmt: skip
-    a_day(tmp_path, [INDEX_MOVE, *(a_flag(name) for name in names)])
+    ways_to_move(tmp_path)
     files = write_report(tmp_path, DAY, simulated=False)
-    for path in (files.path, files.index):
+    picture = tmp_path / "picture.svg"
+    picture.write_text(overview_svg(tmp_path, DAY), encoding="utf-8")
+    for path in (files.path, files.index, picture):
         page = opened(browser, path, width=width)
         assert page.evaluate("document.querySelectorAll('svg[role=img] text').length") > 5
         assert page.evaluate(OVERLAPS) == []
@@ -219,5 +225,5 @@ def test_the_picture_for_dagsters_page_is_drawn_as_an_image(browser: Any, tmp_pa
     page = browser.new_page()
     page.set_content(f'<img src="data:image/svg+xml;base64,{picture}">')
     image = page.locator("img")
-    assert image.evaluate("one => one.decode().then(() => [one.naturalWidth, one.naturalHeight])") == [400, 6 * 180]
+    assert image.evaluate("one => one.decode().then(() => [one.naturalWidth, one.naturalHeight])") == [400, 6 * 198]
     page.close()

@@ -17,11 +17,11 @@ WIDTH, HEIGHT = 400, 196
 """Small, so that the text is still read where the page is 360 px wide."""
 
 WIDE_WIDTH, WIDE_HEIGHT = 720, 130
-LEFT, RIGHT, TOP, BOTTOM = 44, 24, 22, 24
+LEFT, RIGHT, TOP, BOTTOM = 48, 24, 22, 24
 RIGHT_OF_COLUMNS: Final = 46
 """Room for the number beside the last column: above it, it would lie on the columns before."""
 
-CHARACTER: Final = 4.4
+CHARACTER: Final = 5.2
 """Half the width of a digit of the flagged reading, where it is largest."""
 
 DAYS_A_TICK: Final = 14
@@ -180,8 +180,8 @@ def _room(drawn: Sequence[float], *, fell: bool) -> tuple[float, float]:
         return 0.0, 1.0
     low, high = min(known), max(known)
     pad = max(0.08 * (high - low), 0.02 * abs(high), 0.5)
-    # A reading that fell has its number below it, also one that fell to nothing.
-    return low - 3 * pad if fell else max(0.0, low - pad), high + pad
+    # A reading that fell has its number below it, which takes a fifth of the height, also one that fell to nothing.
+    return low - max(pad, 0.25 * (high + pad - low)) if fell else max(0.0, low - pad), high + pad
 
 
 def _fell(values: Sequence[float]) -> bool:

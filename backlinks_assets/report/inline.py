@@ -18,8 +18,8 @@ from backlinks_assets.report.words import markdown_name, markdown_text, metric_n
 
 ROWS_MAX: Final = 50
 PICTURES_MAX: Final = 6
-CHART_HEIGHT, PANEL_HEIGHT = 130, 180
-"""The UI's column is some 350 pixels wide: charts stand one below the other, and are lower than the page's."""
+CHART_HEIGHT, PANEL_HEIGHT = 150, 198
+"""Lower than the page's: in the UI's window they stand one below the other."""
 
 NAME_CHARACTERS: Final = 44
 
