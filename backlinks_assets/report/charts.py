@@ -195,12 +195,11 @@ def _days(days: Sequence[dt.date], scale: _Scale) -> list[tuple[float, str]]:
 
 
 def _round_numbers(scale: _Scale, most: int) -> list[int]:
-    """Return the whole round numbers of a scale, `most` steps apart at most; nothing watched is below zero."""
-    low, high = max(scale.low, 0.0), scale.high
-    least = max((high - low) / most, 1.0)
+    """Return the whole round numbers of a scale, with `most` steps between them at most."""
+    least = max((scale.high - scale.low) / most, 1.0)
     size = 10 ** math.floor(math.log10(least))
     step = next(size * times for times in STEPS if size * times >= least)
-    return list(range(math.ceil(low / step) * step, math.floor(high) + 1, step))
+    return list(range(math.ceil(scale.low / step) * step, math.floor(scale.high) + 1, step))
 
 
 def _short(value: float) -> str:
