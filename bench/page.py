@@ -1,4 +1,4 @@
-"""Makes `docs/performance.md` and its picture from the newest results: `python bench/page.py`.
+"""Makes `docs/performance.md` from the newest results: `python bench/page.py`.
 
 Each figure stands with the load under which it was measured (load of the last minute over the cores). The words are
 here, the numbers are `results/*.jsonl`.
@@ -14,7 +14,6 @@ from tools import RESULTS, ROOT
 
 Result = dict[str, Any]
 PAGE = ROOT / "docs" / "performance.md"
-PICTURE = ROOT / "docs" / "img" / "growth.svg"
 
 
 def milliseconds(seconds: float) -> str:
@@ -180,39 +179,9 @@ def growth() -> str:
     )
 
 
-def draw() -> None:
-    """Draw both growths, on logarithmic axes: what grows as its work does is a straight line of slope one."""
-    import matplotlib as mpl
-
-    mpl.use("Agg")
-    import matplotlib.pyplot as plt
-
-    mpl.rcParams.update({"svg.hashsalt": "growth", "font.size": 9})
-    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.4), layout="constrained")
-    days = sorted(newest("growth_day"), key=lambda one: one["targets"])
-    left.plot([one["targets"] for one in days], [one["cpu_s"] for one in days], "o-", label="CPU, s")
-    left.plot([one["targets"] for one in days], [one["peak_mb"] for one in days], "s--", label="peak memory, MB")
-    left.set(xscale="log", yscale="log", xlabel="targets", title="A day")
-    left.legend()
-    histories = newest("growth_history")
-    for targets in sorted({one["targets"] for one in histories}):
-        some = sorted((one for one in histories if one["targets"] == targets), key=lambda one: one["days"])
-        right.plot(
-            [one["days"] for one in some],
-            [one["publish_one_day_s"] for one in some],
-            "o-",
-            label=f"{targets:,} targets",
-        )
-    right.set(xscale="log", yscale="log", xlabel="days of history", ylabel="s", title="One more day into DuckDB")
-    right.legend()
-    PICTURE.parent.mkdir(exist_ok=True)
-    figure.savefig(PICTURE, metadata={"Date": None})
-
-
 def main() -> None:
     """Write the page; its text is `page.md` with the tables put in."""
     text = Path(__file__).with_name("page.md").read_text(encoding="utf-8")
-    draw()
     day, daemon = largest("day") or {}, largest("daemon") or {}
     filled = text.replace("{{questions}}", questions()).replace("{{growth}}", growth())
     for name, result in (

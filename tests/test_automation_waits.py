@@ -245,7 +245,7 @@ with dg.DagsterInstance.ephemeral() as instance:
     context = dg.build_sensor_context(instance=instance, repository_def=repository, resources={"backlinks_data": BacklinksData()})
     tick = repository.get_sensor_def("publish_automation_sensor").evaluate_tick(context)
 assert tick.skip_message.startswith("The last seven days"), tick.skip_message
-print(sorted({"pandas", "duckdb", "matplotlib"} & set(sys.modules)))
+print(sorted({"pandas", "duckdb"} & set(sys.modules)))
 """
 
 

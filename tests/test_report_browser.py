@@ -1,5 +1,6 @@
 """The pages in a real browser: nothing foreign runs, nothing is fetched, all is read at 360 px, in light and in dark."""
 
+import base64
 import itertools
 import os
 from collections.abc import Iterator
@@ -8,8 +9,19 @@ from typing import Any
 
 import pytest
 from test_report_page import HOSTILE, a_hostile_day
-from test_report_world import DAY, INDEX_MOVE, a_day, a_flag, a_history, days_before, links, write_rows
+from test_report_world import (
+    DAY,
+    INDEX_MOVE,
+    a_day,
+    a_flag,
+    a_history,
+    answers,
+    days_before,
+    links,
+    write_rows,
+)
 
+from backlinks_assets.report.inline import overview_svg
 from backlinks_assets.report.page import ReportFiles, write_report
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -174,4 +186,44 @@ def test_print_is_ink_on_white_also_from_a_dark_screen(browser: Any, busy: Repor
     assert page.evaluate("getComputedStyle(document.querySelector('figure')).breakInside") == "avoid"
     assert not page.locator("details").first.is_visible()
     assert [pair for pair in page.evaluate(CONTRASTS) if pair[0] < 4.5] == []
+    page.close()
+
+
+OVERLAPS = """() => [...document.querySelectorAll('svg[role=img]')].flatMap(svg => {
+  const boxes = [...svg.querySelectorAll('text')].map(one => [one.textContent, one.getBoundingClientRect()]);
+  return boxes.flatMap(([text, a], i) => boxes.slice(i + 1).filter(([_, b]) =>
+    a.left < b.right - 1 && b.left < a.right - 1 && a.top + 3 < b.bottom - 3 && b.top + 3 < a.bottom - 3)
+    .map(([other]) => [text, other]));
+})"""
+"""Pairs of a chart's texts that lie on each other; a box is some pixels higher than its letters."""
+
+
+def ways_to_move(root: Path) -> None:
+    """Write a day with a flag that rose, one that fell, one that fell to nothing, one with a long number, an index move."""
+    ends = {"up.example": 1500, "down.example": 998, "gone.example": 0, "huge.example": 123_456_789}
+    a_history(root, ends)
+    write_rows(root, "backlinks_summary", DAY, [row for name, lost in ends.items() for row in answers(name, 20, lost)])
+    a_day(root, [INDEX_MOVE, *map(a_flag, ends)])
+
+
+@pytest.mark.parametrize("width", [360, 480, 599, 768, 1440])
+def test_no_two_texts_of_a_chart_lie_on_each_other(browser: Any, tmp_path: Path, width: int) -> None:
+    ways_to_move(tmp_path)
+    files = write_report(tmp_path, DAY, simulated=False)
+    picture = tmp_path / "picture.svg"
+    picture.write_text(overview_svg(tmp_path, DAY), encoding="utf-8")
+    for path in (files.path, files.index, picture):
+        page = opened(browser, path, width=width)
+        assert page.evaluate("document.querySelectorAll('svg[role=img] text').length") > 5
+        assert page.evaluate(OVERLAPS) == []
+        page.close()
+
+
+def test_the_picture_for_dagsters_page_is_drawn_as_an_image(browser: Any, tmp_path: Path) -> None:
+    a_hostile_day(tmp_path)
+    picture = base64.b64encode(overview_svg(tmp_path, DAY).encode()).decode()
+    page = browser.new_page()
+    page.set_content(f'<img src="data:image/svg+xml;base64,{picture}">')
+    image = page.locator("img")
+    assert image.evaluate("one => one.decode().then(() => [one.naturalWidth, one.naturalHeight])") == [400, 6 * 198]
     page.close()

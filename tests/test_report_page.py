@@ -2,6 +2,7 @@
 
 import datetime as dt
 import re
+import xml.etree.ElementTree as ET
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from test_report_world import DAY, INDEX_MOVE, a_day, a_flag, a_history, answers
 
 from backlinks_assets.report import page as page_module
 from backlinks_assets.report.articles import anchor
-from backlinks_assets.report.inline import markdown, overview_png
+from backlinks_assets.report.inline import markdown, overview_svg
 from backlinks_assets.report.page import write_report
 from backlinks_assets.report.words import markdown_name, markdown_text
 
@@ -77,7 +78,7 @@ def test_the_same_tables_give_the_same_bytes(busy: Path) -> None:
     again = [path.read_bytes() for path in (write_report(busy, DAY, simulated=False)).path.parent.glob("*.html")]
     assert first == again
     assert len(first) == 2
-    assert overview_png(busy, DAY) == overview_png(busy, DAY)
+    assert overview_svg(busy, DAY) == overview_svg(busy, DAY)
 
 
 def test_a_page_needs_nothing_but_itself(busy: Path) -> None:
@@ -106,7 +107,7 @@ def test_each_flag_has_its_reason_chart_and_readings(busy: Path) -> None:
     assert html.count("<article") == html.count('role="img"') == html.count("<desc") == html.count("<details>") == 3
     assert "Lost backlinks of shop.example rose by 500 to 1,500 against 1,000." in text_of(html)
     assert "Live links that moved since 23 Nov" in text_of(html)
-    assert max(len(chart) for chart in re.findall(r"<svg.*?</svg>", html, re.DOTALL)) < 15_000
+    assert max(len(chart) for chart in re.findall(r"<svg.*?</svg>", html, re.DOTALL)) < 6_000
 
 
 @pytest.mark.parametrize("simulated", [True, False])
@@ -158,13 +159,13 @@ def test_a_day_not_judged_yet_says_what_to_do(tmp_path: Path) -> None:
     assert "build backlinks_changes of this day" in text_of(written(tmp_path))
 
 
-def test_three_hundred_flags_stay_below_two_megabytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_three_hundred_flags_stay_below_one_megabyte(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     names = [f"a-rather-long-name-of-a-target-{i:03}.example" for i in range(300)]
     a_history(tmp_path, names[:50])
     a_day(tmp_path, [a_flag(name, score=500.0 - i, reason="R" * 400) for i, name in enumerate(names)])
     monkeypatch.setattr(page_module, "ROWS_MAX", 200)
     html = written(tmp_path)
-    assert len(html.encode()) < 2_000_000
+    assert len(html.encode()) < 1_000_000
     assert html.count("<article") == 50
     assert all(f'id="{anchor(name, "lost_backlinks")}"' in html for name in names[:250])
     assert "And 50 more flags" in text_of(html)
@@ -179,7 +180,13 @@ def test_foreign_text_stays_text_in_the_page(tmp_path: Path) -> None:
     for name in HOSTILE:
         assert name.replace("\u202e", "\\u202e") in parsed.text
     assert "\u202e" not in html
-    assert overview_png(tmp_path, DAY).startswith(b"\x89PNG")
+    picture = overview_svg(tmp_path, DAY)
+    drawn = list(ET.fromstring(picture).iter())
+    tags = {element.tag.removeprefix("{http://www.w3.org/2000/svg}") for element in drawn}
+    assert tags == {"svg", "style", "rect", "text", "title", "desc", "path"}
+    assert "\u202e" not in picture
+    titles = [element.text for element in drawn if element.tag.endswith("title")]
+    assert titles == sorted(name.replace("\u202e", "\\u202e") for name in HOSTILE)[:6]
 
 
 def test_foreign_text_stays_text_in_markdown(tmp_path: Path) -> None:
@@ -276,5 +283,6 @@ def test_a_page_that_cannot_be_written_leaves_the_old_one(tmp_path: Path) -> Non
 
 
 def test_the_picture_says_so_on_a_day_without_flags(tmp_path: Path) -> None:
-    assert overview_png(tmp_path, dt.date(2026, 1, 1)).startswith(b"\x89PNG")
+    texts = ET.fromstring(overview_svg(tmp_path, dt.date(2026, 1, 1))).itertext()
+    assert "No flag on 2026-01-01." in [text.strip() for text in texts]
     assert "Nothing moved" not in markdown(tmp_path, DAY)

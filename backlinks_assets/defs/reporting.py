@@ -1,6 +1,6 @@
 """What the UI shows of a day's page: the day in one sentence, the flags as a table, a picture.
 
-Words and metadata only; the page is `report/`. The drawing library is imported when a page is written, since it is large
+Words and metadata only; the page is `report/`. That is imported when a page is written, since pandas and DuckDB come with it
 and most runs of this code location write none.
 """
 
@@ -12,28 +12,26 @@ from typing import Any
 
 import dagster as dg
 
-from backlinks_assets.report import font_cache
 from backlinks_assets.settings import Settings
 
 
 def publish_page(settings: Settings, day: dt.date, expected: Collection[str]) -> dict[str, Any]:
     """Write one day's page and return its metadata; a day that was never judged has no page."""
-    font_cache.choose(settings.root)
-    from backlinks_assets.report.inline import markdown, overview_png
+    from backlinks_assets.report.inline import markdown, overview_svg
     from backlinks_assets.report.page import write_report
     from backlinks_assets.tables.parquet import days
 
     if day not in days(settings.root, "backlinks_changes"):
         return {"nothing_kept": f"{day} is not judged: there is nothing to tell"}
     files = write_report(settings.root, day, simulated=settings.simulated, expected_targets=expected)
-    picture = base64.b64encode(overview_png(settings.root, day)).decode()
+    picture = base64.b64encode(overview_svg(settings.root, day).encode()).decode()
     return {
         "day": files.sentence,
         "page": _link(settings, files.path),
         "all_days": _link(settings, files.index),
         "flags": files.flags,
         "flags_table": dg.MetadataValue.md(markdown(settings.root, day, simulated=settings.simulated)),
-        "picture": dg.MetadataValue.md(f"![The day's flags, drawn](data:image/png;base64,{picture})"),
+        "picture": dg.MetadataValue.md(f"![The day's flags, drawn](data:image/svg+xml;base64,{picture})"),
     }
 
 

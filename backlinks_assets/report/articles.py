@@ -8,10 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from markupsafe import Markup
-
 from backlinks_assets.report.breakdowns import Breakdown, Breakdowns
-from backlinks_assets.report.charts import history_svg
+from backlinks_assets.report.charts import Chart, history_chart, shares_chart
 from backlinks_assets.report.facts import Change, Facts
 from backlinks_assets.report.histories import MOVED_DAYS, SHOWN_DAYS, Histories, History
 from backlinks_assets.report.words import counted, long_day, metric_name, number, percent, short_day, signed
@@ -30,7 +28,7 @@ class Article:
     size: str
     reason: str
     caption: str
-    chart: Markup
+    chart: Chart
     readings: Sequence[tuple[str, str, str]]
     unit: str
     breakdown: Breakdown | None
@@ -59,7 +57,7 @@ def _article(facts: Facts, flag: Change, history: History, breakdowns: Breakdown
     name = metric_name(flag.metric)
     whose = "all targets" if flag.is_index_move else flag.target
     title = f"{name} of {whose}, {SHOWN_DAYS} days to {long_day(facts.date)}"
-    chart = history_svg(history, title=title, description=_described(history, unit), key=key, unit=unit)
+    draw = shares_chart if flag.is_index_move else history_chart
     return Article(
         anchor=key,
         severity="index" if flag.is_index_move else (flag.severity or "warning"),
@@ -70,8 +68,7 @@ def _article(facts: Facts, flag: Change, history: History, breakdowns: Breakdown
         size=size(flag),
         reason=flag.reason or "",
         caption=_caption(flag, history),
-        # Made of matplotlib's output by an XML serializer, which escapes the names in it.
-        chart=Markup(chart),  # noqa: S704
+        chart=draw(history, key=key, title=title, description=_described(history, unit)),
         readings=[(short_day(day), number(value), _usual(low, high)) for day, value, low, high in history.readings()],
         unit=unit,
         breakdown=breakdowns.of(flag, history),

@@ -1,165 +1,205 @@
-"""The pictures of the pages, drawn by matplotlib as SVG: a flag's history, and the flags of many days.
+"""Where everything of a chart stands: scales, ticks and paths of a flag's history, and of the flags of many days.
 
-What is drawn comes ready (`histories.py`); how matplotlib's SVG becomes part of a page is `svg.py`. Colours are the
-page's: every drawn thing is named here and coloured by the style sheet, so that light, dark and print are one picture.
+What is drawn comes ready (`histories.py`); how it is drawn is `templates/chart.html.j2` and its colours `chart.css`. Places
+are in units of the drawing.
 """
 
 import datetime as dt
-import io
-from collections.abc import Sequence
-from typing import Any, Final
-
-import matplotlib as mpl
-import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
 
 from backlinks_assets.report.histories import Floats, History
-from backlinks_assets.report.svg import inline_svg
 from backlinks_assets.report.words import number, short_day
 
 WIDTH, HEIGHT = 400, 196
-"""Units of the drawing, 1/72 inch: small, so that its text is still read where the page is 360 px wide."""
+"""Small, so that the text is still read where the page is 360 px wide."""
 
-FONT_SIZE: Final = 12.0
-LEFT, RIGHT, TOP, BOTTOM = 44, 10, 22, 24
-TICK_DAYS: Final = 14
+WIDE_WIDTH, WIDE_HEIGHT = 720, 130
+LEFT, RIGHT, TOP, BOTTOM = 48, 24, 22, 24
+RIGHT_OF_COLUMNS: Final = 46
+"""Room for the number beside the last column: above it, it would lie on the columns before."""
 
-STYLE: Final[Any] = {
-    "svg.fonttype": "none",  # text stays text: searched, read aloud, in the page's font
-    "path.simplify": False,
-    "text.parse_math": False,  # a dollar sign is a dollar sign
-    "axes.unicode_minus": True,
-    "font.size": FONT_SIZE,
-    "font.family": "DejaVu Sans",  # comes with matplotlib: measured alike everywhere
-}
+CHARACTER: Final = 5.2
+"""Half the width of a digit of the flagged reading, where it is largest."""
+
+DAYS_A_TICK: Final = 14
+STEPS: Final = (1, 2, 5, 10)
+
+TOP_PERCENT_MIN: Final = 10.0
+"""The least top of a scale of percent: one target in a hundred always moves, and is no mountain."""
+
+Points = Sequence[tuple[float, float]]
 
 
-def history_svg(history: History, *, title: str, description: str, key: str, unit: str = "") -> str:
-    """Return a flag's chart as an `<svg>` for a page: line, usual range where known, the flagged reading marked.
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """What the template draws. `key` makes its ids unique in a page; title and description are read aloud.
 
-    `key` makes the chart's ids unique in its page; `title` and `description` are what a screen reader says.
+    `edges` are the ends of the plot, `numbers` (y, text) beside it, `days` (x, text) below it. `band`, `line` and those of
+    `bars`, by class, are paths. `dots` are readings that have none beside them. `flagged` is the flagged reading, `value`
+    its text with place and anchor.
     """
-    days = np.arange(len(history.days))
-    figure, axes = _figure()
-    axes.set_xlim(-0.5, len(days) - 0.5)
-    if np.isfinite(history.low).any():
-        axes.fill_between(*broken_where_it_jumps(days, history.low, history.high), gid="band", linewidth=0)
-    if unit == "%":  # a share of targets, on its own each day
-        shares = np.nan_to_num(history.values)
-        axes.vlines(days[:-1], 0, shares[:-1], gid="bars", clip_on=False)
-        axes.vlines(days[-1:], 0, shares[-1:], gid="flagged-bar", clip_on=False)
-    else:
-        axes.plot(days, history.values, gid="line", clip_on=False)
-        alone = days[_alone(history.values)]
-        if len(alone):
-            axes.scatter(alone, history.values[alone], s=9, gid="dots", clip_on=False, linewidths=0)
-    room_around(axes, history, from_zero=unit == "%")
-    _mark(axes, history.values, unit)
-    show_days(axes, history.days)
-    show_numbers(axes, unit)
-    return inline_svg(_drawn(figure), title=title, description=description, key=key)
+
+    key: str
+    title: str
+    description: str
+    width: int
+    height: int
+    edges: tuple[int, int]
+    numbers: Sequence[tuple[float, str]]
+    days: Sequence[tuple[float, str]]
+    band: str = ""
+    line: str = ""
+    dots: Points = ()
+    bars: Mapping[str, str] = field(default_factory=dict)
+    flagged: tuple[float, float] | None = None
+    value: tuple[float, float, str, str] | None = None
 
 
-def flags_svg(days: Sequence[dt.date], critical: Floats, warning: Floats, *, title: str, description: str) -> str:
-    """Return the flags a day as columns, the critical ones at the foot, as an `<svg>` for a page."""
-    at = np.arange(len(days))
-    figure, axes = _figure(width=720, height=130)
-    axes.set_xlim(-0.6, len(at) - 0.4)
-    axes.set_ylim(0, max(4.0, float((critical + warning).max()) * 1.1))
-    axes.vlines(at[critical > 0], 0, critical[critical > 0], gid="critical-bars", clip_on=False)
-    both = warning > 0
-    axes.vlines(at[both], critical[both], (critical + warning)[both], gid="warning-bars", clip_on=False)
-    show_days(axes, days)
-    show_numbers(axes, "", steps=2)
-    return inline_svg(_drawn(figure), title=title, description=description, key="days")
-
-
-def _figure(width: int = WIDTH, height: int = HEIGHT) -> tuple[Figure, Axes]:
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(width / 72, height / 72), dpi=72)
-        box = (LEFT / width, BOTTOM / height, 1 - (LEFT + RIGHT) / width, 1 - (TOP + BOTTOM) / height)
-        axes = figure.add_axes(box)
-    figure.patch.set_visible(False)
-    axes.patch.set_visible(False)
-    axes.spines[:].set_visible(False)
-    axes.grid(axis="y", gid="grid")
-    axes.set_axisbelow(True)
-    return figure, axes
-
-
-def _drawn(figure: Figure) -> bytes:
-    buffer = io.BytesIO()
-    with mpl.rc_context(STYLE):
-        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
-    return buffer.getvalue()
-
-
-def _alone(values: Floats) -> Any:
-    """Where a reading has none beside it, so that no line would show it."""
-    known = np.isfinite(values)
-    before, after = np.r_[False, known[:-1]], np.r_[known[1:], False]
-    return known & ~before & ~after
-
-
-def broken_where_it_jumps(days: Any, low: Floats, high: Floats) -> tuple[Any, Floats, Floats]:
-    """The range with a gap wherever two days' ranges have nothing in common: no sliver is drawn between them."""
-    with np.errstate(invalid="ignore"):
-        jumps = np.flatnonzero((low[1:] > high[:-1]) | (high[1:] < low[:-1])) + 1
-    at = np.insert(days.astype(float), jumps, jumps - 0.5)
-    return at, np.insert(low, jumps, np.nan), np.insert(high, jumps, np.nan)
-
-
-def room_around(axes: Axes, history: History, *, from_zero: bool) -> None:
-    """A band of a few points or links must not fill the picture; nothing watched is below zero."""
-    drawn = np.concatenate([history.values, history.low, history.high])
-    drawn = drawn[np.isfinite(drawn)]
-    if not len(drawn):
-        axes.set_ylim(0, 1)
-        return
-    low, high = float(drawn.min()), float(drawn.max())
-    if from_zero:
-        high = max(high, 10.0)  # percent: the one target in a hundred that always moves is no mountain
-    pad = max(0.08 * (high - low), 0.02 * abs(high), 0.5)
-    # A reading that fell has its number below it, which takes a tenth of the height.
-    below = 2.2 * pad if _fell(history.values) else pad
-    axes.set_ylim(0 if from_zero else max(0.0, low - below), high + pad)
-
-
-def _fell(values: Floats) -> bool:
-    known = values[np.isfinite(values)]
-    return len(known) > 1 and bool(known[-1] < known[-2])
-
-
-def _mark(axes: Axes, values: Floats, unit: str) -> None:
-    day, value = len(values) - 1, float(values[-1])
-    if not np.isfinite(value):
-        return
-    if unit != "%":
-        axes.scatter([day], [value], s=46, gid="flagged", clip_on=False, zorder=5, linewidths=0)
-    above = unit == "%" or not _fell(values)
-    axes.annotate(
-        f"{number(value)}{unit and ' ' + unit}", (day, value), xytext=(3, 8 if above else -8),
-        textcoords="offset points", ha="right", va="bottom" if above else "top", gid="flagged-value",
+def history_chart(history: History, *, key: str, title: str, description: str, height: int = HEIGHT) -> Chart:
+    """Return a target's chart: its readings as a line, the usual range where known, the flagged reading marked."""
+    values, low, high = (series.tolist() for series in (history.values, history.low, history.high))
+    fell = _fell(values)
+    scale = _Scale(len(values), *_room(values + low + high, fell=fell), WIDTH - RIGHT, height)
+    runs = list(_runs([scale.place(*reading) for reading in enumerate(values)]))
+    text, last, value = number(values[-1]), scale.place(len(values) - 1, values[-1]), None
+    if last:  # above the reading, or below it if it fell: where the line does not come from
+        x, y = min(last[0], WIDTH - CHARACTER * len(text)), last[1] + (18 if fell else -9)
+        value = (round(x, 1), round(y, 1), text, "middle")
+    return Chart(
+        key, title, description, WIDTH, height, (LEFT, scale.right),
+        numbers=[(scale.y(at), _short(at)) for at in _round_numbers(scale, 5)],
+        days=_days(history.days, scale),
+        band=_band(low, high, scale),
+        line="".join(_path(run) for run in runs if len(run) > 1),
+        dots=[run[0] for run in runs if len(run) == 1],
+        flagged=last,
+        value=value,
     )  # fmt: skip
 
 
-def show_days(axes: Axes, days: Sequence[dt.date], every: int = TICK_DAYS) -> None:
-    """Write days below an axis of day numbers: the last one, and each so many days before it."""
-    at = list(range(len(days) - 1, -1, -every))
-    axes.set_xticks(at, [short_day(days[i]) for i in at], fontsize=FONT_SIZE, gid="label")
-    axes.tick_params(axis="x", bottom=False, pad=5)
-    for label, i in zip(axes.get_xticklabels(), at, strict=True):
-        # The last label ends under its day: centred, it would be cut.
-        label.set_horizontalalignment("right" if i == len(days) - 1 else "center" if i > 3 else "left")
+def shares_chart(history: History, *, key: str, title: str, description: str, height: int = HEIGHT) -> Chart:
+    """Return an index move's chart: percent of targets, each day's on its own, as columns."""
+    values = history.values.tolist()
+    top = max([TOP_PERCENT_MIN, *filter(math.isfinite, values)])
+    scale = _Scale(len(values), 0.0, 1.08 * top, WIDTH - RIGHT_OF_COLUMNS, height)
+    last = scale.place(len(values) - 1, values[-1])
+    return Chart(
+        key, title, description, WIDTH, height, (LEFT, scale.right),
+        numbers=[(scale.y(at), f"{_short(at)} %") for at in _round_numbers(scale, 5)],
+        days=_days(history.days, scale),
+        bars={
+            "before": scale.columns(values[:-1]),
+            "today": scale.columns([math.nan] * (len(values) - 1) + values[-1:]),
+        },
+        value=last and (round(last[0] + 5, 1), round(last[1] + 4, 1), f"{number(values[-1])} %", "start"),
+    )  # fmt: skip
 
 
-def show_numbers(axes: Axes, unit: str, steps: int = 4) -> None:
-    """Write a few round numbers beside an axis."""
-    axes.yaxis.set_major_locator(MaxNLocator(nbins=steps, integer=True, min_n_ticks=2))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _short(value) + (unit and f" {unit}")))
-    axes.tick_params(axis="y", left=False, pad=5, labelsize=FONT_SIZE)
+def flags_chart(days: Sequence[dt.date], critical: Floats, warning: Floats, *, title: str, description: str) -> Chart:
+    """Return the flags a day as columns, the critical ones at the foot and wider."""
+    below, above = critical.tolist(), (critical + warning).tolist()
+    scale = _Scale(len(days), 0.0, max(4.0, *above) * 1.1, WIDE_WIDTH - RIGHT, WIDE_HEIGHT)
+    return Chart(
+        "days", title, description, WIDE_WIDTH, WIDE_HEIGHT, (LEFT, scale.right),
+        numbers=[(scale.y(at), _short(at)) for at in _round_numbers(scale, 3)],
+        days=_days(days, scale),
+        bars={"critical": scale.columns(below), "warning": scale.columns(above, below)},
+    )  # fmt: skip
+
+
+class _Scale:
+    """Days and values as places; a day has its place in the middle of its share of the width."""
+
+    def __init__(self, days: int, low: float, high: float, right: int, height: int) -> None:
+        self.low, self.high, self.right = low, high, right
+        self._day = (right - LEFT) / days
+        self._bottom, self._unit = height - BOTTOM, (height - TOP - BOTTOM) / (high - low)
+
+    def x(self, day: float) -> float:
+        return round(LEFT + (day + 0.5) * self._day, 1)
+
+    def y(self, value: float) -> float:
+        return round(self._bottom - (value - self.low) * self._unit, 1)
+
+    def place(self, day: float, value: float) -> tuple[float, float] | None:
+        return (self.x(day), self.y(value)) if math.isfinite(value) else None
+
+    def columns(self, tops: Sequence[float], feet: Sequence[float] | None = None) -> str:
+        """Return the path of columns from their feet, or from the bottom; of no height none."""
+        pairs = zip(feet or [self.low] * len(tops), tops, strict=True)
+        return "".join(
+            f"M{self.x(day):g} {self.y(foot):g}V{self.y(top):g}" for day, (foot, top) in enumerate(pairs) if top > foot
+        )
+
+
+def _runs(places: Sequence[tuple[float, float] | None]) -> Iterator[Points]:
+    """Yield the places between gaps."""
+    run: list[tuple[float, float]] = []
+    for place in (*places, None):
+        if place is not None:
+            run.append(place)
+        elif run:
+            yield run
+            run = []
+
+
+def _path(points: Points) -> str:
+    return "M" + "L".join(f"{x:g} {y:g}" for x, y in points)
+
+
+def _band(low: Sequence[float], high: Sequence[float], scale: _Scale) -> str:
+    """Return the path of the range: anew wherever two days' ranges have nothing in common, as no slope is between them."""
+    path = ""
+    run: list[tuple[int, float, float]] = []
+    for day, (bottom, top) in enumerate(zip(low, high, strict=True)):
+        known = math.isfinite(bottom) and math.isfinite(top)
+        if run and not (known and bottom <= run[-1][2] and top >= run[-1][1]):
+            path, run = path + _area(run, scale), []
+        if known:
+            run.append((day, bottom, top))
+    return path + _area(run, scale)
+
+
+def _area(run: Sequence[tuple[int, float, float]], scale: _Scale) -> str:
+    """Return the path around a range of some days, from the first's beginning to the last's end."""
+    if not run:
+        return ""
+    (first, bottom, top), (last, last_bottom, last_top) = run[0], run[-1]
+    lower = [(first - 0.5, bottom), *((day, value) for day, value, _ in run), (last + 0.5, last_bottom)]
+    upper = [(first - 0.5, top), *((day, value) for day, _, value in run), (last + 0.5, last_top)]
+    return _path([(scale.x(day), scale.y(value)) for day, value in (*lower, *reversed(upper))]) + "z"
+
+
+def _room(drawn: Sequence[float], *, fell: bool) -> tuple[float, float]:
+    """Return the ends of a scale: a range of a few points or links must not fill it."""
+    known = [value for value in drawn if math.isfinite(value)]
+    if not known:
+        return 0.0, 1.0
+    low, high = min(known), max(known)
+    pad = max(0.08 * (high - low), 0.02 * abs(high), 0.5)
+    # A reading that fell has its number below it, which takes a fifth of the height, also one that fell to nothing.
+    return low - max(pad, 0.25 * (high + pad - low)) if fell else max(0.0, low - pad), high + pad
+
+
+def _fell(values: Sequence[float]) -> bool:
+    known = [value for value in values if math.isfinite(value)]
+    return len(known) > 1 and known[-1] < known[-2]
+
+
+def _days(days: Sequence[dt.date], scale: _Scale) -> list[tuple[float, str]]:
+    """Return the last day and each so many days before it."""
+    return [(scale.x(day), short_day(days[day])) for day in range(len(days) - 1, -1, -DAYS_A_TICK)]
+
+
+def _round_numbers(scale: _Scale, most: int) -> list[int]:
+    """Return the whole round numbers of a scale, with `most` steps between them at most."""
+    least = max((scale.high - scale.low) / most, 1.0)
+    size = 10 ** math.floor(math.log10(least))
+    step = next(size * times for times in STEPS if size * times >= least)
+    return list(range(math.ceil(scale.low / step) * step, math.floor(scale.high) + 1, step))
 
 
 def _short(value: float) -> str:
@@ -167,4 +207,4 @@ def _short(value: float) -> str:
     for size, letter in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
         if abs(value) >= max(size, 10_000):
             return f"{value / size:.4g}{letter}"
-    return f"{value:,.4g}" if abs(value) < 1000 else f"{value:,.0f}"
+    return f"{value:,.0f}"

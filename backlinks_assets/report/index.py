@@ -16,9 +16,8 @@ from typing import Any, Final
 
 import filelock
 import numpy as np
-from markupsafe import Markup
 
-from backlinks_assets.report.charts import flags_svg
+from backlinks_assets.report.charts import Chart, flags_chart
 from backlinks_assets.report.facts import Facts
 from backlinks_assets.report.neighbours import linked, page_dates, page_name, relink
 from backlinks_assets.report.templating import render, write_page
@@ -145,7 +144,7 @@ def _content(days: Sequence[Day]) -> dict[str, Any]:
     }
 
 
-def _drawn(days: Sequence[Day]) -> Markup:
+def _drawn(days: Sequence[Day]) -> Chart:
     by_date = {day.date: day for day in days}
     last = days[0].date
     dates = [last - dt.timedelta(days=back) for back in reversed(range(DRAWN_DAYS))]
@@ -157,5 +156,4 @@ def _drawn(days: Sequence[Day]) -> Markup:
     text = f"{counted(int(flagged.sum()), 'flagged target')} in all, {int(critical.sum()):,} of them critical"
     if busiest.flagged:
         text += f"; most on {long_day(busiest.date)}: {busiest.flagged:,}"
-    # An XML serializer's output, of numbers and dates.
-    return Markup(flags_svg(dates, critical, flagged - critical, title=title, description=f"{text}."))  # noqa: S704
+    return flags_chart(dates, critical, flagged - critical, title=title, description=f"{text}.")

@@ -1,4 +1,4 @@
-"""Templates into files: autoescape on, foreign characters spelled, the style sheet inside, replaced in one step.
+"""Templates into files: autoescape on, foreign characters spelled, replaced in one step.
 
 The templates are in `templates/`; what they are given comes from `page.py` and `index.py`.
 """
@@ -17,8 +17,8 @@ _TEMPLATES: Final = Path(__file__).parent / "templates"
 
 
 def render(template: str, **content: Any) -> str:
-    """Return a page. Whatever comes from `content` is text, but for what is `Markup` already."""
-    return _environment().get_template(template).render(css=_style_sheet(), **content)
+    """Return a page or a picture. Whatever comes from `content` is text, but for what is `Markup` already."""
+    return _environment().get_template(template).render(**content)
 
 
 def write_page(root: Path, name: str, html: str) -> Path:
@@ -52,8 +52,3 @@ def _environment() -> jinja2.Environment:
 
 def _spelled(value: Any) -> Any:
     return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
-
-
-@functools.cache
-def _style_sheet() -> Markup:
-    return Markup((_TEMPLATES / "style.css").read_text(encoding="utf-8"))  # noqa: S704 - a file of this package

@@ -19,6 +19,9 @@ METRIC_NAMES: Final = {"lost_backlinks": "Lost backlinks", "spam_score": "Spam s
 _UNSEEN: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 """Control, format (among them what turns the direction of writing), surrogate and separator characters."""
 
+_NO_XML: Final = "\ufffe\uffff"
+"""Of no character, and refused by XML: a picture with one in it would not be shown."""
+
 _MARKDOWN: Final = r"\`*_[]|!#~"
 
 
@@ -75,7 +78,9 @@ def dollars(amount: float) -> str:
 
 def visible(text: str) -> str:
     """Return a text in which characters that show nothing, or turn the writing around, are spelled `\\u202e`."""
-    return "".join(_spelled(c) if unicodedata.category(c) in _UNSEEN else c for c in text)
+    if text.isprintable():  # nearly always: a chart has paths of a thousand characters
+        return text
+    return "".join(_spelled(c) if unicodedata.category(c) in _UNSEEN or c in _NO_XML else c for c in text)
 
 
 def markdown_text(text: str) -> str:
