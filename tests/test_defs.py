@@ -5,7 +5,6 @@ import itertools
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -41,12 +40,6 @@ TODAY = utc_now().date()
 NOV_24 = dt.date(2026, 11, 24)
 RESPONSES = dg.AssetKey("summary_responses")
 TARGETS = [f"shop{number:03d}.example" for number in range(12)]
-
-
-@pytest.fixture
-def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
-    with dg.instance_for_test(temp_dir=str(tmp_path)) as instance:
-        yield instance
 
 
 @pytest.fixture(autouse=True)

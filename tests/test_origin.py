@@ -161,12 +161,6 @@ def test_a_call_of_a_dead_process_holds_nothing(tmp_path: Path) -> None:
 # --- Dagster's instance ------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
-    with dg.instance_for_test(temp_dir=str(tmp_path)) as instance:
-        yield instance
-
-
 def report(instance: dg.DagsterInstance, asset: str) -> None:
     instance.report_runless_asset_event(dg.AssetMaterialization(asset, partition="2026-11-24"))
 
