@@ -14,6 +14,8 @@ from backlinks_assets.simulator.faults import Fault
 from backlinks_assets.simulator.server import Simulator
 
 PREFIXES = ("BACKLINKS_", "DATAFORSEO_", "DAGSTER_")
+RUN_DAGSTER = {"instance", "project"}
+"""Fixtures whose tests have runs."""
 MEMORY, ROOM_BYTES = Path("/dev/shm"), 4_000_000_000
 
 
@@ -32,7 +34,10 @@ def pytest_configure() -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Start the slow ones first, so that no worker is left alone with one at the end."""
+    """Know those that run Dagster for slow, and start the slow ones first: no worker is left alone with one at the end."""
+    for item in items:
+        if not RUN_DAGSTER.isdisjoint(getattr(item, "fixturenames", [])):
+            item.add_marker("slow")
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 

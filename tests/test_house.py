@@ -52,6 +52,7 @@ def test_package_files_are_empty() -> None:
     assert [str(path) for path in PACKAGE.rglob("__init__.py") if path.read_text(encoding="utf-8").strip()] == []
 
 
+@pytest.mark.slow
 def test_nothing_is_made_or_read_at_import(tmp_path: Path) -> None:
     names = [".".join(path.relative_to(ROOT).with_suffix("").parts) for path in MODULES if path.stem != "__main__"]
     code = (

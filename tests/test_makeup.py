@@ -29,6 +29,8 @@ from backlinks_assets.defs.resources import BacklinksData
 from backlinks_assets.defs.sensors import add_missing_targets
 from backlinks_assets.store.collect import utc_now
 
+pytestmark = pytest.mark.slow
+
 TODAY = utc_now().date()
 YESTERDAY = TODAY - dt.timedelta(days=1)
 DUE = dt.datetime.combine(TODAY, dt.time(6), dt.UTC)

@@ -8,6 +8,8 @@ import pytest
 
 from backlinks_assets.report import font_cache
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def nowhere(tmp_path: Path) -> Path:
