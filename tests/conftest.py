@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import dagster as dg
+import hypothesis
 import pytest
 
 from backlinks_assets.settings import Settings
@@ -17,6 +18,9 @@ PREFIXES = ("BACKLINKS_", "DATAFORSEO_", "DAGSTER_")
 RUN_DAGSTER = {"instance", "project"}
 """Fixtures whose tests have runs."""
 MEMORY, ROOM_BYTES = Path("/dev/shm"), 4_000_000_000
+
+hypothesis.settings.register_profile("tests", deadline=None)  # a busy machine is no fault
+hypothesis.settings.load_profile("tests")
 
 
 def pytest_configure() -> None:

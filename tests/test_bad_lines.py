@@ -18,6 +18,8 @@ from backlinks_assets.settings import Settings
 from backlinks_assets.store.collect import utc_now
 from backlinks_assets.targets import TargetsError, WatchList, parse_targets
 
+pytestmark = pytest.mark.slow
+
 TODAY = utc_now().date()
 HEADER = "target,include_subdomains,backlinks_filters,retired,spam_points,note"
 

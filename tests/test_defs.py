@@ -231,6 +231,7 @@ def test_runs_that_start_by_themselves_are_named_too(instance, write_targets) ->
     assert [request.tags["run"] for request in automation.requests] == ["Publish new answers"]
 
 
+@pytest.mark.slow
 def test_make_ui_starts_without_a_warning_or_a_word_of_the_shell(tmp_path: Path) -> None:
     venv = tmp_path / "venv"
     (venv / "bin").mkdir(parents=True)

@@ -179,6 +179,7 @@ def test_a_run_says_when_it_was_asked_for(instance, write_targets) -> None:
     assert before - SECOND <= asked <= utc_now()
 
 
+@pytest.mark.slow
 def test_the_command_called_before_midnight_is_for_that_day(api, write_targets, monkeypatch, capsys) -> None:
     server = api()
     write_targets("shop.example")

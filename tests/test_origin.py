@@ -24,6 +24,8 @@ from backlinks_assets.store.database import Database, StoreError
 from backlinks_assets.store.owners import Owner
 from backlinks_assets.store.responses import Key, ResponseStore
 
+pytestmark = pytest.mark.slow
+
 NOW = dt.datetime(2026, 11, 26, 7, tzinfo=dt.UTC)
 PARAMETERS = RequestParameters()
 REFUSED_ACCOUNT = Fault(faults.tasks_null(40104))
