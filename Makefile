@@ -8,8 +8,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-quick test-ci ui lint format bench screenshots lock clean
-# Three for two cores: many tests wait. What must not run beside its like is a group (xdist_group).
-PYTEST := $(BIN)/python -m pytest -n $(or $(WORKERS),3) --dist loadgroup
+# Three for two cores: many tests wait. Which of them share a worker is in tests/conftest.py.
+PYTEST := $(BIN)/python -m pytest -n $(or $(WORKERS),3)
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "make %-12s %s\n", $$1, $$2}'

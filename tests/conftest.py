@@ -1,6 +1,7 @@
 """What the tests share: a clean environment, a data folder, a stand-in for the API that behaves as it does, Dagster."""
 
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -9,12 +10,20 @@ from pathlib import Path
 import dagster as dg
 import hypothesis
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from backlinks_assets.settings import Settings
 from backlinks_assets.simulator.faults import Fault
 from backlinks_assets.simulator.server import Simulator
 
 PREFIXES = ("BACKLINKS_", "DATAFORSEO_", "DAGSTER_")
+REAL_TIME = re.compile(
+    r"test_(account_processes|api_deadline|faults|faults_money|kill|together)\.py"
+    "|over_the_rate_pauses|too_many_at_once_lowers|two_hundred_targets_make"
+)
+"""Tests that judge by the machine's own clock: one worker has them all, so that they never run beside each other."""
+SHARED = re.compile(r"test_(consume|docs|report_browser|report_page|simulator)\.py")
+"""Files whose tests share what is long to make: each is one worker's."""
 RUN_DAGSTER = {"instance", "project"}
 """Fixtures whose tests have runs."""
 MEMORY, ROOM_BYTES = Path("/dev/shm"), 4_000_000_000
@@ -34,6 +43,22 @@ def pytest_configure() -> None:
     if there.f_bavail * there.f_frsize >= ROOM_BYTES and not there.f_flag & os.ST_NOEXEC:
         os.environ["TMPDIR"] = str(MEMORY)
         tempfile.tempdir = None  # so that it is looked up again
+
+
+class Scheduling(LoadScopeScheduling):
+    """Deals out test by test what may run anywhere; what has more tests together is dealt out first.
+
+    xdist's own groups (`--dist loadgroup`) are not seen under this release of pytest.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        if REAL_TIME.search(nodeid):
+            return "real time"
+        return nodeid.partition("::")[0] if SHARED.search(nodeid) else nodeid
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Scheduling:
+    return Scheduling(config, log)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -22,7 +22,7 @@ from backlinks_assets.account.boot import BootClock
 from backlinks_assets.account.limiter import AccountLimiter, LimiterError
 from backlinks_assets.account.pacer import Pacer
 
-pytestmark = [pytest.mark.xdist_group("clock"), pytest.mark.slow]
+pytestmark = pytest.mark.slow
 
 PATIENCE_S = 40.0
 

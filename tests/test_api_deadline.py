@@ -12,8 +12,6 @@ import pytest
 
 from backlinks_assets.api import deadline
 
-pytestmark = pytest.mark.xdist_group("clock")
-
 Pair = tuple[socket.socket, socket.socket]
 
 

@@ -213,7 +213,6 @@ def test_two_runs_of_a_day_at_once_pay_for_each_answer_once(api) -> None:
     assert sum(outcome.calls for outcomes in results for outcome in outcomes) == 120
 
 
-@pytest.mark.xdist_group("clock")
 def test_over_the_rate_pauses_every_worker(api, monkeypatch) -> None:
     from backlinks_assets.api import status_codes
 
@@ -228,7 +227,6 @@ def test_over_the_rate_pauses_every_worker(api, monkeypatch) -> None:
     assert len([seconds for seconds in later if seconds > 1.3]) > 30
 
 
-@pytest.mark.xdist_group("clock")
 def test_too_many_at_once_lowers_the_concurrency(api, monkeypatch) -> None:
     from backlinks_assets.api import status_codes
 

@@ -25,7 +25,7 @@ from backlinks_assets.tables.parquet import write_day
 from backlinks_assets.tables.schemas import SCHEMA_VERSION, TABLES
 from backlinks_assets.targets import partition_key
 
-pytestmark = [pytest.mark.xdist_group("consume"), pytest.mark.slow]
+pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "consume.md").read_text(encoding="utf-8")

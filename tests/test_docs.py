@@ -32,8 +32,6 @@ from dotenv import dotenv_values
 
 from backlinks_assets.settings import Settings
 
-pytestmark = pytest.mark.xdist_group("docs")
-
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -312,9 +310,9 @@ def test_what_the_administrator_types_names_what_is_there(block: Block) -> None:
 
 MAKE_RUNS = {
     "demo": ".venv/bin/backlinks demo",  # sixty days; the fixture `project` runs the same with fourteen
-    "test": '.venv/bin/python -m pytest -n 3 --dist loadgroup -m "not ci"',  # this very run
+    "test": '.venv/bin/python -m pytest -n 3 -m "not ci"',  # this very run
     "test-quick": '-m "not ci and not slow"',
-    "test-ci": ".venv/bin/python -m pytest -n 3 --dist loadgroup",
+    "test-ci": ".venv/bin/python -m pytest -n 3",
     "ui": ".venv/bin/dagster dev -w workspace.yaml",  # run for real below
     "bench": ".venv/bin/python bench/run.py",  # minutes on a quiet machine; test_performance runs its parts
     "screenshots": ".venv/bin/python docs/screenshots.py",  # a minute in a browser

@@ -28,7 +28,7 @@ from backlinks_assets.simulator import faults
 from backlinks_assets.simulator.faults import Effect, Fault
 from backlinks_assets.simulator.server import PRICE_USD, Simulator
 
-pytestmark = [pytest.mark.xdist_group("clock"), pytest.mark.slow]
+pytestmark = pytest.mark.slow
 
 QUICK = {
     "store.collect._backoff": tenacity.wait_exponential_jitter(multiplier=0.05, max=0.2, jitter=0.05),

@@ -16,7 +16,7 @@ from backlinks_assets.simulator.server import PRICE_USD
 from backlinks_assets.store import collect
 from backlinks_assets.store.collect import Ask, Outcome, utc_now
 
-pytestmark = [pytest.mark.xdist_group("clock"), pytest.mark.slow]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(autouse=True)

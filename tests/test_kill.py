@@ -18,7 +18,7 @@ from backlinks_assets.simulator import faults
 from backlinks_assets.simulator.faults import Fault
 from backlinks_assets.simulator.server import PRICE_USD, Simulator
 
-pytestmark = [pytest.mark.xdist_group("clock"), pytest.mark.slow]
+pytestmark = pytest.mark.slow
 
 TARGETS, AT_ONCE = 300, 30
 

@@ -15,8 +15,6 @@ from backlinks_assets.report.inline import markdown, overview_png
 from backlinks_assets.report.page import write_report
 from backlinks_assets.report.words import markdown_name, markdown_text
 
-pytestmark = pytest.mark.xdist_group("report_page")
-
 HOSTILE = [
     "<img src=x onerror=alert(1)>.example",
     '"><script>alert(1)</script>',

@@ -18,8 +18,6 @@ from backlinks_assets.simulator.answers import result_of
 from backlinks_assets.simulator.samples import sample_targets_csv, scheduled_targets, vendor_sample
 from backlinks_assets.simulator.server import Simulator
 
-pytestmark = pytest.mark.xdist_group("simulator")
-
 SUMMARY = "/v3/backlinks/summary/live"
 PRICE_USD = 0.024036
 TODAY = date(2026, 11, 24)

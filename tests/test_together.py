@@ -18,7 +18,7 @@ from backlinks_assets.store.database import Database
 from backlinks_assets.store.migrations import open_tables
 from backlinks_assets.store.responses import metadata
 
-pytestmark = [pytest.mark.xdist_group("clock"), pytest.mark.slow]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(autouse=True)
