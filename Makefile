@@ -7,16 +7,24 @@ QUIET := ignore:Parameter `backfill_policy`,ignore:Function `dev_command`
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test ui lint format bench screenshots lock clean
+.PHONY: help demo test test-quick test-ci ui lint format bench screenshots lock clean
+# Three for two cores: many tests wait. Which of them share a worker is in tests/conftest.py.
+PYTEST := $(BIN)/python -m pytest -n $(or $(WORKERS),3)
 
 help: ## Show this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "make %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "make %-12s %s\n", $$1, $$2}'
 
 demo: $(VENV)/.runtime ## Run the main job on the bundled simulator: no credentials, no cost
 	$(BIN)/backlinks demo
 
-test: $(VENV)/.dev ## Run the tests
-	$(BIN)/python -m pytest
+test: $(VENV)/.dev ## Run the tests (WORKERS=… at once; three unless told)
+	$(PYTEST) -m "not ci"
+
+test-quick: $(VENV)/.dev ## Run the tests that start no process and no run
+	$(PYTEST) -m "not ci and not slow"
+
+test-ci: $(VENV)/.dev ## Run all tests there are, as CI does
+	$(PYTEST)
 
 ui: $(VENV)/.runtime ## Open Dagster's UI on http://127.0.0.1:3000 (PORT=… for another)
 	@DAGSTER_HOME="$(CURDIR)" PYTHONWARNINGS='$(QUIET)' $(BIN)/dagster dev -w workspace.yaml -h 127.0.0.1 -p $(or $(PORT),3000)

@@ -13,6 +13,7 @@ import multiprocessing
 import os
 import pty
 import re
+import select
 import shlex
 import signal
 import struct
@@ -57,14 +58,20 @@ class Process:
     """One command at work, in a process of its own."""
 
     def __init__(
-        self, work: Callable[..., None], arguments: Sequence[Any], folder: Path, patches: Mapping[str, Any]
+        self,
+        work: Callable[..., None],
+        arguments: Sequence[Any],
+        folder: Path,
+        patches: Mapping[str, Any],
+        environment: Mapping[str, str] = NOTHING,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._out, self._err = (folder / f"{time.monotonic_ns()}.{name}" for name in ("out", "err"))
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # a fork server must have no threads
         _forkserver.set_forkserver_preload([f"backlinks_assets.cli.{name}" for name in _PRELOADED])
         self._process = _forkserver.Process(
-            target=_child, args=(work, list(arguments), dict(os.environ), str(self._out), str(self._err), dict(patches))
+            target=_child,
+            args=(work, list(arguments), {**os.environ, **environment}, str(self._out), str(self._err), dict(patches)),
         )
         self._process.start()
         self.pid = self._process.pid
@@ -93,14 +100,14 @@ class Process:
         self._process.join()
 
 
-def start(*arguments: str, patches: Mapping[str, Any] = NOTHING) -> Process:
+def start(*arguments: str, patches: Mapping[str, Any] = NOTHING, environment: Mapping[str, str] = NOTHING) -> Process:
     """Start `backlinks ARGUMENTS`. `patches` are constants to set first, as `package.module.NAME`."""
-    return Process(_command, arguments, Path.cwd() / "said", patches)
+    return Process(_command, arguments, Path.cwd() / "said", patches, environment)
 
 
-def command(*arguments: str, patches: Mapping[str, Any] = NOTHING) -> Ended:
+def command(*arguments: str, patches: Mapping[str, Any] = NOTHING, **environment: str) -> Ended:
     """Run `backlinks ARGUMENTS` to its end."""
-    return start(*arguments, patches=patches).end()
+    return start(*arguments, patches=patches, environment=environment).end()
 
 
 def script(*arguments: str, **environment: str) -> Ended:
@@ -123,31 +130,28 @@ def on_a_terminal(
     question: str = "",
     answer: str = "",
 ) -> tuple[int, str]:
-    """Run the installed script on a terminal; return its exit status and all it wrote.
+    """Run `backlinks ARGUMENTS` on a terminal; return its exit status and all it wrote.
 
     Of so many columns, if they are given. Where `question` appears, `answer` is typed, once.
     """
     ours, theirs = pty.openpty()
     if columns is not None:
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
-    process = subprocess.Popen(
-        [SCRIPT, *arguments], stdin=theirs, stdout=theirs, stderr=theirs, env={**os.environ, **environment}
-    )
-    os.close(theirs)
+    work = [os.ttyname(theirs), *arguments]
+    process = Process(_command_on_a_terminal, work, Path.cwd() / "said", NOTHING, environment)
     shown, asked = b"", False
     while True:
-        try:
-            piece = os.read(ours, 65536)
-        except OSError:  # the terminal's other side is closed
+        is_over = process.is_over
+        if select.select([ours], [], [], 0.05)[0]:
+            shown += os.read(ours, 65536)
+        elif is_over:
             break
-        if not piece:
-            break
-        shown += piece
         if question and not asked and question.encode() in shown:
             os.write(ours, f"{answer}\n".encode())
             asked = True
+    os.close(theirs)
     os.close(ours)
-    return process.wait(60), shown.decode(errors="replace").replace("\r\n", "\n")
+    return process.end().status, shown.decode(errors="replace").replace("\r\n", "\n")
 
 
 def parsed(line: str) -> None:
@@ -235,6 +239,15 @@ def _command(*arguments: str) -> None:
 
     sys.argv = ["backlinks", *arguments]
     main()
+
+
+def _command_on_a_terminal(terminal: str, *arguments: str) -> None:
+    device = os.open(terminal, os.O_RDWR | os.O_NOCTTY)
+    for stream in range(3):
+        os.dup2(device, stream)
+    os.close(device)
+    sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115 - the process's own, to its end
+    _command(*arguments)
 
 
 def _open() -> None:

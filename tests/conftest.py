@@ -1,22 +1,78 @@
-"""What the tests share: a clean environment, a data folder, a stand-in for the API that behaves as it does."""
+"""What the tests share: a clean environment, a data folder, a stand-in for the API that behaves as it does, Dagster."""
 
+import os
+import re
+import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import dagster as dg
+import hypothesis
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from backlinks_assets.settings import Settings
 from backlinks_assets.simulator.faults import Fault
 from backlinks_assets.simulator.server import Simulator
 
 PREFIXES = ("BACKLINKS_", "DATAFORSEO_", "DAGSTER_")
+REAL_TIME = re.compile(
+    r"test_(account_processes|api_deadline|faults|faults_money|kill|together)\.py"
+    "|over_the_rate_pauses|too_many_at_once_lowers|two_hundred_targets_make"
+)
+"""Tests that judge by the machine's own clock: one worker has them all, so that they never run beside each other."""
+SHARED = re.compile(r"test_(consume|docs|report_browser|report_page|simulator)\.py")
+"""Files whose tests share what is long to make: each is one worker's."""
+RUN_DAGSTER = {"instance", "project"}
+"""Fixtures whose tests have runs."""
+MEMORY, ROOM_BYTES = Path("/dev/shm"), 4_000_000_000
+
+hypothesis.settings.register_profile("tests", deadline=None)  # a busy machine is no fault
+hypothesis.settings.load_profile("tests")
+
+
+def pytest_configure() -> None:
+    """Put temporary folders in memory, where there is room: thousands of commits would wait for the disk.
+
+    Nothing here could lose the machine's power; what a killed process leaves is the same in memory as on a disk.
+    """
+    if "TMPDIR" in os.environ or not os.access(MEMORY, os.W_OK):
+        return
+    there = os.statvfs(MEMORY)
+    if there.f_bavail * there.f_frsize >= ROOM_BYTES and not there.f_flag & os.ST_NOEXEC:
+        os.environ["TMPDIR"] = str(MEMORY)
+        tempfile.tempdir = None  # so that it is looked up again
+
+
+class Scheduling(LoadScopeScheduling):
+    """Deals out test by test what may run anywhere; what has more tests together is dealt out first.
+
+    xdist's own groups (`--dist loadgroup`) are not seen under this release of pytest.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        if REAL_TIME.search(nodeid):
+            return "real time"
+        return nodeid.partition("::")[0] if SHARED.search(nodeid) else nodeid
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Scheduling:
+    return Scheduling(config, log)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Know those that run Dagster for slow, and start the slow ones first: no worker is left alone with one at the end."""
+    for item in items:
+        if not RUN_DAGSTER.isdisjoint(getattr(item, "fixturenames", [])):
+            item.add_marker("slow")
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 
 @pytest.fixture(autouse=True)
 def clean_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """No variable of the machine reaches a test, no test writes outside its own folder, no `.env` is found."""
-    import os
-
     for name in list(os.environ):
         if name.startswith(PREFIXES):
             monkeypatch.delenv(name)
@@ -65,3 +121,24 @@ def write_targets(clean_environment: Path) -> Callable[..., Path]:
 @pytest.fixture
 def settings(clean_environment: Path) -> Settings:
     return Settings.from_env()
+
+
+@pytest.fixture(scope="session")
+def made_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which Dagster has made its tables, to be copied: that is quicker than their making."""
+    folder = tmp_path_factory.mktemp("dagster")
+    with dg.instance_for_test(temp_dir=str(folder), overrides=storage_in(folder)):
+        return folder
+
+
+@pytest.fixture
+def instance(tmp_path: Path, made_home: Path) -> Iterator[dg.DagsterInstance]:
+    """An instance with the project's storage, in the test's folder, in which nothing has run."""
+    shutil.copytree(made_home, tmp_path, dirs_exist_ok=True)
+    with dg.instance_for_test(temp_dir=str(tmp_path), overrides=storage_in(tmp_path)) as instance:
+        yield instance
+
+
+def storage_in(folder: Path) -> dict[str, object]:
+    own = {"module": "backlinks_assets.dagster_home", "class": "ProjectStorage", "config": {"base_dir": str(folder)}}
+    return {"storage": {"custom": own}}

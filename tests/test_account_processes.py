@@ -22,6 +22,8 @@ from backlinks_assets.account.boot import BootClock
 from backlinks_assets.account.limiter import AccountLimiter, LimiterError
 from backlinks_assets.account.pacer import Pacer
 
+pytestmark = pytest.mark.slow
+
 PATIENCE_S = 40.0
 
 

@@ -175,6 +175,7 @@ def test_the_command_and_dagster_itself_open_one_instance_from_any_folder(home: 
     assert list(here.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_the_doctor_says_which_folder_and_which_env_are_in_use(home: Path, here: Path, monkeypatch) -> None:
     (home / "data").mkdir()
     (home / "data/targets.csv").write_text("target\nshop1.example\n")

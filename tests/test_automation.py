@@ -4,7 +4,7 @@ import datetime as dt
 import re
 import shutil
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -44,12 +44,11 @@ def in_tables(day: dt.date) -> set[str]:
 
 
 @pytest.fixture
-def instance(tmp_path: Path, write_targets: Callable[..., Path]) -> Iterator[dg.DagsterInstance]:
+def instance(instance: dg.DagsterInstance, write_targets: Callable[..., Path]) -> dg.DagsterInstance:
     """An instance whose targets are known; without credentials the simulator answers, for days that are over too."""
     write_targets(*NAMES)
-    with dg.instance_for_test(temp_dir=str(tmp_path)) as instance:
-        add_missing_targets(instance, NAMES)
-        yield instance
+    add_missing_targets(instance, NAMES)
+    return instance
 
 
 @pytest.fixture

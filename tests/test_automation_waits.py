@@ -4,7 +4,7 @@ import datetime as dt
 import itertools
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import dagster as dg
@@ -29,11 +29,10 @@ DAYS = [dt.date(2026, 11, day) for day in range(18, 25)]
 
 
 @pytest.fixture
-def instance(tmp_path: Path, write_targets: Callable[..., Path]) -> Iterator[dg.DagsterInstance]:
+def instance(instance: dg.DagsterInstance, write_targets: Callable[..., Path]) -> dg.DagsterInstance:
     write_targets(*NAMES)
-    with dg.instance_for_test(temp_dir=str(tmp_path)) as instance:
-        add_missing_targets(instance, NAMES)
-        yield instance
+    add_missing_targets(instance, NAMES)
+    return instance
 
 
 @pytest.fixture

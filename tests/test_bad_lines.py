@@ -2,8 +2,6 @@
 
 import datetime as dt
 import os
-from collections.abc import Iterator
-from pathlib import Path
 
 import dagster as dg
 import pytest
@@ -20,14 +18,10 @@ from backlinks_assets.settings import Settings
 from backlinks_assets.store.collect import utc_now
 from backlinks_assets.targets import TargetsError, WatchList, parse_targets
 
+pytestmark = pytest.mark.slow
+
 TODAY = utc_now().date()
 HEADER = "target,include_subdomains,backlinks_filters,retired,spam_points,note"
-
-
-@pytest.fixture
-def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
-    with dg.instance_for_test(temp_dir=str(tmp_path)) as instance:
-        yield instance
 
 
 @pytest.fixture(autouse=True)

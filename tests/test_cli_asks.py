@@ -5,6 +5,8 @@ import subprocess
 import commands
 import pytest
 
+pytestmark = pytest.mark.slow
+
 
 def on_a_terminal(answer: str, *arguments: str) -> tuple[int, str]:
     """Run a day on a terminal, type an answer when asked, and return exit status and screen."""

@@ -8,6 +8,8 @@ import pytest
 from backlinks_assets.simulator import faults
 from backlinks_assets.simulator.faults import Fault
 
+pytestmark = pytest.mark.slow
+
 UNKNOWN = ["empty-list.example", "empty-null.example", "empty.example"]
 """Three ways in which an answer says that the API knows nothing."""
 

@@ -1,28 +1,20 @@
 """The command as a person or a program runs it: a real process, its output, its exit status."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import dagster as dg
 import pytest
+from commands import command as backlinks, script
 
 from backlinks_assets.dagster_home import ON_THE_TERMINAL, ProjectComputeLogs
 from backlinks_assets.settings import Settings
 from backlinks_assets.simulator.faults import parse
 from backlinks_assets.store.collect import utc_now
 
-BACKLINKS = [sys.executable, "-m", "backlinks_assets.cli.app"]
+pytestmark = pytest.mark.slow
+
 TARGETS = [f"shop{number:03d}.example" for number in range(8)]
-
-
-def backlinks(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run the command with the test's environment and return what it said."""
-    return subprocess.run(
-        [*BACKLINKS, *arguments], env={**os.environ, **environment}, capture_output=True, text=True, timeout=240
-    )
 
 
 @pytest.fixture(autouse=True)
@@ -33,9 +25,9 @@ def quick_pace(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_day_is_collected_tabled_and_flagged_and_a_second_run_calls_nothing(api, write_targets) -> None:
     server = api()
     write_targets(*TARGETS, "empty.example")
-    first = backlinks("run", "--json")
-    assert first.returncode == 0, first.stderr
-    summary = json.loads(first.stdout.splitlines()[-1])
+    first = script("run", "--json")
+    assert first.status == 0, first.err
+    summary = json.loads(first.out.splitlines()[-1])
     assert summary | {"seconds": 0} == {
         "date": str(utc_now().date()),
         "targets": 9,
@@ -49,8 +41,8 @@ def test_a_day_is_collected_tabled_and_flagged_and_a_second_run_calls_nothing(ap
         "seconds": 0,
     }
     assert len(server.calls) == 18
-    assert "Traceback" not in first.stderr
-    second = json.loads(backlinks("run", "--json").stdout.splitlines()[-1])
+    assert "Traceback" not in first.err
+    second = json.loads(backlinks("run", "--json").out.splitlines()[-1])
     assert (second["calls"], second["cost_usd"], second["reused"], second["collected"]) == (0, 0.0, 9, 0)
     assert len(server.calls) == 18
 
@@ -86,50 +78,50 @@ def test_targets_without_data_are_named_and_the_status_is_3(api, write_targets) 
     api()
     write_targets(*TARGETS, "invalid.example")
     done = backlinks("run", "--json")
-    assert done.returncode == 3
-    (failed,) = json.loads(done.stdout.splitlines()[-1])["failed"]
+    assert done.status == 3
+    (failed,) = json.loads(done.out.splitlines()[-1])["failed"]
     assert failed["target"] == "invalid.example"
     assert "40501" in failed["reason"]
-    assert "invalid.example" in done.stderr
+    assert "invalid.example" in done.err
 
 
 def test_an_account_level_refusal_is_status_1_with_a_sentence(api, write_targets) -> None:
     server = api(credentials=("someone@example.com", "the right one"))
     write_targets(*TARGETS)
     done = backlinks("run")
-    assert done.returncode == 1
-    assert "DATAFORSEO_PASSWORD" in done.stderr
-    assert "Traceback" not in done.stderr + done.stdout
-    assert "s3cret-passphrase" not in done.stderr + done.stdout
+    assert done.status == 1
+    assert "DATAFORSEO_PASSWORD" in done.err
+    assert "Traceback" not in done.err + done.out
+    assert "s3cret-passphrase" not in done.err + done.out
     assert len(server.calls) <= 30
-    assert done.stderr.count("DATAFORSEO_PASSWORD") == 1  # told once, not for each target
-    assert "shop000.example" in done.stderr
+    assert done.err.count("DATAFORSEO_PASSWORD") == 1  # told once, not for each target
+    assert "shop000.example" in done.err
 
 
 def test_targets_that_fail_for_the_same_reason_are_told_together(api, write_targets) -> None:
     api(*(parse(f"code:40501,target=bad{number}.example") for number in range(2)))
     write_targets("shop.example", "bad0.example", "bad1.example")
     done = backlinks("run")
-    assert done.returncode == 3
-    assert len([line for line in done.stderr.splitlines() if "40501" in line]) == 1
+    assert done.status == 3
+    assert len([line for line in done.err.splitlines() if "40501" in line]) == 1
 
 
 def test_without_credentials_everything_says_that_it_is_simulated(write_targets, clean_environment: Path) -> None:
     write_targets(*TARGETS[:2])
     done = backlinks("run")
-    assert done.returncode == 0
-    assert "Simulated numbers" in done.stderr
+    assert done.status == 0
+    assert "Simulated numbers" in done.err
     assert (clean_environment / "demo" / "backlinks.duckdb").exists()
     assert not (clean_environment / "backlinks.duckdb").exists()
-    assert json.loads(backlinks("flags", "--json").stdout)["simulated"] is True
+    assert json.loads(backlinks("flags", "--json").out)["simulated"] is True
 
 
 def test_a_past_day_of_the_real_api_is_built_from_what_is_kept(api, write_targets) -> None:
     server = api()
     write_targets(*TARGETS)
     done = backlinks("run", "--date", "2026-11-01")
-    assert done.returncode == 3
-    assert "present only" in done.stderr
+    assert done.status == 3
+    assert "present only" in done.err
     assert server.calls == []
 
 
@@ -147,9 +139,9 @@ def test_a_bad_targets_file_is_status_2_and_nothing_is_called(api, write_targets
     server = api()
     write_targets(*lines, header=header)
     done = backlinks("run")
-    assert done.returncode == 2
-    assert all(word in done.stderr for word in words), done.stderr
-    assert "Traceback" not in done.stderr
+    assert done.status == 2
+    assert all(word in done.err for word in words), done.err
+    assert "Traceback" not in done.err
     assert server.calls == []
 
 
@@ -169,49 +161,49 @@ def test_a_bad_targets_file_is_status_2_and_nothing_is_called(api, write_targets
 )
 def test_bad_input_gets_a_sentence_and_its_status(arguments, environment, status, words) -> None:
     done = backlinks(*arguments, **environment)
-    assert done.returncode == status, done.stderr
-    assert words in " ".join(done.stderr.split())
-    assert "Traceback" not in done.stderr
+    assert done.status == status, done.err
+    assert words in " ".join(done.err.split())
+    assert "Traceback" not in done.err
 
 
 def test_a_data_folder_that_cannot_be_written_is_told(write_targets, tmp_path: Path) -> None:
     targets = write_targets(*TARGETS)
     (tmp_path / "a-file").write_text("")
     done = backlinks("run", BACKLINKS_TARGETS_FILE=str(targets), BACKLINKS_DATA_DIR=str(tmp_path / "a-file" / "data"))
-    assert done.returncode == 1
-    assert "BACKLINKS_DATA_DIR" in done.stderr
-    assert "Traceback" not in done.stderr
+    assert done.status == 1
+    assert "BACKLINKS_DATA_DIR" in done.err
+    assert "Traceback" not in done.err
 
 
 def test_examples_are_not_asked_for_at_the_real_api(write_targets) -> None:
     write_targets(*TARGETS)
     done = backlinks("run", DATAFORSEO_LOGIN="x", DATAFORSEO_PASSWORD="y")
-    assert done.returncode == 2
-    assert "only in the simulator" in done.stderr
+    assert done.status == 2
+    assert "only in the simulator" in done.err
 
 
 def test_the_demo_runs_from_nothing_and_prints_flags(clean_environment: Path) -> None:
-    done = backlinks("demo", "--days", "21", DATAFORSEO_LOGIN="x", DATAFORSEO_PASSWORD="y")
-    assert done.returncode == 0, done.stderr
-    assert "make ui" in done.stdout
-    lines = [line.split("\t") for line in done.stdout.splitlines() if line.startswith("20")]
+    done = backlinks("demo", "--days", "14", DATAFORSEO_LOGIN="x", DATAFORSEO_PASSWORD="y")
+    assert done.status == 0, done.err
+    assert "make ui" in done.out
+    lines = [line.split("\t") for line in done.out.splitlines() if line.startswith("20")]
     assert len(lines) >= 2
     assert {line[1] for line in lines} <= {"warning", "critical"}
     assert (clean_environment / "demo" / "backlinks.duckdb").exists()
     flags = backlinks("flags", "--json")  # the demo's tables are the ones without credentials too
-    assert json.loads(flags.stdout)["date"] == str(utc_now().date())
+    assert json.loads(flags.out)["date"] == str(utc_now().date())
 
 
 def test_the_doctor_finds_what_is_wrong_and_spends_nothing(api, write_targets) -> None:
     server = api()
     write_targets(*TARGETS)
     fine = backlinks("doctor")
-    assert fine.returncode == 0, fine.stdout
-    assert {line.split("\t")[0] for line in fine.stdout.splitlines()} == {"fine", "note"}
-    assert "note\taccount" in fine.stdout  # no budget is set
+    assert fine.status == 0, fine.out
+    assert {line.split("\t")[0] for line in fine.out.splitlines()} == {"fine", "note"}
+    assert "note\taccount" in fine.out  # no budget is set
     wrong = backlinks("doctor", DATAFORSEO_PASSWORD="another", DATAFORSEO_BASE_URL="http://127.0.0.1:9")
-    assert wrong.returncode == 1
-    assert "to do\taccount" in wrong.stdout
+    assert wrong.status == 1
+    assert "to do\taccount" in wrong.out
     assert server.spent_usd == 0
 
 
@@ -220,12 +212,12 @@ def test_two_hundred_targets_make_four_hundred_calls_within_the_limits(api, writ
     server = api(latency_s=0.3, calls_per_minute=2000, calls_at_once=30)
     write_targets(*[f"site{number:03d}.example" for number in range(200)])
     done = backlinks("run", "--json")
-    assert done.returncode == 0, done.stderr
+    assert done.status == 0, done.err
     assert len(server.calls) == 400
     assert {call.status_code for call in server.calls} == {20000}
     assert server.peak_at_once <= 30
     assert server.worst_window(60) <= 2000
     assert server.worst_window(3) <= 98 + 1 + 30  # paced smoothly: the rate, and those that were on their way
-    assert json.loads(done.stdout.splitlines()[-1])["cost_usd"] == pytest.approx(server.spent_usd)
+    assert json.loads(done.out.splitlines()[-1])["cost_usd"] == pytest.approx(server.spent_usd)
     backlinks("run")
     assert len(server.calls) == 400

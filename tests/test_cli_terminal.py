@@ -17,6 +17,8 @@ from backlinks_assets.settings import Settings
 from backlinks_assets.tables.parquet import write_day
 from backlinks_assets.tables.schemas import TABLES
 
+pytestmark = pytest.mark.slow
+
 ROOT = typer.main.get_command(app)
 CALLS = ["", "run", "demo", "flags", "backtest", "doctor", "targets"]
 CALLS += ["targets list", "targets add", "targets retire", "targets check"]

@@ -22,6 +22,8 @@ from backlinks_assets.settings import Settings
 from backlinks_assets.simulator.server import PRICE_USD
 from backlinks_assets.store.collect import Ask, Outcome
 
+pytestmark = pytest.mark.slow
+
 NOON = dt.datetime(2026, 11, 24, 12, tzinfo=dt.UTC)
 HOUR = dt.timedelta(hours=1)
 

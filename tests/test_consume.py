@@ -25,6 +25,8 @@ from backlinks_assets.tables.parquet import write_day
 from backlinks_assets.tables.schemas import SCHEMA_VERSION, TABLES
 from backlinks_assets.targets import partition_key
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "consume.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
@@ -303,6 +305,7 @@ def test_the_second_locations_list_has_the_days_sites_worst_first(
     assert event.materialization.metadata["dagster/partition_row_count"].value == 1
 
 
+@pytest.mark.ci
 def test_the_workspace_loads_both_locations(tmp_path: Path) -> None:
     done = subprocess.run(
         [

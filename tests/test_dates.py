@@ -51,6 +51,7 @@ def test_a_day_that_the_calendar_does_not_have_is_refused(text: str) -> None:
         iso_date(text)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", ["20261124", "2026-W48-2", "24/11/2026", "２０２６-１１-２４", "2026-02-30"])
 @pytest.mark.parametrize("call", [("run",), ("flags",), ("targets", "retire", "a.example")], ids=" ".join)
 def test_every_option_refuses_it_alike(write_targets, call: tuple[str, ...], text: str) -> None:

@@ -24,6 +24,8 @@ from backlinks_assets.settings import Settings
 from backlinks_assets.simulator.server import Simulator
 from backlinks_assets.store.collect import utc_now
 
+pytestmark = pytest.mark.slow
+
 STATUS = dg.DagsterRunStatus
 NAMES = [f"shop{number:02d}.example" for number in range(20)]
 

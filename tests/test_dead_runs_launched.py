@@ -24,6 +24,8 @@ from backlinks_assets.defs.sensors import add_missing_targets
 from backlinks_assets.settings import Settings
 from backlinks_assets.store.collect import utc_now
 
+pytestmark = pytest.mark.slow
+
 STATUS = dg.DagsterRunStatus
 NAMES = [f"shop{number:02d}.example" for number in range(20)]
 LATER = dt.timedelta(days=2)

@@ -5,7 +5,6 @@ import itertools
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +21,10 @@ from backlinks_assets.definitions import build_defs
 from backlinks_assets.defs import assets
 from backlinks_assets.defs.assets import ASSETS as ASSET_DEFS
 from backlinks_assets.defs.partitions import MOST_RANGES, day_range_tags, range_tags, ranges
-from backlinks_assets.defs.resources import BacklinksData
+from backlinks_assets.defs.resources import BacklinksApi, BacklinksData
 from backlinks_assets.defs.runs import collects, publishes
 from backlinks_assets.defs.sensors import add_missing_targets
-from backlinks_assets.runtime import watched_targets
+from backlinks_assets.runtime import open_collector, watched_targets
 from backlinks_assets.settings import Settings
 from backlinks_assets.simulator import faults
 from backlinks_assets.simulator.faults import Fault, FaultPlan
@@ -41,12 +40,6 @@ TODAY = utc_now().date()
 NOV_24 = dt.date(2026, 11, 24)
 RESPONSES = dg.AssetKey("summary_responses")
 TARGETS = [f"shop{number:03d}.example" for number in range(12)]
-
-
-@pytest.fixture
-def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
-    with dg.instance_for_test(temp_dir=str(tmp_path)) as instance:
-        yield instance
 
 
 @pytest.fixture(autouse=True)
@@ -238,6 +231,7 @@ def test_runs_that_start_by_themselves_are_named_too(instance, write_targets) ->
     assert [request.tags["run"] for request in automation.requests] == ["Publish new answers"]
 
 
+@pytest.mark.slow
 def test_make_ui_starts_without_a_warning_or_a_word_of_the_shell(tmp_path: Path) -> None:
     venv = tmp_path / "venv"
     (venv / "bin").mkdir(parents=True)
@@ -451,20 +445,20 @@ def test_a_day_without_any_answer_is_told_and_writes_nothing(instance, api, writ
 def test_a_rebuild_of_everything_is_one_run_over_all_days(instance, write_targets) -> None:
     write_targets(*TARGETS[:2])  # no credentials: the simulator, which may be asked about the past
     add_missing_targets(instance, TARGETS[:2])
-    first = TODAY - dt.timedelta(days=9)
+    first = TODAY - dt.timedelta(days=3)
     job = build_defs().resolve_job_def("collect_job")
     tags = range_tags(str(first), str(TODAY), TARGETS[0], TARGETS[1])
     assert job.execute_in_process(instance=instance, tags=tags).success
-    result = publish_run(instance, TODAY - dt.timedelta(days=20), TODAY)
+    result = publish_run(instance, TODAY - dt.timedelta(days=6), TODAY)
     assert result.success
     settings = Settings.from_env()
     table = pq.read_table(settings.root / "parquet" / "backlinks_summary", partitioning=None)
-    assert table.num_rows == 10 * 2 * 2
+    assert table.num_rows == 4 * 2 * 2
     assert set(table["simulated"].to_pylist()) == {True}
     events = [e for e in result.get_asset_materialization_events() if e.asset_key.path == ["backlinks_changes"]]
     counts = {e.partition: e.materialization.metadata["dagster/partition_row_count"].value for e in events}
     assert counts[str(TODAY)] == 4
-    assert counts[str(TODAY - dt.timedelta(days=20))] == 0
+    assert counts[str(TODAY - dt.timedelta(days=6))] == 0
 
 
 def test_simulated_and_real_runs_never_share_an_instance(instance, api, write_targets, monkeypatch) -> None:
@@ -595,12 +589,12 @@ def test_flags_are_a_warning_that_lists_the_worst_with_reasons(instance, write_t
     names = list(scheduled_targets())[:26]
     names = [partition_key(name) for name in names if not name.startswith("http")]
     write_targets(*names)
-    add_missing_targets(instance, names)
     first = TODAY - dt.timedelta(days=13)
-    job = build_defs().resolve_job_def("collect_job")
-    assert job.execute_in_process(
-        instance=instance, tags=range_tags(str(first), str(TODAY), names[0], names[-1])
-    ).success
+    api, settings = BacklinksApi(), Settings.from_env()
+    days = [str(first + dt.timedelta(days=number)) for number in range(14)]
+    asks = [api.ask(day, target) for day in days for target in watched_targets(settings)]
+    with open_collector(settings) as collector:
+        assert [outcome.error for outcome in collector.collect(asks)] == [None] * 14 * len(names)
     seen = {True: 0, False: 0}
     for day in (TODAY - dt.timedelta(days=back) for back in range(3)):
         found = checks_of(publish_run(instance, first if day == TODAY else day, day))

@@ -14,6 +14,8 @@ from backlinks_assets.defs.resources import BacklinksData
 from backlinks_assets.settings import Settings
 from backlinks_assets.simulator.samples import sample_targets_csv
 
+pytestmark = pytest.mark.slow
+
 REAL = "target,note\nmy-own-shop.com,our own\nhttps://competitor.net/pricing,\n"
 
 

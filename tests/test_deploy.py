@@ -126,6 +126,7 @@ def files_below(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if path.is_file()]
 
 
+@pytest.mark.ci
 def test_services_and_command_started_anywhere_meet_on_one_instance(home: Path, tmp_path: Path) -> None:
     port = free_port()
     with ExitStack() as stack:

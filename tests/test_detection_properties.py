@@ -11,6 +11,8 @@ from backlinks_assets.detection.detect import detect
 from backlinks_assets.detection.parts import detect_in_parts
 from backlinks_assets.detection.settings import DetectionSettings
 
+pytestmark = pytest.mark.slow
+
 FIRST = dt.date(2026, 1, 1)
 quick = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 

@@ -18,6 +18,8 @@ from backlinks_assets.runtime import open_store
 from backlinks_assets.settings import Settings
 from backlinks_assets.simulator.server import PRICE_USD
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def quick_pace(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -74,7 +74,7 @@ BLOCKS = [block for page in PAGES for block in blocks_of(page)]
 
 SHELL: dict[str, Callable[[str], object]] = {
     "account": re.compile(r"\.venv/bin/backlinks (run|flags|doctor|targets|backtest)\b").match,
-    "make": re.compile(r"make [a-z]+$").match,
+    "make": re.compile(r"make [a-z-]+$").match,
     "apprise": re.compile(r"\.venv/bin/apprise ").match,
     "services": re.compile(r"(sudo|cd /opt|docker run) ?").match,
     "dagster dev": re.compile(r'DAGSTER_HOME="\$PWD" \.venv/bin/dagster dev ').match,
@@ -310,7 +310,9 @@ def test_what_the_administrator_types_names_what_is_there(block: Block) -> None:
 
 MAKE_RUNS = {
     "demo": ".venv/bin/backlinks demo",  # sixty days; the fixture `project` runs the same with fourteen
-    "test": ".venv/bin/python -m pytest",  # this very run
+    "test": '.venv/bin/python -m pytest -n 3 -m "not ci"',  # this very run
+    "test-quick": '-m "not ci and not slow"',
+    "test-ci": ".venv/bin/python -m pytest -n 3",
     "ui": ".venv/bin/dagster dev -w workspace.yaml",  # run for real below
     "bench": ".venv/bin/python bench/run.py",  # minutes on a quiet machine; test_performance runs its parts
     "screenshots": ".venv/bin/python docs/screenshots.py",  # a minute in a browser
@@ -327,10 +329,11 @@ def test_make_runs_what_it_says(project: Path, target: str) -> None:
 
 
 def test_every_make_target_that_the_docs_name_is_looked_at() -> None:
-    named = {name for page in PAGES for name in re.findall(r"\bmake ([a-z]+)\b", code_of(page))}
+    named = {name for page in PAGES for name in re.findall(r"\bmake ([a-z]+(?:-[a-z]+)*)\b", code_of(page))}
     assert {"demo", "test", "ui"} <= named <= set(MAKE_RUNS)
 
 
+@pytest.mark.ci
 def test_dagster_opens_on_the_demo_as_the_docs_say_and_complains_of_nothing(project: Path, tmp_path: Path) -> None:
     """`make ui` and the workspace of two locations, at once; the second on a copy, since each has a daemon."""
     shutil.copytree(project / "data", tmp_path / "copy")

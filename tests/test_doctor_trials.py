@@ -14,6 +14,8 @@ from backlinks_assets.settings import Settings
 from backlinks_assets.tables.parquet import parquet_path, write_day
 from backlinks_assets.tables.schemas import TABLES
 
+pytestmark = pytest.mark.slow
+
 UNUSABLE_PLACES = [
     "https://hooks.zapier.com/hooks/catch/1/s3cret",
     "http://n8n.internal:5678/webhook/s3cret",

@@ -28,6 +28,8 @@ from backlinks_assets.simulator import faults
 from backlinks_assets.simulator.faults import Effect, Fault
 from backlinks_assets.simulator.server import PRICE_USD, Simulator
 
+pytestmark = pytest.mark.slow
+
 QUICK = {
     "store.collect._backoff": tenacity.wait_exponential_jitter(multiplier=0.05, max=0.2, jitter=0.05),
     "api.status_codes.UPDATE_WAIT_S": 0.5,
@@ -125,7 +127,7 @@ def met(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
         patch.chdir(folder)
         patch.setenv("BACKLINKS_DATA_DIR", str(folder / "data"))
         patch.setenv("BACKLINKS_CALLS_PER_MINUTE", "60000")
-        patch.setenv("BACKLINKS_READ_TIMEOUT_S", "4")
+        patch.setenv("BACKLINKS_READ_TIMEOUT_S", "2")
         patch.setenv("DATAFORSEO_BASE_URL", server.url)
         patch.setenv("DATAFORSEO_LOGIN", "someone@example.com")
         patch.setenv("DATAFORSEO_PASSWORD", "s3cret-passphrase")

@@ -30,6 +30,8 @@ from backlinks_assets.simulator import faults
 from backlinks_assets.simulator.faults import Fault, FaultPlan
 from backlinks_assets.simulator.server import PRICE_USD, Simulator
 
+pytestmark = pytest.mark.slow
+
 TARGETS, PAID = 45, 41
 """Of 90 calls the first 41 are answered; the next meet the refusal."""
 

@@ -16,6 +16,8 @@ from backlinks_assets.simulator.server import PRICE_USD
 from backlinks_assets.store import collect
 from backlinks_assets.store.collect import Ask, Outcome, utc_now
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,6 +25,8 @@ from backlinks_assets.tables.parquet import parquet_path, write_day
 from backlinks_assets.tables.schemas import TABLES
 from backlinks_assets.tables.warehouse import syncing
 
+pytestmark = pytest.mark.slow
+
 DAY = dt.date(2026, 3, 14)
 
 

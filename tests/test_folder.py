@@ -111,6 +111,7 @@ def test_whatever_takes_a_lock_names_the_missing_locks(
     assert "space" not in str(refused.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("call", ["run", "demo", "doctor"])
 def test_without_locks_no_command_calls_or_keeps_anything(api, write_targets, call: str) -> None:
     server = api()
@@ -161,6 +162,7 @@ def test_what_stands_in_the_place_of_the_folder_is_named(tmp_path: Path, made, w
     assert sorted(tmp_path.iterdir()) == before
 
 
+@pytest.mark.slow
 def test_a_file_in_the_place_of_the_data_folder_ends_a_run_with_a_sentence(api, write_targets, monkeypatch) -> None:
     server = api()
     monkeypatch.setenv("BACKLINKS_TARGETS_FILE", str(write_targets("shop.example")))

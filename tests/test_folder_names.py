@@ -15,6 +15,8 @@ from backlinks_assets.tables.parquet import write_day
 from backlinks_assets.tables.schemas import TABLES
 from backlinks_assets.tables.warehouse import reading, sync
 
+pytestmark = pytest.mark.slow
+
 DAY = dt.date(2026, 11, 24)
 
 WHOLE_RUNS = {

@@ -85,6 +85,7 @@ def test_one_such_day_among_good_ones_is_named_alone(tmp_path: Path, text: str) 
     assert any(words in sentence for words in DATE_WORDS.split("|"))
 
 
+@pytest.mark.slow
 def test_the_command_refuses_them_and_writes_nothing(tmp_path: Path) -> None:
     written(tmp_path, *day_after_day("%d/%m/%Y"))
     ended = commands.command("backtest", "history.csv", "--out", "flags.csv")

@@ -2,9 +2,8 @@
 
 import datetime as dt
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 
 import dagster as dg
 import pytest
@@ -39,12 +38,6 @@ MIDNIGHT = midnight_after(DAY)
 @pytest.fixture(autouse=True)
 def quick_pace(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BACKLINKS_CALLS_PER_MINUTE", "60000")
-
-
-@pytest.fixture
-def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
-    with dg.instance_for_test(temp_dir=str(tmp_path)) as instance:
-        yield instance
 
 
 def booked() -> list[tuple[str, str]]:
@@ -186,6 +179,7 @@ def test_a_run_says_when_it_was_asked_for(instance, write_targets) -> None:
     assert before - SECOND <= asked <= utc_now()
 
 
+@pytest.mark.slow
 def test_the_command_called_before_midnight_is_for_that_day(api, write_targets, monkeypatch, capsys) -> None:
     server = api()
     write_targets("shop.example")

@@ -52,6 +52,7 @@ def test_package_files_are_empty() -> None:
     assert [str(path) for path in PACKAGE.rglob("__init__.py") if path.read_text(encoding="utf-8").strip()] == []
 
 
+@pytest.mark.slow
 def test_nothing_is_made_or_read_at_import(tmp_path: Path) -> None:
     names = [".".join(path.relative_to(ROOT).with_suffix("").parts) for path in MODULES if path.stem != "__main__"]
     code = (
@@ -84,3 +85,21 @@ def test_no_file_names_where_packages_came_from_or_where_it_was_written() -> Non
         path = ROOT / name
         if path.is_file() and path.name != Path(__file__).name:
             assert not wrong.search(path.read_bytes()), name
+
+
+@pytest.mark.parametrize("path", sorted(Path(__file__).parent.glob("test_*.py")), ids=lambda path: path.stem)
+def test_what_a_file_makes_once_is_made_by_one_worker(path: Path) -> None:
+    from conftest import REAL_TIME, SHARED
+
+    if re.search(r"^@pytest\.fixture\(scope=\"module\"", path.read_text(encoding="utf-8"), re.MULTILINE):
+        assert SHARED.search(path.name) or REAL_TIME.search(path.name)
+
+
+def test_the_tests_that_share_a_worker_are_there() -> None:
+    from conftest import REAL_TIME, SHARED
+
+    files = [path.name for path in Path(__file__).parent.glob("test_*.py")]
+    for named in re.findall(r"\w+(?=[|)])", SHARED.pattern) + re.findall(
+        r"\w+(?=[|)])", REAL_TIME.pattern.split("|over")[0]
+    ):
+        assert f"test_{named}.py" in files, named

@@ -2,7 +2,6 @@
 
 import datetime as dt
 import logging
-from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
@@ -30,17 +29,13 @@ from backlinks_assets.defs.resources import BacklinksData
 from backlinks_assets.defs.sensors import add_missing_targets
 from backlinks_assets.store.collect import utc_now
 
+pytestmark = pytest.mark.slow
+
 TODAY = utc_now().date()
 YESTERDAY = TODAY - dt.timedelta(days=1)
 DUE = dt.datetime.combine(TODAY, dt.time(6), dt.UTC)
 MINUTE = dt.timedelta(minutes=1)
 TARGETS = ["a.example", "b.example", "c.example", "d.example"]
-
-
-@pytest.fixture
-def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
-    with dg.instance_for_test(temp_dir=str(tmp_path)) as instance:
-        yield instance
 
 
 @pytest.fixture(autouse=True)

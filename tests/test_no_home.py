@@ -4,6 +4,8 @@ from pathlib import Path
 
 import commands
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_day_is_done_and_its_page_drawn(write_targets, tmp_path: Path, monkeypatch) -> None:
     write_targets("shop1.example")

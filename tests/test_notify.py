@@ -205,6 +205,7 @@ def test_a_message_that_nobody_takes_for_three_days_is_given_up_and_told(look: L
     assert look(down, MORNING + dt.timedelta(days=3, minutes=2)).troubles == []
 
 
+@pytest.mark.slow
 def test_daemons_that_race_send_once(hook: Webhook) -> None:
     write_flags(*[flag(f"shop{number}.example") for number in range(5)])
     code = (

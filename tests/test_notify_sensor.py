@@ -33,12 +33,6 @@ def definitions() -> dg.Definitions:
 
 
 @pytest.fixture
-def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
-    with dg.instance_for_test(temp_dir=str(tmp_path)) as instance:
-        yield instance
-
-
-@pytest.fixture
 def hook(monkeypatch: pytest.MonkeyPatch) -> Iterator[Webhook]:
     with webhook() as server:
         monkeypatch.setenv("BACKLINKS_NOTIFY_URLS", server.url(login="me:s3cret-hook"))

@@ -24,6 +24,8 @@ from backlinks_assets.store.database import Database, StoreError
 from backlinks_assets.store.owners import Owner
 from backlinks_assets.store.responses import Key, ResponseStore
 
+pytestmark = pytest.mark.slow
+
 NOW = dt.datetime(2026, 11, 26, 7, tzinfo=dt.UTC)
 PARAMETERS = RequestParameters()
 REFUSED_ACCOUNT = Fault(faults.tasks_null(40104))
@@ -159,12 +161,6 @@ def test_a_call_of_a_dead_process_holds_nothing(tmp_path: Path) -> None:
 
 
 # --- Dagster's instance ------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
-    with dg.instance_for_test(temp_dir=str(tmp_path)) as instance:
-        yield instance
 
 
 def report(instance: dg.DagsterInstance, asset: str) -> None:

@@ -28,6 +28,8 @@ from backlinks_assets.tables.parquet import parquet_path, write_day, writing_day
 from backlinks_assets.tables.rows import answer_tables
 from backlinks_assets.tables.schemas import TABLES
 
+pytestmark = pytest.mark.slow
+
 RESPONSES = dg.AssetKey("summary_responses")
 TARGETS = [f"shop{number:03d}.example" for number in range(20)]
 TODAY = utc_now().date()

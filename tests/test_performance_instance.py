@@ -14,6 +14,8 @@ from backlinks_assets.defs.partitions import range_tags, target_days
 from backlinks_assets.defs.retention import retention_job
 from backlinks_assets.settings import Settings
 
+pytestmark = pytest.mark.slow
+
 ASSET = dg.AssetKey("answers")
 KEYS = ["a.example", "b.example", "c.example", "d.example"]
 DAY = str(dt.datetime.now(dt.UTC).date())

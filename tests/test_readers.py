@@ -32,6 +32,8 @@ from backlinks_assets.tables.parquet import write_day
 from backlinks_assets.tables.schemas import TABLES
 from backlinks_assets.tables.warehouse import reading, sync, syncing, warehouse_path
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parent.parent
 DAY = dt.date(2026, 3, 14)
 LINKS = "referring_links"

@@ -159,6 +159,7 @@ def test_a_day_not_judged_yet_says_what_to_do(tmp_path: Path) -> None:
     assert "build backlinks_changes of this day" in text_of(written(tmp_path))
 
 
+@pytest.mark.slow
 def test_three_hundred_flags_stay_below_one_megabyte(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     names = [f"a-rather-long-name-of-a-target-{i:03}.example" for i in range(300)]
     a_history(tmp_path, names[:50])

@@ -15,6 +15,8 @@ import pytest
 
 from backlinks_assets.run_locks import AT_WORK, PREPARING, SWEEP_AFTER_S, Life, RunLocks
 
+pytestmark = pytest.mark.slow
+
 RUN = "5a0d7c1e-6f0c-4d55-9d6b-3b0f3a6a5f11"
 
 HOLDER = """

@@ -3,7 +3,7 @@
 import datetime as dt
 import logging
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import dagster as dg
@@ -22,12 +22,6 @@ YESTERDAY = str(utc_now().date() - dt.timedelta(days=1))
 BEFORE = str(utc_now().date() - dt.timedelta(days=2))
 TARGETS = [f"shop{number}.example" for number in range(5)]
 RESPONSES = dg.AssetKey("summary_responses")
-
-
-@pytest.fixture
-def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
-    with dg.instance_for_test(temp_dir=str(tmp_path)) as instance:
-        yield instance
 
 
 @pytest.fixture(autouse=True)

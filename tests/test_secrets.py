@@ -23,6 +23,8 @@ from backlinks_assets.settings import Settings, SettingsError
 from backlinks_assets.simulator import faults
 from backlinks_assets.simulator.faults import Fault
 
+pytestmark = pytest.mark.slow
+
 LOGIN, PASSWORD = "someone@example.com", "pa:ss/wörd 7$[x]%41"
 """With what could be cut, quoted, escaped or read as markup on its way."""
 
@@ -78,7 +80,7 @@ def test_nothing_that_a_day_leaves_behind_holds_the_password(real, write_targets
     names = ["shop.example", "refused.example", "reset.example"]
     write_targets(*names)
     today, settings = str(commands.today()), Settings.from_env()
-    said = [commands.script("run"), commands.script("doctor"), commands.command("flags")]
+    said = [commands.script("run"), commands.command("doctor"), commands.command("flags")]
     with open_instance(settings) as instance:
         add_missing_targets(instance, [*names, "repeats.example"])
     write_targets(*names, "repeats.example", "https://shop.example/page")

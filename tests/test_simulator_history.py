@@ -137,6 +137,7 @@ def test_an_index_refresh_moves_most_targets_the_same_way_within_two_days() -> N
     assert checked >= 2
 
 
+@pytest.mark.slow
 def test_plain_targets_are_quiet_on_most_days() -> None:
     end, days = date(2026, 11, 24), 90
     refreshed = {r.day + late for r in events.refreshes(end.toordinal(), count=5) for late in (0, 1)}

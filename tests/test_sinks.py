@@ -31,6 +31,8 @@ from backlinks_assets.store.collect import Outcome
 from backlinks_assets.tables.parquet import write_day
 from backlinks_assets.tables.schemas import TABLES
 
+pytestmark = pytest.mark.slow
+
 HOSTILE = [
     "../../x",
     "=cmd()",

@@ -28,6 +28,7 @@ def newer(file: Path) -> Path:
     return file
 
 
+@pytest.mark.slow
 def test_a_newer_file_is_refused_with_a_sentence_before_any_call_and_left_alone(newer, api, write_targets) -> None:
     server = api()
     write_targets("shop.example")

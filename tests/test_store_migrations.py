@@ -76,6 +76,7 @@ def test_whoever_opens_it_first_migrates_all_of_it(file: Path, first: list[sa.Me
     assert "channel" in columns(file, "announcement_notes")
 
 
+@pytest.mark.slow
 def test_the_command_goes_on_with_a_store_of_the_first_version(file: Path, api, write_targets) -> None:
     server = api()
     write_targets("shop000.example", "shop001.example")
@@ -222,6 +223,7 @@ def _open_slowly(file: Path) -> None:
     bring_up(file, *GROWN)
 
 
+@pytest.mark.slow
 def test_of_two_that_open_an_old_file_at_once_one_migrates_and_the_other_goes_on(file: Path) -> None:
     openers = [a_process(_open_slowly, file) for _ in range(2)]
     commands.wait_for(lambda: len(list(Path().glob("ready-*"))) == 2)

@@ -221,6 +221,7 @@ def _killed_after_two(root: Path) -> None:
         fit_older_days(root, {})
 
 
+@pytest.mark.slow
 def test_after_a_kill_the_next_goes_on_with_what_is_left(tmp_path: Path, monkeypatch) -> None:
     for day in DAYS:
         write_day(tmp_path, "referring_links", day, a_day("referring_links", "a.com"))

@@ -24,6 +24,8 @@ from backlinks_assets.tables.rows import costs_table
 from backlinks_assets.tables.schemas import TABLES
 from backlinks_assets.tables.warehouse import reading, sync, syncing, warehouse_path
 
+pytestmark = pytest.mark.slow
+
 DAY = dt.date(2026, 3, 14)
 LINKS = "referring_links"
 

@@ -8,9 +8,12 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import dagster as dg
+import pytest
 
 from backlinks_assets.dagster_home import open_instance
 from backlinks_assets.defs.sensors import add_missing_targets
+
+pytestmark = pytest.mark.slow
 
 ROUNDS = 40
 AT_ONCE = 4

@@ -18,6 +18,8 @@ from backlinks_assets.settings import Settings
 from backlinks_assets.tables.parquet import parquet_path, write_day
 from backlinks_assets.tables.schemas import TABLES
 
+pytestmark = pytest.mark.slow
+
 FIRST = dt.date(2026, 9, 1)
 DAYS_BEFORE = 40
 """Of quiet readings before the first change."""

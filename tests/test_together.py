@@ -18,6 +18,8 @@ from backlinks_assets.store.database import Database
 from backlinks_assets.store.migrations import open_tables
 from backlinks_assets.store.responses import metadata
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def quick_pace(monkeypatch: pytest.MonkeyPatch) -> None:
