@@ -11,10 +11,8 @@ from typing import Any, Final
 import dagster as dg
 
 from backlinks_assets.dates import iso_date
+from backlinks_assets.defs.partitions import ONE_KEY, RANGE_END, RANGE_START
 
-RANGE_START: Final = "dagster/asset_partition_range_start"
-RANGE_END: Final = "dagster/asset_partition_range_end"
-ONE_KEY: Final = "dagster/partition"
 DIMENSION: Final = "dagster/partition/"
 BACKFILL: Final = "dagster/backfill"
 DIMENSIONS: Final = {"date", "target"}
