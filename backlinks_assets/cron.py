@@ -123,9 +123,13 @@ def _values(text: str, field: _Field) -> frozenset[int]:
             least, most = field.least, field.most
         else:
             least = _number(first, field)
-            most = _number(last, field) if dash else least if not slash else field.most
+            most = _number(last, field) if dash else least
         if field.least == 0 and field.most == 7 and dash and most == 0:
             most = 7  # Sunday is both
+        if slash and not dash and span != "*":  # programs differ in where it ends
+            raise ValueError(
+                f"its {field.name}, {part!r}, has a step after one value; write `*` or a span before the slash"
+            )
         if most < least or (dash and most == least):
             raise ValueError(f"its {field.name}, {part!r}, does not go upwards")
         if slash and not (step.isascii() and step.isdecimal() and int(step)):

@@ -1,6 +1,6 @@
 """How a day that a person wrote is read: as YYYY-MM-DD and in no other way, in every option, file and function.
 
-Here belongs that one reader. What the project itself wrote (its folders, its store, Dagster's partition keys) is not
+Here belongs that one reader. What the project itself wrote (its folders, its store, the partitions it adds) is not
 read by it.
 """
 

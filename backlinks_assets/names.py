@@ -39,15 +39,12 @@ _MISSPELT_SCHEME = re.compile(r"https?([:;]?[/\\]|[:;])", re.IGNORECASE)
 _OTHER_SCHEME = re.compile(r"([a-z][a-z0-9+.-]*)://|([a-z][a-z0-9+-]*):(?!\d*(?:[/?#]|$))", re.IGNORECASE)
 _SEARCH_CONSOLE = re.compile(r"sc-domain:\s*([^/\s]*)/?", re.IGNORECASE)
 _QUOTES = "\"'`´“”„‟‘’‚«»‹›"
+_BRACKETED_IP = re.compile(r"\[[0-9a-f:.]*(%[^\]]*)?(\]|$)", re.IGNORECASE)
 _CREDENTIALS = re.compile(r"^(?!mailto:)([a-z][a-z0-9+.-]*://)?[^/@]*:.*@", re.IGNORECASE | re.DOTALL)
 _ENDS_IN_A_NUMBER = re.compile(r"(?:.*\.)?(?:\d+|0x[0-9a-f]*)")
 _LABEL = re.compile(r"[a-z0-9_][a-z0-9_-]*")  # `shop-.example.com` is in use
-_UNRESERVED = re.compile(rb"[A-Za-z0-9._~ \x80-\xff-]")
-"""What RFC 3986 lets stand as it is or encoded, and what a browser shows decoded: other alphabets and the space."""
-
-_UNSEEN = dict.fromkeys(map(ord, ZERO_WIDTH_JOINERS + "\ufe0f"))
-"""Joiners and the emoji style, which some programs keep in a host name and others drop."""
-
+_PATH_DELIMITERS, _QUERY_DELIMITERS = b"/?#%", b"&=+#%"  # encoded they mean something else
+_UNSEEN = dict.fromkeys(map(ord, ZERO_WIDTH_JOINERS + "\ufe0f"))  # some programs drop them from a host name
 _NO_CREDENTIALS = "holds a user name or password: leave it out; only public pages are in the index."
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -102,7 +99,7 @@ def normal_form(target: str) -> str:
     The API may name a target in its answer in another way than it was asked. Equal are: host names in Unicode and in
     punycode, upper and lower case (of paths too), with and without `www.`, a trailing dot, a slash at the end, a
     default port and a fragment; characters written as they are and percent-encoded (not `/`, `?` and the like, which
-    mean something else when encoded). `http:` and `https:` differ, and a page differs from its domain.
+    mean something else when encoded); in a query, space and `+`. Schemes differ, and a page differs from its domain.
 
     Never raises: what can't be a target is compared as a text.
     """
@@ -111,7 +108,7 @@ def normal_form(target: str) -> str:
     scheme = page[0].lower() if page else ""
     authority, path = re.fullmatch(r"([^/?#]*)(.*)", text[len(scheme) :], re.DOTALL).groups()  # type: ignore[union-attr]
     name, colon, port = authority.partition(":")
-    if page and colon and port in {"", str(_DEFAULT_PORTS[page[1].lower()])}:
+    if port in ({"", str(_DEFAULT_PORTS[page[1].lower()])} if page else {"", "80", "443"}):
         colon = port = ""
     try:
         host = ascii_host(name)
@@ -121,18 +118,19 @@ def normal_form(target: str) -> str:
     while host.startswith("www.") and "." in host.removeprefix("www."):
         host = host.removeprefix("www.")
     path, mark, query = path.partition("#")[0].partition("?")
-    where = _decoded(path.rstrip("/")) + (mark + _decoded(query) if query else "")
-    return unicodedata.normalize("NFC", f"{scheme}{host}{colon}{port}{where}".lower())
+    path = _decoded(path.rstrip("/"), _PATH_DELIMITERS)
+    query = mark + _decoded(query.replace("+", " "), _QUERY_DELIMITERS) if query else ""
+    return unicodedata.normalize("NFC", f"{scheme}{host}{colon}{port}{path}{query}".lower())
 
 
-def _decoded(text: str) -> str:
+def _decoded(text: str, delimiters: bytes) -> str:
     """Return a path or query with all that means the same when percent-encoded decoded."""
 
     def byte(match: re.Match[bytes]) -> bytes:
-        value = bytes([int(match[1], 16)])
-        return value if _UNRESERVED.match(value) else match[0].upper()
+        value = int(match[1] or b"25", 16)  # a percent sign that encodes nothing stands for itself
+        return b"%%%02X" % value if value in delimiters else bytes([value])
 
-    raw = re.sub(rb"%([0-9A-Fa-f]{2})", byte, text.encode("utf-8", "surrogatepass"))
+    raw = re.sub(rb"%([0-9A-Fa-f]{2})?", byte, text.encode("utf-8", "surrogatepass"))
     return raw.decode("utf-8", "surrogateescape")
 
 
@@ -186,9 +184,11 @@ def _refuse_invisible(text: str) -> None:
 
 
 def _refuse_wrapped(text: str) -> None:
-    """Refuse what stands in quotation marks: a page may end in one."""
+    """Refuse what stands in brackets or quotation marks: a page may end in one."""
+    if text[0] in "<({" or (text[0] == "[" and not _BRACKETED_IP.match(text)):
+        raise ValueError("begins with a bracket, as a link in a text does: write its domain or page alone.")
     if text[0] in _QUOTES or (text[-1] in _QUOTES and not _PAGE.match(text)):
-        bare = text.strip(_QUOTES + _SPACES) or "example.com"
+        bare = without_password(text.strip(_QUOTES + _SPACES)) or "example.com"
         raise ValueError(f"stands in quotation marks: write {bare} without them.")
 
 
@@ -201,20 +201,21 @@ def _domain(text: str) -> str:
             "begins with a slash or mark: write a page with its scheme and host, https://example.com/path."
         )
     _refuse_what_is_no_host(host)
+    _refuse_ipv6(host)
+    domain = _host(host.partition(":")[0], drop_www=True)  # first, so that nothing is advised that would be refused
     if len(host) < len(text):
-        domain = host.partition(":")[0]
         raise ValueError(
             f"has a path but no scheme: to watch a page, write https://{text}; to watch the domain, {domain}."
         )
-    if ":" in host or "[" in host:
-        _refuse_ipv6(host)
-        raise ValueError(f"names a port, which a domain has none of: write {host.partition(':')[0] or 'example.com'}.")
-    return _host(host, drop_www=True)
+    if ":" in host:
+        raise ValueError(f"names a port, which a domain has none of: write {domain}.")
+    return domain
 
 
 def _refuse_other_schemes(text: str) -> None:
     if property_of := _SEARCH_CONSOLE.fullmatch(text):
-        raise ValueError(f"is how the Search Console names a domain: write {property_of[1] or 'example.com'}.")
+        bare = without_password(property_of[1]) or "example.com"
+        raise ValueError(f"is how the Search Console names a domain: write {bare}.")
     if _MISSPELT_SCHEME.match(text):
         raise ValueError("begins almost as a page does: a page is written with http:// or https://, slashes and all.")
     if scheme := _OTHER_SCHEME.match(text):
@@ -243,7 +244,8 @@ def _page(text: str) -> str:
     scheme, rest = text.split("://", 1)
     scheme = scheme.lower()
     if _MISSPELT_SCHEME.match(rest):
-        raise ValueError(f"has its scheme twice: write {rest if _PAGE.match(rest) else 'https://example.com/path'}.")
+        once = without_password(rest) if _PAGE.match(rest) else "https://example.com/path"
+        raise ValueError(f"has its scheme twice: write {once}.")
     if re.search(r"\s(https?)://", rest):
         raise ValueError("holds more than one address: write one target a line.")
     authority = re.split(r"[/?#]", rest, maxsplit=1)[0]

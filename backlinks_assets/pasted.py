@@ -1,4 +1,4 @@
-"""What spreadsheets and other tools make of a targets file: encodings, separators, headers, words for true and false.
+"""What spreadsheets and other tools make of a CSV: encodings, separators, headers, words for true and false.
 
 Here belongs telling them apart, each with its cause and the next step; nothing is guessed or mended. What a targets
 file is, is `targets.py`.

@@ -193,7 +193,7 @@ def _publish_days(settings: Settings, dates: Sequence[dt.date]) -> list[AnswersD
 def publish_changes(
     settings: Settings,
     dates: Sequence[dt.date],
-    targets: Sequence[Target],
+    thresholds: Mapping[str, Mapping[str, str]],
     detection: DetectionSettings,
     say: Callable[[str], object] = _LOG.info,
 ) -> Iterator[ChangesDay]:
@@ -201,8 +201,8 @@ def publish_changes(
 
     Days without a summary table are passed over.
 
-    `targets` give the thresholds of their own; what is judged is what the tables hold. Older days' files are brought to
-    the columns of this version first; what was done is told to `say`.
+    `thresholds` are those that targets have of their own (`WatchList.thresholds`); what is judged is what the tables hold.
+    Older days' files are brought to the columns of this version first; what was done is told to `say`.
     """
     _fit_older_days(settings, _CHANGE_TABLES, dates, say)
     judged = sorted(set(dates) & set(days(settings.root, "backlinks_summary")))
@@ -211,7 +211,7 @@ def publish_changes(
     made_from = {date: judged_from(settings.root, date) for date in judged}  # before any of it is read
     first, last = judged[0], judged[-1]
     many_days = (last - first).days + 1 + HISTORY_DAYS
-    thresholds = {target.target: target_thresholds(target.thresholds) for target in targets if target.thresholds}
+    own = {target: target_thresholds(texts) for target, texts in thresholds.items()}
     names = targets_with_answers(settings.root, last, many_days)
     size = len(names) if len(names) <= TARGETS_TOGETHER else TARGETS_JUDGED
     parts = [names[start : start + size] for start in range(0, len(names), size or 1)]
@@ -221,7 +221,7 @@ def publish_changes(
         parts,
         (last - dt.timedelta(days=many_days - 1), last),
         detection,
-        thresholds,
+        own,
         first,
     ):
         table = _typed("backlinks_changes", found.assign(simulated=settings.simulated))

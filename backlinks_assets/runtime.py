@@ -18,7 +18,7 @@ from backlinks_assets.store.collect import Collector, utc_now
 from backlinks_assets.store.database import Database, StoreError
 from backlinks_assets.store.owners import Owner
 from backlinks_assets.store.responses import ResponseStore
-from backlinks_assets.targets import BadLine, Problem, WatchList, is_reserved_example, load_targets
+from backlinks_assets.targets import BadLine, Problem, Target, WatchList, is_reserved_example, load_targets
 
 
 def slot_kept_s(settings: Settings) -> float:
@@ -117,7 +117,7 @@ def watched_targets(settings: Settings) -> WatchList:
     )
     if settings.accepts_example_targets:
         return watched
-    examples = [_example(target.line, target.target) for target in watched if is_reserved_example(target.target)]
+    examples = [_example(target) for target in watched if is_reserved_example(target.target)]
     real = [target for target in watched if not is_reserved_example(target.target)]
     watched = WatchList(watched.source, real, [*watched.bad_lines, *examples])
     if not watched:
@@ -125,6 +125,6 @@ def watched_targets(settings: Settings) -> WatchList:
     return watched
 
 
-def _example(line: int, target: str) -> BadLine:
-    message = "is an example that exists only in the simulator: replace it by your own."
-    return BadLine(line, target, target, (Problem(line, target, message),))
+def _example(one: Target) -> BadLine:
+    problem = Problem(one.line, one.target, "is an example that exists only in the simulator: replace it by your own.")
+    return BadLine(one.line, one.target, one.target, (problem,), one.thresholds)

@@ -67,6 +67,7 @@ ThresholdCheck = Callable[[Mapping[str, str]], object]
 """Raises ValueError when a target's own thresholds can't be used."""
 
 
+NO_THRESHOLDS: Mapping[str, str] = {}
 _BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 _PARAMETERS = tuple(ParameterOverrides.model_fields)
 _ADD_ONE = "make it with `backlinks targets add example.com`."
@@ -171,7 +172,7 @@ def _parsed(sheet: _Sheet, rules: _Rules) -> WatchList:
                     f"{problems[-1].message} Its cells go on to line {row.end}: if that is not meant, close the quote."
                 )
                 problems[-1] = replace(problems[-1], message=more)
-            bad_lines.append(_bad_line(row.line, cell, problems))
+            bad_lines.append(_bad_line(row.line, cell, problems, target.thresholds if target else NO_THRESHOLDS))
     watched = WatchList(sheet.source, found.values(), bad_lines)
     if sheet.problems:
         problems = sheet.problems + watched.refusal().problems
@@ -341,12 +342,12 @@ def _broken_cell(sheet: _Sheet, number: int) -> str:
     line = sheet.lines[number]
     try:
         return _cell(sheet, next(csv.reader([line], skipinitialspace=True)), line.strip())
-    except csv.Error:  # longer than a cell may be
-        return line.strip()
+    except csv.Error:  # some cell is longer than one may be
+        return _cell(sheet, line.split(","), line.strip())
 
 
-def _bad_line(line: int, cell: str, problems: list[Problem]) -> BadLine:
-    return BadLine(line, without_password(cell), _name(cell), tuple(problems))
+def _bad_line(line: int, cell: str, problems: list[Problem], thresholds: Mapping[str, str] = NO_THRESHOLDS) -> BadLine:
+    return BadLine(line, without_password(cell), _name(cell), tuple(problems), thresholds)
 
 
 def _name(cell: str) -> str | None:
@@ -408,7 +409,10 @@ def _target(row: _Row, sheet: _Sheet, rules: _Rules, problems: list[Problem]) ->
     stray = [cell for column, cell in zip(sheet.columns, cells, strict=False) if cell and not column]
     if stray or len(cells) > len(sheet.columns):
         extra = ",".join(stray + row.cells[len(sheet.columns) :])
-        problem(extra or ",", "is beyond the header's columns: put a cell that holds a comma in double quotes.")
+        or_so = "put a cell that holds a comma in double quotes" + (
+            "." if extra.strip(", ") else ", or delete the comma."
+        )
+        problem(extra or ",", f"is beyond the header's columns: {or_so}")
         return None  # the cells between have slipped: what they say of their columns would mislead
     overrides = _overrides(values, problem)
     retired = None
@@ -417,18 +421,28 @@ def _target(row: _Row, sheet: _Sheet, rules: _Rules, problems: list[Problem]) ->
             retired = iso_date(day)
         except ValueError as error:
             problem(day, f"can't be the day it is retired from: {error}")
-    thresholds = {column: values[column] for column in rules.threshold_columns if values.get(column)}
-    hints = {column: hint for column, cell in thresholds.items() if (hint := spreadsheet_hint(cell))}
-    for column, hint in hints.items():
-        problem(thresholds[column], f"can't be {column}: {hint}")
-    if thresholds and not hints and rules.check_thresholds:
-        try:
-            rules.check_thresholds(thresholds)
-        except ValueError as error:
-            problem(values.get("target", ""), f"has a threshold that can't be used: {error}")
+    thresholds = _thresholds(values, rules, problem)
     if name is None:
         return None
     return Target(name, overrides, retired, values.get("note", ""), thresholds, row.line)
+
+
+def _thresholds(values: Mapping[str, str], rules: _Rules, problem: Callable[[str, str], None]) -> dict[str, str]:
+    """Return a row's own thresholds, without those that `problem` is told of."""
+    read: dict[str, str] = {}
+    for column in rules.threshold_columns:
+        if not (cell := values.get(column)):
+            continue
+        if hint := spreadsheet_hint(cell):
+            problem(cell, f"can't be {column}: {hint}")
+            continue
+        try:
+            if rules.check_thresholds:
+                rules.check_thresholds({column: cell})
+            read[column] = cell
+        except ValueError as error:
+            problem(values.get("target", ""), f"has a threshold that can't be used: {error}")
+    return read
 
 
 def _overrides(values: Mapping[str, str], problem: Callable[[str, str], None]) -> ParameterOverrides:

@@ -72,13 +72,15 @@ class TargetsError(ValueError):
 class BadLine:
     """A line that can't be used and is passed over, with all that is wrong with it.
 
-    `cell` is what it has for `target`, as written but for a password; `target` is the name that it gives, if it is one.
+    `cell` is what it has for `target`, as written but for a password; `target` is the name that it gives, if it is one,
+    and `thresholds` are those of its own that can be used: days that are kept are judged by them.
     """
 
     line: int
     cell: str
     target: str | None
     problems: tuple[Problem, ...]
+    thresholds: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     @property
     def shown_cell(self) -> str:
@@ -97,7 +99,10 @@ class BadLine:
 
 
 class WatchList(list[Target]):
-    """The targets of a file in its order, retired ones too, each once; `bad_lines` are those passed over."""
+    """The targets of a file in its order, retired ones too, each once; `bad_lines` are those passed over.
+
+    `thresholds` are what targets have of their own, as text; those of a target that is on a bad line alone, too.
+    """
 
     def __init__(self, source: str, targets: Iterable[Target], bad_lines: Iterable[BadLine] = ()) -> None:
         super().__init__(targets)
@@ -107,6 +112,8 @@ class WatchList(list[Target]):
         unread = [bad for bad in self.bad_lines if bad.target not in listed]
         self._missing = list(dict.fromkeys(bad.target or bad.shown_cell for bad in unread if bad.cell))
         self._bad_line_of = {bad.target: bad for bad in reversed(unread)}
+        own = [(one.target, one.thresholds) for one in (*reversed(unread), *self)]
+        self.thresholds = {target: thresholds for target, thresholds in own if target and thresholds}
 
     def refusal(self) -> TargetsError:
         """Return the error that names all that is wrong with the bad lines."""

@@ -35,7 +35,7 @@ if __name__ == "__main__":
     instants.append(time.monotonic())
     targets = watched_targets(settings)
     with publishing_warehouse(settings, targets):
-        flags = sum(len(day.flags) for day in publish_changes(settings, dates, targets, DetectionSettings()))
+        flags = sum(len(day.flags) for day in publish_changes(settings, dates, targets.thresholds, DetectionSettings()))
         instants.append(time.monotonic())
     instants.append(time.monotonic())
     print(json.dumps([flags, *(after - before for before, after in zip(instants, instants[1:]))]))
@@ -51,7 +51,7 @@ def publish_day(settings: Settings, days: list) -> dict[str, float]:
     answers = time.perf_counter()
     targets = watched_targets(settings)
     with publishing_warehouse(settings, targets):
-        list(publish_changes(settings, [days[-1]], targets, DetectionSettings()))
+        list(publish_changes(settings, [days[-1]], targets.thresholds, DetectionSettings()))
         changes = time.perf_counter()
     ended = time.perf_counter()
     return {

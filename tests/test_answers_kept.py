@@ -280,6 +280,13 @@ def test_what_could_not_be_read_is_kept_where_it_may_have_been_charged(api, what
     assert unknown or what in {"half", "refused-for-nothing"}  # the vendor's list names what was charged
 
 
+@pytest.mark.parametrize("status", [402, 404, 429, 500, 503])
+def test_an_answer_that_says_what_it_cost_is_kept_whatever_its_http_status(serve: Serve, status: int) -> None:
+    server = serve(lambda task: (status, good(task)))
+    run(asks_of("shop.example"))
+    assert [body["cost"] for body in bodies("evidence")] == [PRICE] * len(server.asked)
+
+
 def test_an_answer_too_large_to_be_read_is_not_asked_for_again_that_day(api, monkeypatch) -> None:
     monkeypatch.setattr("backlinks_assets.api.client.MOST_BYTES", 200_000)
     server = api(Fault(faults.big(1), status_type="live"))

@@ -239,7 +239,7 @@ def test_a_judgement_during_which_the_days_before_changed_says_it_was_made_from_
                 publish.publish_answers(settings, store, YESTERDAY)
 
     monkeypatch.setattr(publish, "write_day", before(publish.write_day, land))
-    list(publish.publish_changes(settings, [TODAY], [], DetectionSettings()))
+    list(publish.publish_changes(settings, [TODAY], {}, DetectionSettings()))
     assert landed
     assert made_from(settings.root, "backlinks_flags", TODAY) != judged_from(settings.root, TODAY)
 

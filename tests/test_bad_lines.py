@@ -51,6 +51,8 @@ BAD = {
     "a NUL": ("b\0.com", "b\0.com", None, "U+0000"),
     "a control character": ("b.com\x1b[2J", "b.com\x1b[2J", None, "U+001B"),
     "a cell longer than CSV may have": ("b" * 200_000, "b" * 200_000, None, "field larger than"),
+    "a note longer than that": ("b.com,,,,," + "x" * 200_000, "b.com", "b.com", "field larger than"),
+    "a comma at the end": ("b.com,,,,,,", "b.com", "b.com", "or delete the comma"),
     "no name": (",yes", "", None, "has no target"),
     "a password": ("https://me:hunter2@b.com/", "https://***@b.com/", None, "leave it out"),
 }  # fmt: skip
@@ -76,6 +78,26 @@ def test_all_that_is_wrong_with_a_line_is_one_reason() -> None:
     assert [problem.line for problem in bad.problems] == [3, 3, 3]
     assert bad.reason.count("line 3") == 1
     assert all(word in bad.reason for word in ("has a space", "'maybe'", "'soon'"))
+
+
+def test_a_bad_lines_thresholds_are_known_as_far_as_they_can_be_read() -> None:
+    columns = "target,retired,spam_points,mute_flags,lost_percent"
+    lines = [
+        "a.com,soon,,yes",
+        "b.com,,-1,yes,20",
+        'c.com,,"7,5",true',
+        "d.com,,9",
+        "d.com,soon,3",
+        "e.com,soon,,,,slipped",
+    ]
+    found = read("\n".join([columns, *lines]) + "\n")
+    assert [target.target for target in found] == ["d.com"]
+    assert found.thresholds == {
+        "a.com": {"mute_flags": "yes"},
+        "b.com": {"mute_flags": "yes", "lost_percent": "20"},
+        "c.com": {"mute_flags": "true"},
+        "d.com": {"spam_points": "9"},
+    }
 
 
 def test_a_bad_record_over_several_lines_says_where_it_ends() -> None:

@@ -16,9 +16,11 @@ MOMENTS = st.integers(0, 9 * 365 * 24 * 60).map(
 TEXTS = st.tuples(
     st.sampled_from(["0", "5", "*", "*/7", "3-20/4", "0,30", "59", "10/20", "00"]),
     st.sampled_from(["6", "*", "*/5", "0-3", "23", "1,2,3", "23,0"]),
-    st.sampled_from(["*", "*", "1", "31", "*/2", "1-7", "30,31", "29", "*/1", "1-31"]),
-    st.sampled_from(["*", "*", "2", "jan", "FEB-apr", "4,6", "*/3", "1-12"]),
-    st.sampled_from(["*", "*", "Mon", "1-5", "sat-sun", "7", "0-7", "fri-sun", "5-7", "*/2", "0", "sun-mon"]),
+    st.sampled_from(["*", "*", "1", "31", "*/2", "1-7", "30,31", "29", "*/1", "1-31", "12/3"]),
+    st.sampled_from(["*", "*", "2", "jan", "FEB-apr", "4,6", "*/3", "1-12", "12/4"]),
+    st.sampled_from(
+        ["*", "*", "Mon", "1-5", "sat-sun", "7", "0-7", "fri-sun", "5-7", "*/2", "0", "sun-mon", "1/2", "6/5", "1-6/2"]
+    ),
 ).map(" ".join)
 
 
@@ -78,6 +80,9 @@ def test_without_the_variable_or_with_an_empty_one_it_is_six_oclock() -> None:
         ("0 -1 * * *", "hour, ''"),
         ("0 ٦ * * *", "hour, '٦'"),
         ("0 6 */2 * mon", "write `*` for one of them"),
+        ("0 6 * * 1/2", "day of the week, '1/2', has a step after one value"),
+        ("0 6 * 12/3 *", "month, '12/3', has a step after one value"),
+        ("5/10 6 * * *", "write `*` or a span before the slash"),
     ],
 )
 def test_a_text_that_cannot_be_used_is_refused_with_what_is_wrong_and_how_to_write_it(text: str, wrong: str) -> None:

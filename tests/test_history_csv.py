@@ -130,6 +130,17 @@ def test_a_bad_row_has_the_line_that_an_editor_shows(tmp_path: Path, layout: str
     ]
 
 
+@pytest.mark.parametrize(
+    "header",
+    [f"sep=,\n{HEADER}", f'"sep=,"\n{HEADER}', HEADER.title(), HEADER.replace(",", ", "), f"\ufeff\ufeff{HEADER}"],
+    ids=["separator line", "quoted", "capitals", "spaces", "two marks"],
+)
+def test_a_header_is_read_as_that_of_a_targets_file_is(tmp_path: Path, header: str) -> None:
+    file = tmp_path / "history.csv"
+    file.write_text(f"{header}\n{GOOD}\n")
+    assert list(read_history(file)["spam_score"]) == [20.0]
+
+
 def test_comments_and_blank_lines_may_stand_above_the_header(tmp_path: Path) -> None:
     file = tmp_path / "history.csv"
     file.write_text(f"# exported by hand\n\n{HEADER}\n{GOOD}\n{BAD}\n")
@@ -179,10 +190,26 @@ def test_what_only_looks_like_a_number_is_refused(tmp_path: Path, cell: str) -> 
         (b"\n# only a comment\n", "it is empty"),
         (b"date;target;spam_score;lost_backlinks\n", "separated by ';'"),
         ((HEADER + ",date\n" + GOOD).encode(), "the column date more than once"),
-        (HEADER.encode() + b"\n" + GOOD.encode() + b"\n2026-09-06,b\xfccher.de,1,1,1\n", "line 3 is not valid UTF-8"),
-        (HEADER.encode("utf-16"), "line 1 is not valid UTF-8"),
+        (
+            HEADER.encode() + b"\n" + GOOD.encode() + b"\n2026-09-06,b\xfccher.de,1,1,1\n",
+            "line 3: byte 0xFC is no UTF-8 text",
+        ),
+        (HEADER.encode("utf-16"), "line 1: the file is UTF-16 text: save it as CSV UTF-8"),
+        (HEADER.encode("utf-16-le"), "line 1: the file is UTF-16 text"),
+        (b"PK\x03\x04\x14\0", "the file is a workbook"),
+        (f"{HEADER}\n2026-09-05,a.com,1,1e999,1\n".encode(), "lost_backlinks is '1e999', which is not a valid number"),
     ],
-    ids=["empty", "comments", "semicolons", "twice", "latin", "utf-16"],
+    ids=[
+        "empty",
+        "comments",
+        "semicolons",
+        "twice",
+        "latin",
+        "utf-16",
+        "utf-16 unmarked",
+        "workbook",
+        "beyond numbers",
+    ],
 )
 def test_a_file_that_is_no_such_csv_is_refused_as_a_whole(tmp_path: Path, content: bytes, words: str) -> None:
     file = tmp_path / "history.csv"

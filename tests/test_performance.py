@@ -240,7 +240,9 @@ def test_targets_judged_in_parts_give_the_bytes_of_all_at_once(kept_days, monkey
     def judged(together: int) -> list[tuple[int, bytes, bytes]]:
         monkeypatch.setattr(publish, "TARGETS_TOGETHER", 2)
         monkeypatch.setattr(publish, "TARGETS_JUDGED", together)
-        found = publish.publish_changes(settings, kept_days[5:], watched_targets(settings), DetectionSettings())
+        found = publish.publish_changes(
+            settings, kept_days[5:], watched_targets(settings).thresholds, DetectionSettings()
+        )
         rows = {day.date: day.rows["backlinks_changes"] for day in found}
         files = ("backlinks_changes", "backlinks_flags")
         return [(rows[day], *(parquet_path(settings.root, name, day).read_bytes() for name in files)) for day in rows]

@@ -26,7 +26,7 @@ def reading(target: str, spam_score: int = 10) -> list[tuple[str, str, dict[str,
 
 
 def judged(settings: Settings, *days: dt.date) -> list[dict[str, Any]]:
-    list(publish_changes(settings, days, [], DetectionSettings()))
+    list(publish_changes(settings, days, {}, DetectionSettings()))
     rows = read_days(settings.root, "backlinks_changes", DAY, DAY).to_pylist()
     return [row for row in rows if row["metric"] == "spam_score"]
 

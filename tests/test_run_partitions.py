@@ -137,6 +137,12 @@ def test_a_run_asks_for_all_that_its_tags_name_and_materializes_each(instance, t
         ),
         pytest.param({"dagster/partition/date": TODAY}, "not a partition by date and target", id="half-a-key"),
         pytest.param({"dagster/partition": TODAY}, "not a partition by date and target", id="a-day-alone"),
+        pytest.param(dimensions("2026-02-30", TARGETS[0]), "not a partition by date and target", id="no-such-day"),
+        pytest.param(
+            {"dagster/partition": f"20261124|{TARGETS[0]}"},
+            "not a partition by date and target",
+            id="a-day-unlike-ours",
+        ),
         pytest.param(
             dimensions(TODAY, TARGETS[0]) | {"dagster/partition/region": "eu"}, "'region'", id="a-third-dimension"
         ),

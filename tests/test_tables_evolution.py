@@ -325,7 +325,7 @@ def test_publishing_a_day_with_new_columns_rewrites_the_older_ones_first_and_say
 ) -> None:
     root, said = collected.root, []
     list(publish.publish_days(collected, DAYS[:4]))
-    list(publish.publish_changes(collected, DAYS[:4], [], DetectionSettings()))
+    list(publish.publish_changes(collected, DAYS[:4], {}, DetectionSettings()))
     sync(root)
     for table in TABLES:
         grow(monkeypatch, table, pa.field("of_tomorrow", pa.int64()), at=3)
@@ -352,7 +352,7 @@ def test_judging_alone_rewrites_them_too(collected: Settings, monkeypatch: pytes
     list(publish.publish_days(collected, DAYS[:3]))
     old = parquet_path(collected.root, "backlinks_summary", DAY)
     pq.write_table(pq.read_table(old, partitioning=None).drop_columns("referring_main_domains"), old)
-    list(publish.publish_changes(collected, DAYS[2:3], [], DetectionSettings()))
+    list(publish.publish_changes(collected, DAYS[2:3], {}, DetectionSettings()))
     assert pq.read_schema(old).equals(TABLES["backlinks_summary"].parquet_schema)
 
 

@@ -56,6 +56,15 @@ REFUSED = {
         "to watch a page, write https://example.com/a; to watch the domain, example.com",
     ),
     "a port": ("example.com:8080", "names a port"),
+    "a port of a single name": ("localhost:8080", "is a single name"),
+    "a port of an IPv4 address": ("192.0.2.1:80", "is an IP address"),
+    "a path of a single name": ("n/a", "is a single name"),
+    "a path of a formula": ('=HYPERLINK("http://a.com")', "is no domain"),
+    "a link in Markdown": ("[our shop](https://example.com)", "begins with a bracket"),
+    "a script in Markdown": ("[x](javascript:alert(1))", "write its domain or page alone"),
+    "a link in angle brackets": ("<https://example.com/>", "begins with a bracket"),
+    "a name in brackets": ("(example.com)", "begins with a bracket"),
+    "an IPv6 address in brackets": ("[2001:db8::1]:443", "is an IP address"),
     "a port that is none": ("https://example.com:99999/", "no number from 1 to 65535"),
     "an e-mail address": ("me@example.com", "to watch its domain, write example.com"),
     "a wildcard": ("*.example.com", "write example.com; its subdomains count too"),
@@ -112,6 +121,23 @@ def test_what_can_be_no_target_is_refused_with_a_sentence_on_one_line(text: str,
 )
 def test_a_password_is_refused_and_not_repeated(text: str) -> None:
     with pytest.raises(NotATarget, match=r"holds a user name or password|is a ftp: address") as refusal:
+        normalise(text)
+    assert "hunter2" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '"me:hunter2@a.com"',
+        "«https://me:hunter2@a.com/»",
+        "sc-domain:me:hunter2@a.com",
+        "https://https://me:hunter2@a.com",
+        "[shop](https://me:hunter2@a.com)",
+        "view-source:https://me:hunter2@a.com/",
+    ],
+)
+def test_what_is_advised_instead_repeats_no_password(text: str) -> None:
+    with pytest.raises(NotATarget) as refusal:
         normalise(text)
     assert "hunter2" not in str(refusal.value)
 

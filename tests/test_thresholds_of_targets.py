@@ -77,13 +77,17 @@ def rows(day: int) -> list[dict[str, object]]:
 
 @pytest.fixture
 def flagged(write_targets: Callable[..., Path], tmp_path: Path) -> set[str]:
-    """Judge the days of all cases in one run, as the UI does, and return the targets that were flagged on any."""
+    """Judge the days of all cases in one run, as the UI does, and return the targets that were flagged on any.
+
+    Of the lines with a threshold every second is bad for another cell's sake: what is kept is judged by it all the same.
+    """
     columns = list(THRESHOLD_COLUMNS)
     lines = []
     for number, case in enumerate(CASES):
         default, own = names(number)
-        lines += [default, f"{own},{','.join(case.value if column == case.column else '' for column in columns)}"]
-    write_targets(*lines, header=f"target,{','.join(columns)}")
+        cells = [case.value if column == case.column else "" for column in columns]
+        lines += [default, ",".join([own, "01/01/2027" if number % 2 else "", *cells])]
+    write_targets(*lines, header=",".join(["target", "retired", *columns]))
     root = Settings.from_env().root
     days = DAYS_BEFORE + 2 * len(CASES)
     for day in range(days):

@@ -80,8 +80,10 @@ def _from_tables() -> tuple[pd.DataFrame, dict[str, dict[str, float | bool]]]:
         err().print(f"[yellow]Note:[/] no thresholds of single targets are used: {escape(str(error))}")
         return history, {}
     if targets.bad_lines:
-        err().print(f"[yellow]Note:[/] no thresholds of bad lines are used: {escape(str(targets.refusal()))}")
-    return history, {one.target: target_thresholds(one.thresholds) for one in targets if one.thresholds}
+        err().print(
+            f"[yellow]Note:[/] of bad lines only those thresholds are used that can be read: {escape(str(targets.refusal()))}"
+        )
+    return history, {target: target_thresholds(texts) for target, texts in targets.thresholds.items()}
 
 
 def _write(flags: pd.DataFrame, file: Path) -> None:

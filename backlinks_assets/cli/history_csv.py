@@ -8,6 +8,7 @@ What is made of the history is `backtest.py`.
 import csv
 import datetime as dt
 import io
+import math
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +17,9 @@ import pandas as pd
 
 from backlinks_assets.cli.console import UsageError
 from backlinks_assets.dates import iso_date
+from backlinks_assets.pasted import column_name, is_separator_line, text_of
 from backlinks_assets.store.collect import utc_now
+from backlinks_assets.watchlist import TargetsError
 
 NEEDED = ("date", "target", "spam_score", "lost_backlinks")
 NUMBERS = ("spam_score", "lost_backlinks", "live_backlinks", "referring_main_domains")
@@ -46,6 +49,9 @@ def read_history(file: Path) -> pd.DataFrame:
     columns: dict[str, list[object]] = {}
     try:
         line, header = next(records)
+        if is_separator_line(",".join(header)):
+            line, header = next(records)
+        header = [column_name(cell) for cell in header]
         columns = {name: [] for name in (*NEEDED[:2], *NUMBERS, *TEXTS) if name in header}
         _check_header(f"{file}, line {line}", header)
         row = _Row(header)
@@ -103,7 +109,7 @@ class _Row:
                 cell = cells[self._at[name]].strip()
                 if cell.lower() in _UNKNOWN:
                     self.values[name] = None
-                elif _NUMBER.fullmatch(cell):
+                elif _NUMBER.fullmatch(cell) and math.isfinite(float(cell)):
                     self.values[name] = float(cell)
                 else:
                     return f"{name} is {cell!r}, which is not a valid number: write it as 1234 or 12.5."
@@ -129,14 +135,11 @@ class _NotCsvError(Exception):
 
 def _text(file: Path) -> str:
     try:
-        return file.read_bytes().decode("utf-8-sig")
+        return text_of(file.read_bytes(), str(file))
     except FileNotFoundError:
         raise UsageError(f"{file} is not there.") from None
-    except UnicodeDecodeError as error:
-        line = len(re.findall(rb"\r\n|\r|\n", error.object[: error.start])) + 1
-        raise UsageError(
-            f"{file} can't be read as CSV: line {line} is not valid UTF-8. Save the file as CSV UTF-8."
-        ) from None
+    except TargetsError as error:
+        raise UsageError(str(error)) from None
     except OSError as error:
         raise UsageError(f"{file} can't be read as CSV ({error.strerror}). See who may read it.") from None
 

@@ -14,6 +14,7 @@ import dagster as dg
 from backlinks_assets.defs.assets import ASSETS, summary_responses
 from backlinks_assets.defs.collecting import STOPPED
 from backlinks_assets.defs.dead_runs import WHY, process_is_gone
+from backlinks_assets.defs.partitions import days_of
 from backlinks_assets.defs.resources import BacklinksData
 from backlinks_assets.notify.memory import Memory
 from backlinks_assets.notify.news import FailedRun
@@ -31,7 +32,6 @@ TABLES_FOLLOW_WITHIN: Final = dt.timedelta(minutes=5)
 
 _MOST_RUNS: Final = 500
 _OVERLAP: Final = dt.timedelta(minutes=2)
-_DAY: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
 _ERROR_NAME: Final = re.compile(r"^[\w.]+: ")
 _JOBS: Final = {"collect_job", "publish_job"}
 _OURS: Final = {key for asset in ASSETS for key in asset.keys}
@@ -136,9 +136,8 @@ def _day_of(run: dg.DagsterRun) -> dt.date | None:
     """Return the day that one of the project's runs is about, the last of a span; None for a run of something else."""
     if run.job_name not in _JOBS and not _OURS & set(run.asset_selection or ()):
         return None
-    tags = run.tags.get("dagster/asset_partition_range_end") or run.tags.get("dagster/partition") or ""
-    found = _DAY.match(tags)
-    return dt.date.fromisoformat(found[0]) if found else None
+    span = days_of(run.tags)
+    return span[1] if span else None
 
 
 def _collects(run: dg.DagsterRun) -> bool:

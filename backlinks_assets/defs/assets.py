@@ -201,7 +201,7 @@ def judgement(
     targets = backlinks_data.targets()
     # Also if judging fails: the tables of the answers may have come by this run.
     with publishing_warehouse(settings, targets):
-        for day in publish_changes(settings, dates, targets, DetectionSettings(), context.log.info):
+        for day in publish_changes(settings, dates, targets.thresholds, DetectionSettings(), context.log.info):
             by_day[str(day.date)] = publishing.changes_metadata(day, simulated=settings.simulated)
             last = day
     if last is None:

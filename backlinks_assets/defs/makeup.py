@@ -14,8 +14,9 @@ from dagster._core.definitions.run_request import InstigatorType
 from dagster._core.scheduler.instigation import InstigatorState, InstigatorStatus, ScheduleInstigatorData, TickStatus
 
 from backlinks_assets.defs.jobs import collect_job
+from backlinks_assets.defs.partitions import ONE_KEY, RANGE_END, RANGE_START
 from backlinks_assets.defs.resources import BacklinksData
-from backlinks_assets.defs.run_partitions import DIMENSION, ONE_KEY, RANGE_END, RANGE_START
+from backlinks_assets.defs.run_partitions import DIMENSION
 from backlinks_assets.defs.runs import MAKES_UP_FOR
 from backlinks_assets.defs.schedules import NAME, requests, was_made_up_for
 from backlinks_assets.settings import SettingsError

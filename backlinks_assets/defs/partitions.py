@@ -11,6 +11,11 @@ from typing import Final
 
 import dagster as dg
 
+RANGE_START: Final = "dagster/asset_partition_range_start"
+RANGE_END: Final = "dagster/asset_partition_range_end"
+ONE_KEY: Final = "dagster/partition"
+"""Tags by which Dagster says which partitions a run is for; what they mean together is `run_partitions.py`."""
+
 FIRST_DAY: Final = "2026-01-01"
 """The first day that has a partition; no answer of this project is older."""
 
@@ -57,20 +62,20 @@ def ranges(known: Sequence[str], wanted: Collection[str], most_keys: int = MOST_
 def range_tags(date_first: str, date_last: str, target_first: str, target_last: str) -> dict[str, str]:
     """Return the run tags by which Dagster runs a range of date × target partitions as one run."""
     return {
-        "dagster/asset_partition_range_start": str(dg.MultiPartitionKey({"date": date_first, "target": target_first})),
-        "dagster/asset_partition_range_end": str(dg.MultiPartitionKey({"date": date_last, "target": target_last})),
+        RANGE_START: str(dg.MultiPartitionKey({"date": date_first, "target": target_first})),
+        RANGE_END: str(dg.MultiPartitionKey({"date": date_last, "target": target_last})),
     }
 
 
 def day_range_tags(first: str, last: str) -> dict[str, str]:
     """Return the run tags of a range of days."""
-    return {"dagster/asset_partition_range_start": first, "dagster/asset_partition_range_end": last}
+    return {RANGE_START: first, RANGE_END: last}
 
 
 def days_of(tags: Mapping[str, str]) -> tuple[dt.date, dt.date] | None:
     """Return the first and last day that a run's tags say it is about; None if they name none."""
-    one = tags.get("dagster/partition", "")
-    keys = [tags.get(f"dagster/asset_partition_range_{end}", one) for end in ("start", "end")]
+    one = tags.get(ONE_KEY, "")
+    keys = [tags.get(end, one) for end in (RANGE_START, RANGE_END)]
     found = [_DAY.match(key) for key in keys]
     try:
         first, last = (dt.date.fromisoformat(day[0]) for day in found if day)

@@ -10,9 +10,9 @@ from typing import Any, Final
 
 import dagster as dg
 
-RANGE_START: Final = "dagster/asset_partition_range_start"
-RANGE_END: Final = "dagster/asset_partition_range_end"
-ONE_KEY: Final = "dagster/partition"
+from backlinks_assets.dates import iso_date
+from backlinks_assets.defs.partitions import ONE_KEY, RANGE_END, RANGE_START
+
 DIMENSION: Final = "dagster/partition/"
 BACKFILL: Final = "dagster/backfill"
 DIMENSIONS: Final = {"date", "target"}
@@ -72,10 +72,17 @@ def _single(tags: Mapping[str, str]) -> str | None:
 def _parsed(definition: dg.PartitionsDefinition[Any], key: str) -> str:
     """Return the key in the type that Dagster gives: one of two dimensions knows them."""
     multi = definition if isinstance(definition, dg.MultiPartitionsDefinition) else None
-    if key.count("|") != (1 if multi else 0):
+    if key.count("|") != (1 if multi else 0) or not _is_day(key.partition("|")[0]):
         kind = "date and target" if multi else "date"
         raise _refused(f"The run's tags name {key!r}, which is not a partition by {kind}.")
     return multi.get_partition_key_from_str(key) if multi else key
+
+
+def _is_day(text: str) -> bool:
+    try:
+        return bool(iso_date(text))
+    except ValueError:
+        return False
 
 
 def _between(

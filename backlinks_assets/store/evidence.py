@@ -44,9 +44,10 @@ _FINAL: Final = Statement(
 
 def is_worth_keeping(answer: SummaryAnswer) -> bool:
     """Whether an unused answer cost something, or may have: not a refusal that is free, nor a gateway's error page."""
-    if answer.status_code == OK or answer.known_cost_usd is None:
-        return bool(answer.body) and 200 <= answer.http_status < 300
-    return answer.known_cost_usd > 0
+    if answer.known_cost_usd:
+        return True
+    is_free = answer.known_cost_usd is not None and answer.status_code != OK
+    return not is_free and bool(answer.body) and 200 <= answer.http_status < 300
 
 
 def keep(
