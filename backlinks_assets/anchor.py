@@ -90,27 +90,31 @@ class Anchor:
         data_dir = self.path(_DATA_DIR, text)
         _refuse_unusable(data_dir)
         if self.other is not None and not text.startswith(("/", "~")):  # a whole path is meant as it stands
-            self._stop_beside_a_store(data_dir, self._data_dir_of(self.other), simulated=simulated)
+            if missed := _store_missed(
+                data_dir, there := self._data_dir_of(self.other, self.given), simulated=simulated
+            ):
+                raise AnchorError(
+                    f"{missed} Relative folders are looked for in {self.folder} ({self.name}), not in {self.other}. To go on "
+                    f"with the store that is there, set BACKLINKS_DATA_DIR={there} in {self.env_file}; to begin a new one, "
+                    f"set BACKLINKS_DATA_DIR={data_dir}."
+                )
+            self._stop_if_dagster_read_the_other_env(data_dir, self.other, simulated=simulated)
         return data_dir
 
-    def _data_dir_of(self, folder: Path) -> Path:
-        """Return the data folder of a process whose anchor is another folder."""
-        variables: Mapping[str, str] = {}
-        with suppress(AnchorError):
-            variables = env_variables(folder)
-        return _path(folder, _DATA_DIR, {**variables, **self.given}.get(_DATA_DIR, "").strip() or "data")
+    def _data_dir_of(self, folder: Path, given: Mapping[str, str]) -> Path:
+        """Return the data folder of a process whose anchor is a folder, in an environment."""
+        return _path(folder, _DATA_DIR, {**_env_variables_if_any(folder), **given}.get(_DATA_DIR, "").strip() or "data")
 
-    def _stop_beside_a_store(self, data_dir: Path, other: Path, *, simulated: bool) -> None:
-        """Begin no second store where one is in the other folder. For simulated answers any store here will do."""
-        here, there = _stores(data_dir), _stores(other)
-        missing = not here or (not simulated and STORE in there and STORE not in here)
-        if there and missing and not _same(data_dir, other):
-            assert self.other is not None
+    def _stop_if_dagster_read_the_other_env(self, data_dir: Path, other: Path, *, simulated: bool) -> None:
+        """Dagster's own commands put the `.env` of the current folder into the environment, before the project is asked."""
+        text = self.given.get(_DATA_DIR)
+        if not self.is_dagster_home or not text or _env_variables_if_any(other).get(_DATA_DIR) != text:
+            return
+        if missed := _store_missed(data_dir, there := self._data_dir_of(self.folder, {}), simulated=simulated):
             raise AnchorError(
-                f"{data_dir} holds no store{' of real answers' if here else ''}, but {other} does "
-                f"({' and '.join(there)}). Relative folders are looked for in {self.folder} ({self.name}), not in "
-                f"{self.other}. To go on with the store that is there, set BACKLINKS_DATA_DIR={other} in {self.env_file}; "
-                f"to begin a new one, set BACKLINKS_DATA_DIR={data_dir}."
+                f"{missed} The first is what BACKLINKS_DATA_DIR means in {other / ENV_FILE}, which Dagster reads where it is "
+                f"started; the second is that of {self.folder} (DAGSTER_HOME). To go on with the store that is there, take "
+                f"the line out or write BACKLINKS_DATA_DIR={there}; to begin a new one, write BACKLINKS_DATA_DIR={data_dir}."
             )
 
 
@@ -132,6 +136,12 @@ def env_variables(folder: Path) -> dict[str, str]:
     except UnicodeDecodeError:
         raise AnchorError(f"{file} can't be read, since it is not UTF-8. Save it as UTF-8.") from None
     return {name: value for name, value in values.items() if value is not None}
+
+
+def _env_variables_if_any(folder: Path) -> dict[str, str]:
+    with suppress(AnchorError):
+        return env_variables(folder)
+    return {}
 
 
 def export_other_variables() -> None:
@@ -221,6 +231,16 @@ def _stores(data_dir: Path) -> list[str]:
             if (data_dir / name).exists():
                 found.append(name)
     return found
+
+
+def _store_missed(data_dir: Path, other: Path, *, simulated: bool) -> str | None:
+    """Return a sentence if a store is in another folder and none in this. For simulated answers any store here will do."""
+    here, there = _stores(data_dir), _stores(other)
+    missing = not here or (not simulated and STORE in there and STORE not in here)
+    if not there or not missing or _same(data_dir, other):
+        return None
+    real = " of real answers" if here else ""
+    return f"{data_dir} holds no store{real}, but {other} does ({' and '.join(there)})."
 
 
 def _same(one: Path, other: Path) -> bool:

@@ -145,6 +145,32 @@ def test_a_store_that_the_other_folders_env_leads_to_counts(home: Path, here: Pa
         Settings.from_env({"DAGSTER_HOME": str(home)})
 
 
+@pytest.mark.parametrize("home_says", [None, "kept", "./kept"], ids=["nothing", "another", "otherwise-written"])
+@pytest.mark.parametrize("simulated", [True, False], ids=["simulated", "real"])
+def test_no_store_is_begun_where_dagster_read_the_env_of_the_folder_it_was_started_in(
+    home: Path, here: Path, simulated: bool, home_says: str | None
+) -> None:
+    (here / ".env").write_text("BACKLINKS_DATA_DIR=elsewhere\n")
+    if home_says:
+        (home / ".env").write_text(f"BACKLINKS_DATA_DIR={home_says}\n")
+    of_home = home / ("kept" if home_says else "data")
+    store_in(of_home, simulated=simulated)
+    credentials = {} if simulated else CREDENTIALS
+    # The webserver and the daemon: Dagster has put the file's line into the environment.
+    env = {"DAGSTER_HOME": str(home), "BACKLINKS_DATA_DIR": "elsewhere", **credentials}
+    with pytest.raises(SettingsError) as stopped:
+        Settings.from_env(env)
+    for named in (here / ".env", home / "elsewhere", home):
+        assert str(named) in str(stopped.value)
+    assert not (home / "elsewhere").exists()
+    # Ways out, the first of them the command's: it reads no such file.
+    assert Settings.from_env({"DAGSTER_HOME": str(home), **credentials}).data_dir.resolve() == of_home
+    assert Settings.from_env({**env, "BACKLINKS_DATA_DIR": str(of_home)}).data_dir == of_home
+    assert Settings.from_env({**env, "BACKLINKS_DATA_DIR": str(here / "new")}).data_dir == here / "new"
+    # Another value than the file's is a person's own, said for this process.
+    assert Settings.from_env({**env, "BACKLINKS_DATA_DIR": "trial"}).data_dir == home / "trial"
+
+
 def test_links_to_one_folder_are_one_folder(home: Path, here: Path, tmp_path: Path, monkeypatch) -> None:
     store_in(here / "data")
     (home / "data").symlink_to(here / "data")

@@ -11,7 +11,7 @@ import dagster as dg
 import pytest
 from looks import Automation, collect_run, definitions, publish_run
 
-from backlinks_assets.defs import automation
+from backlinks_assets.defs import automation, days_at_work
 from backlinks_assets.defs.partitions import day_range_tags, days_of, range_tags
 from backlinks_assets.defs.sensors import add_missing_targets
 from backlinks_assets.recent import due
@@ -158,7 +158,7 @@ def test_a_day_waits_for_a_run_that_is_at_work_on_it_unless_it_is_long_dead(
     clock.now = utc_now()
     assert auto.look() == []
     assert auto.said == f"{TODAY} has new answers and is built as soon as the run that is at work on it has ended."
-    clock.now += automation.DEAD_AFTER + EVERY
+    clock.now += days_at_work.WAITED_FOR + EVERY
     assert (TODAY, TODAY) in auto.look()
 
 
@@ -175,13 +175,13 @@ def test_whatever_run_has_not_ended_is_at_work_on_its_days(instance, job: str, t
     ended = {dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED}
     for status in ended:
         a_run(instance, status, tags, job)
-    assert automation.busy_days(instance) == set()
-    assert ended == automation._ENDED  # all others hold up, the queued among them, which only a daemon can make
+    assert days_at_work.days_at_work(instance, utc_now()) == set()
+    assert ended == days_at_work.ENDED  # all others hold up, the queued among them, which only a daemon can make
     for status in set(dg.DagsterRunStatus) - ended - {dg.DagsterRunStatus.QUEUED}:
         run_id = a_run(instance, status, tags, job)
-        assert TODAY in automation.busy_days(instance), status
+        assert TODAY in days_at_work.days_at_work(instance, utc_now()), status
         instance.delete_run(run_id)
-    assert automation.busy_days(instance) == set()
+    assert days_at_work.days_at_work(instance, utc_now()) == set()
 
 
 def test_a_run_of_another_code_location_holds_up_nothing(instance) -> None:
@@ -194,7 +194,7 @@ def test_a_run_of_another_code_location_holds_up_nothing(instance) -> None:
 
     started = dg.DagsterRunStatus.STARTED
     instance.create_run_for_job(other_job, status=started, tags={"dagster/partition": str(TODAY)})
-    assert automation.busy_days(instance) == set()
+    assert days_at_work.days_at_work(instance, utc_now()) == set()
 
 
 @pytest.mark.parametrize(

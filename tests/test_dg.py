@@ -39,5 +39,8 @@ def test_dg_and_the_workspace_name_the_same_location() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]
     (location,) = yaml.safe_load((ROOT / "workspace.yaml").read_text(encoding="utf-8"))["load_from"]
     named = location["python_module"]["location_name"], location["python_module"]["module_name"]
-    assert (project["dg"]["project"]["code_location_name"], project["dg"]["project"]["code_location_target_module"]) == named
+    assert (
+        project["dg"]["project"]["code_location_name"],
+        project["dg"]["project"]["code_location_target_module"],
+    ) == named
     assert (project["dagster"]["code_location_name"], project["dagster"]["module_name"]) == named

@@ -9,6 +9,7 @@ from pathlib import Path
 import commands
 import pytest
 
+from backlinks_assets.cli.doctor_runs import dead_runs_said
 from backlinks_assets.cli.doctor_trials import anchor, announcements, folder, instance, tables
 from backlinks_assets.settings import Settings
 from backlinks_assets.tables.parquet import parquet_path, write_day
@@ -100,6 +101,8 @@ def test_the_instance_is_asked_and_one_that_cannot_answer_is_told(settings) -> N
     found = instance(settings)
     assert found.status == 1
     assert "Dagster's records" in found.says
+    history = settings.dagster_dir / "history"
+    assert dead_runs_said(settings) == (f"the runs in {history} could not be read (file is not a database)", False)
 
 
 @pytest.mark.parametrize(

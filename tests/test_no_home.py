@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import commands
+import pytest
 
 pytestmark = pytest.mark.slow
 

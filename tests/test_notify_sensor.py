@@ -211,6 +211,34 @@ def test_a_day_waits_for_its_runs_but_not_for_one_that_died_hours_ago(
     assert len(hook.posts) == 1
 
 
+@pytest.mark.parametrize(
+    ("job", "tags"),
+    [
+        ("publish_job", lambda day: day_range_tags(str(day), str(day + dt.timedelta(days=1)))),
+        ("collect_job", lambda day: range_tags(str(day), str(day + dt.timedelta(days=1)), TARGETS[0], TARGETS[-1])),
+        ("publish_job", lambda day: day_range_tags(str(day - dt.timedelta(days=1)), str(day))),
+    ],
+    ids=["built-with-the-day-after", "asked-for-with-the-day-after", "built-with-the-day-before"],
+)
+def test_each_day_of_a_run_over_several_waits_for_it(
+    instance, hook, tick, clock, api, write_targets, job: str, tags: Callable[[dt.date], dict[str, str]]
+) -> None:
+    api(Fault(faults.code(40501, "Invalid Field: 'target'."), target="b.example"))
+    write_targets(*TARGETS)
+    tick()
+    day = day_of(clock)
+    assert not collect(instance, day)
+    status, run_id = dg.DagsterRunStatus.STARTED, make_new_run_id()
+    run = instance.add_run(dg.DagsterRun(job_name=job, run_id=run_id, status=status, tags=tags(day)))
+    wait(clock, 60)
+    tick()
+    assert hook.posts == []
+    instance.report_run_canceled(run)
+    wait(clock, 6)
+    tick()
+    assert len(hook.posts) == 1
+
+
 def test_a_day_that_ended_without_answers_is_told_where_there_were_some_every_day(
     instance, hook, tick, clock, write_targets
 ) -> None:

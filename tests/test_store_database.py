@@ -4,6 +4,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
 import pytest
@@ -159,3 +160,29 @@ def test_a_store_that_is_closed_under_its_writers_leaves_nobody_waiting_and_lose
         for future in writing:
             assert future.exception(timeout=20) is None
     assert kept(database) == names
+
+
+@pytest.mark.parametrize(
+    "whose", [Database.write, Database.alone], ids=["one-thread's-write", "a-change-of-the-tables"]
+)
+def test_undoing_a_large_part_of_a_transaction_needs_no_place_for_temporary_files(
+    database: Database, whose: Callable[[Database], AbstractContextManager[sa.Connection]]
+) -> None:
+    many = [{"note": f"{number:05} {'n' * 500}"} for number in range(1000)]
+    with database.write() as tx:
+        tx.execute(notes.insert(), many)
+    with whose(database) as tx:
+        tx.exec_driver_sql("SAVEPOINT part")
+        tx.exec_driver_sql("UPDATE notes SET note = note || '!'")  # ten times what SQLite keeps in memory by itself
+        assert temporary_files() == []
+        tx.exec_driver_sql("ROLLBACK TO part")
+        assert tx.execute(sa.select(notes.c.note)).scalars().all() == [row["note"] for row in many]
+
+
+def temporary_files() -> list[str]:
+    """Return SQLite's own temporary files that this process has open."""
+    found = []
+    for link in Path("/proc/self/fd").iterdir():
+        with suppress(OSError):
+            found.append(str(link.readlink()))
+    return [name for name in found if "etilqs" in name]

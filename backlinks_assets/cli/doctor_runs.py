@@ -20,7 +20,8 @@ def dead_runs_said(settings: Settings) -> tuple[str, bool]:
         with open_instance(settings) as instance:
             dead = dead_runs(instance)
     except (OSError, sa.exc.SQLAlchemyError) as error:
-        return f"the runs in {settings.dagster_dir} could not be read ({error})", False
+        reason = getattr(error, "orig", None) or error  # without the statement and SQLAlchemy's own advice
+        return f"the runs in {settings.dagster_dir / 'history'} could not be read ({reason})", False
     if not dead:
         return "no run has lost its process", True
     names = ", ".join(run.run_id for run in dead[:3]) + (" and others" if len(dead) > 3 else "")

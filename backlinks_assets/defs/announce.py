@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import dagster as dg
 
-from backlinks_assets.defs.assets import ASSETS, summary_responses
+from backlinks_assets.defs.assets import summary_responses
 from backlinks_assets.defs.collecting import STOPPED
+from backlinks_assets.defs.days_at_work import ENDED, days_at_work, days_of_run
 from backlinks_assets.defs.dead_runs import WHY, process_is_gone
-from backlinks_assets.defs.partitions import days_of
 from backlinks_assets.defs.resources import BacklinksData
 from backlinks_assets.notify.memory import Memory
 from backlinks_assets.notify.news import FailedRun
@@ -25,16 +25,12 @@ from backlinks_assets.store.collect import utc_now
 if TYPE_CHECKING:
     from backlinks_assets.notify.announce import Announced
 
-LOOKS_AT_RUNS_OF: Final = dt.timedelta(hours=6)
-"""A run that began before that and has no end is a dead one: nothing waits for it."""
 TABLES_FOLLOW_WITHIN: Final = dt.timedelta(minutes=5)
 """So long a day's message waits after its last answers for the flags and the page that are made of them."""
 
 _MOST_RUNS: Final = 500
 _OVERLAP: Final = dt.timedelta(minutes=2)
 _ERROR_NAME: Final = re.compile(r"^[\w.]+: ")
-_JOBS: Final = {"collect_job", "publish_job"}
-_OURS: Final = {key for asset in ASSETS for key in asset.keys}
 
 
 class NotAnnouncedError(Exception):
@@ -69,20 +65,15 @@ def busy_days(instance: dg.DagsterInstance, settings: Settings, now: dt.datetime
     """Return the days on which a run of the project is at work, or whose tables are still to follow their answers."""
     from backlinks_assets.notify.announce import report_page
 
-    filters = dg.RunsFilter(created_after=now - LOOKS_AT_RUNS_OF)
-    busy = set()
-    for record in instance.get_run_records(filters, limit=_MOST_RUNS):
-        day = _day_of(record.dagster_run)
-        if day is None:
-            continue
-        if not record.dagster_run.is_finished:
-            busy.add(day)
-        elif _collects(record.dagster_run) and record.end_time is not None:
-            # The page is the last to be built.
-            page = report_page(settings, day)
-            built = page.exists() and page.stat().st_mtime >= record.end_time
-            if not built and now.timestamp() - record.end_time < TABLES_FOLLOW_WITHIN.total_seconds():
-                busy.add(day)
+    busy = days_at_work(instance, now)
+    ended = dg.RunsFilter(statuses=list(ENDED), updated_after=now - TABLES_FOLLOW_WITHIN)
+    for record in instance.get_run_records(ended, limit=_MOST_RUNS):
+        run, at = record.dagster_run, record.end_time
+        if at is not None and _collects(run):
+            for day in days_of_run(run):
+                page = report_page(settings, day)  # the last to be built
+                if not page.exists() or page.stat().st_mtime < at:
+                    busy.add(day)
     return busy
 
 
@@ -98,9 +89,10 @@ def keep_failed_runs(instance: dg.DagsterInstance, memory: Memory, now: dt.datet
 
 
 def _failed_run(instance: dg.DagsterInstance, record: dg.RunRecord) -> FailedRun | None:
-    run, day = record.dagster_run, _day_of(record.dagster_run)
-    if day is None:
+    run = record.dagster_run
+    if not (about := days_of_run(run)):
         return None
+    day = about[-1]
     says, metadata = _failure(instance, run.run_id)
     stopped = metadata.get(STOPPED)
     rows = getattr(metadata.get("failed"), "records", [])
@@ -130,14 +122,6 @@ def _failure(instance: dg.DagsterInstance, run_id: str) -> tuple[str, dict[str, 
         if data.error is not None:
             return _ERROR_NAME.sub("", (data.error.cause or data.error).message.strip()), {}
     return says, {}
-
-
-def _day_of(run: dg.DagsterRun) -> dt.date | None:
-    """Return the day that one of the project's runs is about, the last of a span; None for a run of something else."""
-    if run.job_name not in _JOBS and not _OURS & set(run.asset_selection or ()):
-        return None
-    span = days_of(run.tags)
-    return span[1] if span else None
 
 
 def _collects(run: dg.DagsterRun) -> bool:

@@ -8,26 +8,19 @@ import datetime as dt
 import json
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from backlinks_assets.defs.jobs import collect_job, publish_job
-from backlinks_assets.defs.partitions import FIRST_DAY, day_range_tags, days_of
+from backlinks_assets.defs.days_at_work import days_at_work
+from backlinks_assets.defs.jobs import publish_job
+from backlinks_assets.defs.partitions import FIRST_DAY, day_range_tags
 from backlinks_assets.defs.resources import BacklinksData
 from backlinks_assets.defs.runs import PUBLISHES_BY_ITSELF
 from backlinks_assets.store.collect import utc_now
-from backlinks_assets.tables.schemas import TABLES
 
 if TYPE_CHECKING:
     from backlinks_assets.recent import Asked
-
-DEAD_AFTER: Final = dt.timedelta(hours=6)
-"""A run that was made before that and has no end is a dead one: no day waits for it."""
-
-_JOBS: Final = {collect_job.name, publish_job.name}
-_ASSETS: Final = {dg.AssetKey(name) for name in ("summary_responses", *TABLES, "flags_report")}
-_ENDED: Final = {dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED}
 
 
 @dg.sensor(
@@ -48,7 +41,7 @@ def publish_automation_sensor(context: dg.SensorEvaluationContext, backlinks_dat
     settings, now = backlinks_data.settings(), utc_now()
     held = {day: digest for day, digest in kept(settings, now.date()).items() if str(day) >= FIRST_DAY}
     behind = [day for day, digest in held.items() if not is_level(settings.root, day, digest)]
-    busy = busy_days(context.instance) if behind else set()
+    busy = days_at_work(context.instance, now) if behind else set()
     wanted, asked = due(held, behind, busy, _read(context.cursor), now)
     waiting = [_why(day, asked[day], day in busy) for day in sorted(behind)]
     return dg.SensorResult(
@@ -58,21 +51,6 @@ def publish_automation_sensor(context: dg.SensorEvaluationContext, backlinks_dat
         else " ".join(waiting) or "The last seven days' tables have all answers that are kept.",
         cursor=_written(asked),
     )
-
-
-def busy_days(instance: dg.DagsterInstance) -> set[dt.date]:
-    """Return the days on which a run of this project is queued or at work."""
-    filters = dg.RunsFilter(
-        statuses=[status for status in dg.DagsterRunStatus if status not in _ENDED],
-        created_after=utc_now() - DEAD_AFTER,
-    )
-    busy: set[dt.date] = set()
-    for run in instance.get_runs(filters):
-        span = days_of(run.tags)
-        if span and (run.job_name in _JOBS or _ASSETS & set(run.asset_selection or ())):
-            first, last = span
-            busy.update(first + dt.timedelta(days=number) for number in range((last - first).days + 1))
-    return busy
 
 
 def _spans(wanted: Collection[dt.date]) -> Iterator[tuple[dt.date, dt.date]]:

@@ -1,0 +1,36 @@
+"""Which days a run of this project is at work on: they are neither built nor announced meanwhile.
+
+Reading of Dagster's runs only. Runs whose process is gone are ended by `dead_runs.py`, and are at work until then.
+"""
+
+import datetime as dt
+from typing import Final
+
+import dagster as dg
+
+from backlinks_assets.defs.jobs import collect_job, publish_job
+from backlinks_assets.defs.partitions import days_of
+from backlinks_assets.tables.schemas import TABLES
+
+WAITED_FOR: Final = dt.timedelta(hours=6)
+"""A run that was made before that holds up no day: it is frozen, or waits in a queue that nobody empties."""
+
+ENDED: Final = {dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED}
+_JOBS: Final = {collect_job.name, publish_job.name}
+_ASSETS: Final = {dg.AssetKey(name) for name in ("summary_responses", *TABLES, "flags_report")}
+
+
+def days_at_work(instance: dg.DagsterInstance, now: dt.datetime) -> set[dt.date]:
+    """Return the days on which a run of this project is queued or at work."""
+    unfinished = [status for status in dg.DagsterRunStatus if status not in ENDED]
+    runs = instance.get_runs(dg.RunsFilter(statuses=unfinished, created_after=now - WAITED_FOR))
+    return {day for run in runs for day in days_of_run(run)}
+
+
+def days_of_run(run: dg.DagsterRun) -> list[dt.date]:
+    """Return the days that one of the project's runs is about; none for a run of something else."""
+    span = days_of(run.tags)
+    if span is None or (run.job_name not in _JOBS and not _ASSETS & set(run.asset_selection or ())):
+        return []
+    first, last = span
+    return [first + dt.timedelta(days=number) for number in range((last - first).days + 1)]
