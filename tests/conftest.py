@@ -10,6 +10,7 @@ from pathlib import Path
 import dagster as dg
 import hypothesis
 import pytest
+from dagster._core.storage.defs_state.base import set_defs_state_storage
 from xdist.scheduler import LoadScopeScheduling
 
 from backlinks_assets.settings import Settings
@@ -116,6 +117,13 @@ def write_targets(clean_environment: Path) -> Callable[..., Path]:
         return path
 
     return write
+
+
+@pytest.fixture(autouse=True)
+def no_instance_of_another_test() -> Iterator[None]:
+    """Dagster remembers the instance that was opened last, and a dead one where two are not closed in turn."""
+    with set_defs_state_storage(None):
+        yield
 
 
 @pytest.fixture
