@@ -10,7 +10,7 @@ from pathlib import Path
 import dagster as dg
 import hypothesis
 import pytest
-from dagster._core.storage.defs_state.base import set_defs_state_storage
+from dagster._core.storage.defs_state.base import DefsStateStorage
 from xdist.scheduler import LoadScopeScheduling
 
 from backlinks_assets.settings import Settings
@@ -19,7 +19,7 @@ from backlinks_assets.simulator.server import Simulator
 
 PREFIXES = ("BACKLINKS_", "DATAFORSEO_", "DAGSTER_")
 REAL_TIME = re.compile(
-    r"test_(account_processes|api_deadline|faults|faults_money|kill|together)\.py"
+    r"test_(account_processes|api_deadline|faults|faults_money|kill|kill_cancelled|together)\.py"
     "|over_the_rate_pauses|too_many_at_once_lowers|two_hundred_targets_make"
 )
 """Tests that judge by the machine's own clock: one worker has them all, so that they never run beside each other."""
@@ -28,6 +28,19 @@ SHARED = re.compile(r"test_(consume|docs|report_browser|report_page|simulator)\.
 RUN_DAGSTER = {"instance", "project"}
 """Fixtures whose tests have runs."""
 MEMORY, ROOM_BYTES = Path("/dev/shm"), 4_000_000_000
+
+_latest_storage = DefsStateStorage.get
+
+
+def _storage_of_a_living_instance() -> DefsStateStorage | None:
+    """Dagster remembers the instance that was opened last. A context of an earlier test that is closed when its memory is
+    freed, in the middle of another test, makes that a dead one.
+    """
+    storage = _latest_storage()
+    return storage if storage is not None and storage._instance_weakref and storage._instance_weakref() else None
+
+
+DefsStateStorage.get = _storage_of_a_living_instance
 
 hypothesis.settings.register_profile("tests", deadline=None)  # a busy machine is no fault
 hypothesis.settings.load_profile("tests")
@@ -117,13 +130,6 @@ def write_targets(clean_environment: Path) -> Callable[..., Path]:
         return path
 
     return write
-
-
-@pytest.fixture(autouse=True)
-def no_instance_of_another_test() -> Iterator[None]:
-    """Dagster remembers the instance that was opened last, and a dead one where two are not closed in turn."""
-    with set_defs_state_storage(None):
-        yield
 
 
 @pytest.fixture
