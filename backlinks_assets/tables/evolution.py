@@ -8,17 +8,16 @@ import datetime as dt
 import hashlib
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from os import stat_result
 from pathlib import Path
 from typing import Any, Final
 
-import filelock
 import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from backlinks_assets.tables.files import TablesError, replacing, tables_error
+from backlinks_assets.tables.files import TablesError, locked, replacing
 from backlinks_assets.tables.parquet import day_files, parquet_path, temporary_folder, writing_day
 from backlinks_assets.tables.schemas import SCHEMA_VERSION, TABLES, TableSchema
 
@@ -169,23 +168,12 @@ def _is_newer(schema: TableSchema, found: pa.Schema) -> bool:
 # --- rewriting --------------------------------------------------------------------------------------------------------
 
 
-@contextmanager
-def _only_one(root: Path) -> Iterator[None]:
-    path = root / "parquet" / ".columns.lock"
-    lock = filelock.FileLock(path, timeout=LOCK_TIMEOUT_S)
-    try:
-        lock.acquire()
-    except filelock.Timeout as error:
-        raise TablesError(
-            f"Another process has been rewriting older days in {root / 'parquet'} for {LOCK_TIMEOUT_S:g} s. Nothing is lost: "
-            "run again when it is done."
-        ) from error
-    except OSError as error:
-        raise tables_error("lock", path, error) from error
-    try:
-        yield
-    finally:
-        lock.release()
+def _only_one(root: Path) -> AbstractContextManager[None]:
+    busy = (
+        f"Another process has been rewriting older days in {root / 'parquet'} for {LOCK_TIMEOUT_S:g} s. Nothing is lost: "
+        "run again when it is done."
+    )
+    return locked(root / "parquet" / ".columns.lock", LOCK_TIMEOUT_S, busy)
 
 
 def _rewrite(root: Path, table: str, day: dt.date) -> None:

@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import filelock
+
 from backlinks_assets.folder import next_step
 
 STALE_AFTER_S = 3600.0
@@ -59,6 +61,27 @@ def replacing(target: Path, temporary_folder: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             temporary.unlink()
+
+
+@contextmanager
+def locked(path: Path, timeout_s: float, busy: str) -> Iterator[None]:
+    """Hold a lock file, so that one process at a time does what the block does.
+
+    Raises:
+        TablesError: `busy`, where another process has held it for so long; or the file can't be locked.
+    """
+    lock = filelock.FileLock(path, timeout=timeout_s)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except filelock.Timeout as error:
+        raise TablesError(busy) from error
+    except OSError as error:
+        raise tables_error("lock", path, error) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def sweep(temporary_folder: Path) -> int:

@@ -14,16 +14,15 @@ import time
 import uuid
 from collections.abc import Collection, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing, contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
-import filelock
 
 from backlinks_assets.tables import duckdb_file
 from backlinks_assets.tables.client_logs import remove_client_logs
-from backlinks_assets.tables.files import TablesError, replacing, sweep, tables_error
+from backlinks_assets.tables.files import TablesError, locked, replacing, sweep, tables_error
 from backlinks_assets.tables.parquet import day_files, find_damaged, parquet_path
 from backlinks_assets.tables.schemas import TABLES
 
@@ -127,24 +126,12 @@ def reading(root: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         yield connection
 
 
-@contextmanager
-def _only_publisher(root: Path, timeout_s: float) -> Iterator[None]:
-    path = root / ".publish.lock"
-    lock = filelock.FileLock(path, timeout=timeout_s)
-    try:
-        root.mkdir(parents=True, exist_ok=True)
-        lock.acquire()
-    except filelock.Timeout as error:
-        raise TablesError(
-            f"Another process has been publishing into {root} for {timeout_s:g} s. Nothing is lost: run "
-            "again when it is done (`fuser` on the file .publish.lock there names it)."
-        ) from error
-    except OSError as error:
-        raise tables_error("lock", path, error) from error
-    try:
-        yield
-    finally:
-        lock.release()
+def _only_publisher(root: Path, timeout_s: float) -> AbstractContextManager[None]:
+    busy = (
+        f"Another process has been publishing into {root} for {timeout_s:g} s. Nothing is lost: run "
+        "again when it is done (`fuser` on the file .publish.lock there names it)."
+    )
+    return locked(root / ".publish.lock", timeout_s, busy)
 
 
 def _parquet_files(root: Path) -> duckdb_file.Files:
