@@ -12,10 +12,10 @@ import pandas as pd
 import pyarrow as pa
 
 from backlinks_assets.dates import iso_date
-from backlinks_assets.names import partition_key
 from backlinks_assets.settings import Settings
 from backlinks_assets.tables.parquet import days, read_days
 from backlinks_assets.tables.schemas import TABLES
+from backlinks_assets.targets.name import partition_key
 
 _NULLABLE: Final = {pa.int64(): pd.Int64Dtype(), pa.bool_(): pd.BooleanDtype()}
 """pandas' own integers and truth values know no NULL: an unknown count would become a float, an unknown truth None."""

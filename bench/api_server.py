@@ -7,7 +7,7 @@ import threading
 
 from tools import CALLS_AT_ONCE, CALLS_PER_MINUTE
 
-from backlinks_assets.simulator.server import Simulator
+from backlinks_assets.simulator.http.server import Simulator
 
 
 def main() -> None:

@@ -13,15 +13,15 @@ import pyarrow as pa
 import zstandard
 from publish import FIRST_DAY, summary_day
 
-from backlinks_assets.api.client import SummaryClient
-from backlinks_assets.api.models import RequestParameters, SummaryRequest
-from backlinks_assets.runtime import open_store
+from backlinks_assets.collect.collector import utc_now
+from backlinks_assets.collect.factory import open_store
+from backlinks_assets.collect.outcome import STATUS_TYPES
+from backlinks_assets.dataforseo.client import SummaryClient
+from backlinks_assets.dataforseo.endpoints.summary import RequestParameters, SummaryRequest
 from backlinks_assets.settings import Settings
-from backlinks_assets.simulator.server import PRICE_USD, Simulator
-from backlinks_assets.store.collect import utc_now
-from backlinks_assets.store.outcome import STATUS_TYPES
+from backlinks_assets.simulator.http.server import PRICE_USD, Simulator
+from backlinks_assets.tables.duckdb_sync import sync
 from backlinks_assets.tables.parquet import write_day
-from backlinks_assets.tables.warehouse import sync
 
 BODIES = 48
 ANYWHERE = "http://127.0.0.1:9"

@@ -23,7 +23,7 @@ import requests
 from history import settings_of
 from tools import ROOT, api, backlinks, environment, free_port, measured, report, scratch, write_targets
 
-from backlinks_assets.dagster_home import open_instance
+from backlinks_assets.dagster_instance.home import open_instance
 from backlinks_assets.definitions import build_defs
 from backlinks_assets.defs.partitions import MOST_KEYS_A_RUN
 from backlinks_assets.defs.resources import BacklinksData

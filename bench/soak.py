@@ -22,10 +22,10 @@ from typing import Any
 import psutil
 from tools import report
 
-from backlinks_assets.api.models import RequestParameters
-from backlinks_assets.runtime import open_collector, open_store
+from backlinks_assets.collect.factory import open_collector, open_store
+from backlinks_assets.collect.outcome import Ask
+from backlinks_assets.dataforseo.endpoints.summary import RequestParameters
 from backlinks_assets.settings import Settings
-from backlinks_assets.store.outcome import Ask
 
 FIRST_DAY = dt.date(2026, 1, 1)
 MOST_GROWTH_MB = 24.0

@@ -14,19 +14,19 @@ from pathlib import Path
 from history import fill, settings_of
 from tools import backlinks, environment, measured, report, scratch, write_targets
 
+from backlinks_assets.collect.factory import open_store, watched_targets
 from backlinks_assets.detection.settings import DetectionSettings
-from backlinks_assets.publish import publish_answers, publish_changes, publishing_warehouse
-from backlinks_assets.runtime import open_store, watched_targets
+from backlinks_assets.pipeline import publish_answers, publish_changes, publishing_warehouse
 from backlinks_assets.settings import Settings
-from backlinks_assets.tables.warehouse import reading
+from backlinks_assets.tables.duckdb_sync import reading
 
 REBUILD = """
 import sys, json, time, datetime as dt
 from pathlib import Path
 from history import settings_of
 from backlinks_assets.detection.settings import DetectionSettings
-from backlinks_assets.publish import publish_changes, publish_days, publishing_warehouse
-from backlinks_assets.runtime import watched_targets
+from backlinks_assets.pipeline import publish_changes, publish_days, publishing_warehouse
+from backlinks_assets.collect.factory import watched_targets
 if __name__ == "__main__":
     settings, instants = settings_of(Path(sys.argv[1])), [time.monotonic()]
     dates = [dt.date.fromisoformat(text) for text in sys.argv[2:]]

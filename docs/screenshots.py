@@ -28,7 +28,7 @@ import duckdb
 from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from backlinks_assets.dagster_home import open_instance
+from backlinks_assets.dagster_instance.home import open_instance
 from backlinks_assets.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -14,12 +14,12 @@ from dagster._core.storage.defs_state.base import DefsStateStorage
 from xdist.scheduler import LoadScopeScheduling
 
 from backlinks_assets.settings import Settings
-from backlinks_assets.simulator.faults import Fault
-from backlinks_assets.simulator.server import Simulator
+from backlinks_assets.simulator.http.faults import Fault
+from backlinks_assets.simulator.http.server import Simulator
 
 PREFIXES = ("BACKLINKS_", "DATAFORSEO_", "DAGSTER_")
 REAL_TIME = re.compile(
-    r"test_(account_processes|api_deadline|faults|faults_money|kill|kill_cancelled|together)\.py"
+    r"test_(account_processes|dataforseo_deadline|faults|faults_money|kill|kill_cancelled|together)\.py"
     "|over_the_rate_pauses|too_many_at_once_lowers|two_hundred_targets_make"
 )
 """Tests that judge by the machine's own clock: one worker has them all, so that they never run beside each other."""

@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from backlinks_assets.account.boot import BootClock, Clock
-from backlinks_assets.account.pacer import HORIZON_S, Pacer
-from backlinks_assets.account.slots import LONGEST_CALL_S, SLICE_S, SlotPool
+from backlinks_assets.account.concurrency import LONGEST_CALL_S, SLICE_S, SlotPool
+from backlinks_assets.account.lockfile import BootClock, Clock
+from backlinks_assets.account.rate_limiter import HORIZON_S, Pacer
 from backlinks_assets.folder import next_step
 
 MOST_AT_ONCE = 10_000

@@ -9,10 +9,10 @@ import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 
+from backlinks_assets.collect.collector import Collector, StopError
+from backlinks_assets.collect.outcome import Ask, Outcome
 from backlinks_assets.defs.resources import BacklinksApi
-from backlinks_assets.store.collect import Collector, StopError
-from backlinks_assets.store.outcome import Ask, Outcome
-from backlinks_assets.targets import Target
+from backlinks_assets.targets.file import Target
 
 
 class Ahead:

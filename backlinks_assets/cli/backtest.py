@@ -16,7 +16,7 @@ from backlinks_assets.detection.detect import detect
 from backlinks_assets.detection.settings import THRESHOLD_COLUMNS, DetectionSettings, target_thresholds
 from backlinks_assets.tables.history import detection_history
 from backlinks_assets.tables.parquet import days
-from backlinks_assets.targets import TargetsError, load_targets
+from backlinks_assets.targets.file import TargetsError, load_targets
 
 COLUMNS = ["date", "target", "metric", "kind", "severity", "reason"]
 _MOST_LISTED = 10

@@ -12,7 +12,7 @@ MOST_DAYS = 31
 
 def watched(incomplete: str) -> list[str]:
     """Return the watched targets that begin so, in the file's order."""
-    from backlinks_assets.targets import TargetsError, load_targets
+    from backlinks_assets.targets.file import TargetsError, load_targets
 
     try:
         targets = load_targets(Settings.from_env().targets_file, threshold_columns=_columns(), allow_none=True)

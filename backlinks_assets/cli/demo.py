@@ -20,12 +20,12 @@ from backlinks_assets.cli.console import (
     settings_and_notices,
     shown,
 )
+from backlinks_assets.cli.execution import RunFailedError, Tally, opened
 from backlinks_assets.cli.flags import print_flags, read_flags
-from backlinks_assets.cli.pipeline import RunFailedError, Tally, opened
-from backlinks_assets.runtime import watched_targets
+from backlinks_assets.collect.collector import utc_now
+from backlinks_assets.collect.factory import watched_targets
 from backlinks_assets.settings import Settings, SettingsError
-from backlinks_assets.simulator.samples import sample_targets_csv
-from backlinks_assets.store.collect import utc_now
+from backlinks_assets.simulator.world.samples import sample_targets_csv
 
 DAYS_A_RUN = 10
 FLAGS_SHOWN_DAYS = 7

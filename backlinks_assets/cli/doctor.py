@@ -12,19 +12,19 @@ from typing import Any
 from rich.markup import escape
 
 from backlinks_assets.account.limiter import AccountLimiter, LimiterError
-from backlinks_assets.api.client import SummaryClient
-from backlinks_assets.api.errors import ApiError, RequestError, TransientError
 from backlinks_assets.cli.console import STOPPED, UNUSABLE, me, out, settings_and_notices, shown, table
 from backlinks_assets.cli.doctor_runs import dead_runs_said
 from backlinks_assets.cli.doctor_trials import anchor, announcements, folder, instance, tables
 from backlinks_assets.cli.finding import Finding
-from backlinks_assets.report.words import counted
-from backlinks_assets.runtime import open_store, watched_targets
+from backlinks_assets.collect.collector import utc_now
+from backlinks_assets.collect.factory import open_store, watched_targets
+from backlinks_assets.dataforseo.client import SummaryClient
+from backlinks_assets.dataforseo.errors import ApiError, RequestError, TransientError
+from backlinks_assets.formatting import counted
 from backlinks_assets.settings import Settings
-from backlinks_assets.store.collect import utc_now
 from backlinks_assets.store.database import StoreError
 from backlinks_assets.tables.client_logs import remove_client_logs
-from backlinks_assets.targets import TargetsError
+from backlinks_assets.targets.file import TargetsError
 
 _PACKAGES = ("dagster", "duckdb", "pandas", "pyarrow", "requests")
 _PROBLEMS_TOLD = 3
@@ -71,7 +71,7 @@ def _print_table(findings: list[Finding]) -> None:
 def _account(settings: Settings) -> Finding:
     with ExitStack() as stack:
         if settings.base_url is None:
-            from backlinks_assets.simulator.server import Simulator
+            from backlinks_assets.simulator.http.server import Simulator
 
             settings = settings.at(stack.enter_context(Simulator()).url)
         assert settings.base_url is not None

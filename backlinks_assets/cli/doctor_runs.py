@@ -5,7 +5,7 @@ Reading only: no instance is made where there is none, and no run is changed.
 
 import sqlalchemy as sa
 
-from backlinks_assets.report.words import counted
+from backlinks_assets.formatting import counted
 from backlinks_assets.settings import Settings
 
 
@@ -13,7 +13,7 @@ def dead_runs_said(settings: Settings) -> tuple[str, bool]:
     """Return a sentence about the runs of these settings' instance, and whether all is well."""
     if not (settings.dagster_dir / "history" / "runs.db").exists():
         return "no run is recorded yet", True
-    from backlinks_assets.dagster_home import open_instance
+    from backlinks_assets.dagster_instance.home import open_instance
     from backlinks_assets.defs.dead_runs import dead_runs
 
     try:

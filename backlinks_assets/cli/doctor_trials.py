@@ -12,10 +12,10 @@ from pathlib import Path
 from backlinks_assets.anchor import OWN_VARIABLES, Anchor, AnchorError, env_variables
 from backlinks_assets.cli.console import STOPPED, UNUSABLE, describe, shown
 from backlinks_assets.cli.finding import Finding
+from backlinks_assets.collect.collector import SPACE_KEPT_BYTES
 from backlinks_assets.folder import FolderError, next_step, try_folder
-from backlinks_assets.report.words import counted
+from backlinks_assets.formatting import counted
 from backlinks_assets.settings import Settings
-from backlinks_assets.store.collect import SPACE_KEPT_BYTES
 
 SILENT_S = 300.0
 """A daemon that has not been heard of for so long is not at work; it speaks every 30 s."""
@@ -81,7 +81,7 @@ def tables(settings: Settings) -> Finding:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from backlinks_assets.tables.files import TablesError
+    from backlinks_assets.tables.atomic import TablesError
     from backlinks_assets.tables.parquet import days, parquet_path
     from backlinks_assets.tables.schemas import TABLES
 
@@ -106,7 +106,7 @@ def announcements(settings: Settings) -> Finding:
     """Have apprise parse each URL; none is shown."""
     if not settings.notify_urls:
         return Finding("announcements", "none are sent; BACKLINKS_NOTIFY_URLS names where to")
-    from backlinks_assets.notify.sending import places_of
+    from backlinks_assets.notify.channels import places_of
 
     places, refused = places_of(settings.notify_urls, b"")
     if refused:
@@ -151,7 +151,7 @@ def _asked(settings: Settings) -> tuple[int, float | None, int]:
     from dagster import DagsterInstance
     from dagster._core.scheduler.instigation import InstigatorStatus
 
-    from backlinks_assets.dagster_home import open_instance
+    from backlinks_assets.dagster_instance.home import open_instance
 
     opened: DagsterInstance
     with open_instance(settings) as opened:

@@ -16,10 +16,10 @@ from pathlib import Path
 import pandas as pd
 
 from backlinks_assets.cli.console import UsageError
+from backlinks_assets.collect.collector import utc_now
 from backlinks_assets.dates import iso_date
-from backlinks_assets.pasted import column_name, is_separator_line, text_of
-from backlinks_assets.store.collect import utc_now
-from backlinks_assets.watchlist import TargetsError
+from backlinks_assets.targets.pasted import column_name, is_separator_line, text_of
+from backlinks_assets.targets.target import TargetsError
 
 NEEDED = ("date", "target", "spam_score", "lost_backlinks")
 NUMBERS = ("spam_score", "lost_backlinks", "live_backlinks", "referring_main_domains")

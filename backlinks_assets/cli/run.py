@@ -22,16 +22,16 @@ from backlinks_assets.cli.console import (
     settings_and_notices,
     shown,
 )
+from backlinks_assets.cli.execution import Pipeline, RunFailedError, Tally, opened
 from backlinks_assets.cli.flags import print_flags, read_flags
-from backlinks_assets.cli.pipeline import Pipeline, RunFailedError, Tally, opened
+from backlinks_assets.collect.collector import utc_now
+from backlinks_assets.collect.factory import open_store, watched_targets
+from backlinks_assets.collect.outcome import STATUS_TYPES
 from backlinks_assets.detection.settings import DetectionSettings
+from backlinks_assets.formatting import counted, visible
 from backlinks_assets.report.neighbours import page_name
-from backlinks_assets.report.words import counted, visible
-from backlinks_assets.runtime import open_store, watched_targets
 from backlinks_assets.settings import Settings
-from backlinks_assets.store.collect import utc_now
-from backlinks_assets.store.outcome import STATUS_TYPES
-from backlinks_assets.targets import Target, WatchList
+from backlinks_assets.targets.file import Target, WatchList
 
 MOST_NAMED, NAMED_A_REASON = 20, 5
 """Reasons told on the terminal, and failed targets named for each; `--json` names all."""
@@ -100,7 +100,7 @@ def run_day(date: dt.date | None, *, as_json: bool, yes: bool) -> int:
 def _name_unusable_places(settings: Settings) -> None:
     """Say which announcements of this day will not arrive: a wrong URL stops no run."""
     if settings.notify_urls:
-        from backlinks_assets.notify.sending import places_of
+        from backlinks_assets.notify.channels import places_of
 
         for sentence in places_of(settings.notify_urls, b"")[1]:
             err().print(f"[yellow]Note:[/] {escape(sentence)}")

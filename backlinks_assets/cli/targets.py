@@ -1,6 +1,6 @@
 """`backlinks targets`: see, add, retire and check what is watched.
 
-Here belong the command's words and how a list is shown; the file's rules are `targets.py`. Importing this is
+Here belong the command's words and how a list is shown; the file's rules are `targets/file.py`. Importing this is
 cheap, so that `backlinks --help` is: what reads the file is imported when a command runs.
 """
 
@@ -18,7 +18,7 @@ from backlinks_assets.cli.complete import watched
 from backlinks_assets.cli.help import WIDEST, Command, Group, JsonOption, examples
 
 if TYPE_CHECKING:
-    from backlinks_assets.targets import Target, TargetsError, ThresholdCheck
+    from backlinks_assets.targets.file import Target, TargetsError, ThresholdCheck
 
 UNUSABLE_INPUT = 2
 INCOMPLETE = 3
@@ -68,7 +68,7 @@ def list_targets(
 ) -> None:
     """List the targets watched today, in the file's order."""
     with _sentences():
-        from backlinks_assets.targets import load_targets
+        from backlinks_assets.targets.file import load_targets
 
         today, path = _today(), _path()
         kept = load_targets(path, **_rules(), allow_none=True)
@@ -106,7 +106,7 @@ def add(
     A domain counts links to all its pages; https://example.com/ is its home page alone.
     """
     with _sentences():
-        from backlinks_assets.targets import add_target, is_reserved_example
+        from backlinks_assets.targets.file import add_target, is_reserved_example
 
         path = _own_path()
         added = add_target(path, target, note, **_rules())
@@ -139,7 +139,7 @@ def retire(
     """Stop watching a target from a day on. Its line and its history are kept."""
     with _sentences():
         from backlinks_assets.dates import iso_date
-        from backlinks_assets.targets import retire_target
+        from backlinks_assets.targets.file import retire_target
 
         try:
             day = iso_date(date) if date else _today()
@@ -164,7 +164,7 @@ def retire(
 def check(as_json: JsonOption = False) -> None:
     """Read the targets file and name every line that can't be used. Costs nothing."""
     with _sentences(as_json=as_json):
-        from backlinks_assets.targets import load_targets
+        from backlinks_assets.targets.file import load_targets
 
         path = _path()
         targets = load_targets(path, **_rules())
@@ -188,7 +188,7 @@ def _sentences(*, as_json: bool = False) -> Iterator[None]:
     With `as_json` the problems are on stdout too, as an object.
     """
     from backlinks_assets.settings import SettingsError
-    from backlinks_assets.targets import TargetsError
+    from backlinks_assets.targets.file import TargetsError
 
     try:
         yield
@@ -201,7 +201,7 @@ def _sentences(*, as_json: bool = False) -> Iterator[None]:
 
 def _complain(error: Exception) -> None:
     from backlinks_assets.cli.console import err
-    from backlinks_assets.targets import TargetsError
+    from backlinks_assets.targets.file import TargetsError
 
     err().print(str(error), markup=False)
     if isinstance(error, TargetsError) and (count := sum(problem.line > 0 for problem in error.problems)):
@@ -209,7 +209,7 @@ def _complain(error: Exception) -> None:
 
 
 def _problems(error: "TargetsError") -> list[dict[str, Any]]:
-    from backlinks_assets.names import without_password
+    from backlinks_assets.targets.name import without_password
 
     return [{"line": one.line, "text": without_password(one.text), "message": one.message} for one in error.problems]
 

@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 import dagster as dg
 
+from backlinks_assets.collect.collector import utc_now
 from backlinks_assets.defs.assets import summary_responses
-from backlinks_assets.defs.collecting import STOPPED
-from backlinks_assets.defs.days_at_work import ENDED, days_at_work, days_of_run
+from backlinks_assets.defs.busy_days import ENDED, days_at_work, days_of_run
 from backlinks_assets.defs.dead_runs import WHY, process_is_gone
+from backlinks_assets.defs.metadata.collecting import STOPPED
 from backlinks_assets.defs.resources import BacklinksData
-from backlinks_assets.notify.memory import Memory
-from backlinks_assets.notify.news import FailedRun
-from backlinks_assets.report.words import counted
+from backlinks_assets.formatting import counted
+from backlinks_assets.notify.alerts import FailedRun
+from backlinks_assets.notify.outbox import Memory
 from backlinks_assets.settings import Settings
-from backlinks_assets.store.collect import utc_now
 
 if TYPE_CHECKING:
     from backlinks_assets.notify.announce import Announced

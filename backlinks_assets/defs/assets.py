@@ -1,6 +1,6 @@
 """The assets: paid answers, the tables made of them, changes and flags.
 
-Thin objects only: partitions, lineage, metadata. Collecting is `store/collect.py`, rows are `tables/`, the judgement
+Thin objects only: partitions, lineage, metadata. Collecting is `collect/collector.py`, rows are `tables/`, the judgement
 is `detection/`. What builds tables is imported by the runs that do: pandas and DuckDB take 0.5 s of CPU and 70 MB, and most
 processes of this code location build none.
 """
@@ -13,14 +13,15 @@ from typing import Any
 import dagster as dg
 
 from backlinks_assets import memory
-from backlinks_assets.defs import checks, collecting, publishing, reporting
+from backlinks_assets.collect.collector import StopError
+from backlinks_assets.collect.outcome import Ask, Outcome
+from backlinks_assets.defs import checks
+from backlinks_assets.defs.metadata import collecting, page, tables
 from backlinks_assets.defs.partitions import days, target_days
 from backlinks_assets.defs.resources import BacklinksApi, BacklinksData
 from backlinks_assets.defs.run_partitions import partitions_of_run
 from backlinks_assets.defs.runs import asked_at
-from backlinks_assets.store.collect import StopError
-from backlinks_assets.store.outcome import Ask, Outcome
-from backlinks_assets.targets import Target, WatchList
+from backlinks_assets.targets.file import Target, WatchList
 
 OWNERS = ["team:seo"]
 
@@ -47,7 +48,7 @@ def summary_responses(
     memory.give_memory_back()  # as the command does; a run that Dagster starts has a process of its own
     partitions = partitions_of_run(context, reports_each=True)
     settings = backlinks_data.settings()
-    publishing.check_instance(context.instance, settings)
+    tables.check_instance(context.instance, settings)
     watched = backlinks_data.targets()
     # In the UI after `backlinks demo` the partitions are its targets', though the user's file may list others.
     by_key = {target.partition_key: target for target in [*backlinks_data.demo_targets(), *watched]}
@@ -71,7 +72,7 @@ def summary_responses(
                     failed.append(outcome)
                     continue
                 if not is_recorded:
-                    publishing.record_origin(context.instance, settings)
+                    tables.record_origin(context.instance, settings)
                     is_recorded = True
                 yield dg.AssetMaterialization(
                     context.asset_key,
@@ -123,11 +124,11 @@ def _table(name: str, deps: list[Any], group: str = "tables") -> dg.AssetSpec:
     return dg.AssetSpec(
         name,
         deps=deps,
-        description=publishing.description(name),
+        description=tables.description(name),
         group_name=group,
         kinds={"parquet", "duckdb"},
         owners=OWNERS,
-        metadata=publishing.static_metadata(name),
+        metadata=tables.static_metadata(name),
         partitions_def=days,
         skippable=False,
     )
@@ -150,27 +151,27 @@ def answer_tables(
     context: dg.AssetExecutionContext, backlinks_data: BacklinksData
 ) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
     """Reads each kept answer of the days once and writes the tables made of it."""
-    from backlinks_assets.publish import NothingKeptError, publish_days, publish_warehouse
+    from backlinks_assets.pipeline import NothingKeptError, publish_days, publish_warehouse
 
     memory.give_memory_back()
     settings = backlinks_data.settings()
-    publishing.check_instance(context.instance, settings)
+    tables.check_instance(context.instance, settings)
     watched = backlinks_data.targets()
-    by_day: dict[str, publishing.Metadata] = {}
+    by_day: dict[str, tables.Metadata] = {}
     kept: list[dt.date] = []
     dates = [dt.date.fromisoformat(date) for date in partitions_of_run(context)]
     for date, day in zip(dates, publish_days(settings, dates, say=context.log.info), strict=True):
         if isinstance(day, NothingKeptError):
-            by_day[str(date)] = publishing.nothing_kept_metadata(str(day))
+            by_day[str(date)] = tables.nothing_kept_metadata(str(day))
         else:
-            by_day[str(date)] = publishing.answers_metadata(day)
+            by_day[str(date)] = tables.answers_metadata(day)
             kept.append(date)
     if not kept:
-        raise dg.Failure(publishing.why_nothing(by_day), allow_retries=False)
-    publishing.record_origin(context.instance, settings)
-    if not publishing.judges_too(context):  # one copy of the DuckDB file a run; it shows no day that is not judged
+        raise dg.Failure(tables.why_nothing(by_day), allow_retries=False)
+    tables.record_origin(context.instance, settings)
+    if not tables.judges_too(context):  # one copy of the DuckDB file a run; it shows no day that is not judged
         publish_warehouse(settings)
-    yield from publishing.results(context, by_day)
+    yield from tables.results(context, by_day)
     last = max(kept)
     yield from checks.summary_results(settings.root, last, watched.expected_on(last))
 
@@ -192,22 +193,22 @@ def judgement(
 ) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
     """Compares each day with what is normal for each target, and flags what changed sharply."""
     from backlinks_assets.detection.settings import DetectionSettings
-    from backlinks_assets.publish import publish_changes, publishing_warehouse
+    from backlinks_assets.pipeline import publish_changes, publishing_warehouse
 
     settings = backlinks_data.settings()
     dates = [dt.date.fromisoformat(date) for date in partitions_of_run(context)]
-    by_day = {str(date): publishing.nothing_kept_metadata(f"backlinks_summary has no {date}") for date in dates}
+    by_day = {str(date): tables.nothing_kept_metadata(f"backlinks_summary has no {date}") for date in dates}
     last = None
     targets = backlinks_data.targets()
     # Also if judging fails: the tables of the answers may have come by this run.
     with publishing_warehouse(settings, targets):
         for day in publish_changes(settings, dates, targets.thresholds, DetectionSettings(), context.log.info):
-            by_day[str(day.date)] = publishing.changes_metadata(day, simulated=settings.simulated)
+            by_day[str(day.date)] = tables.changes_metadata(day, simulated=settings.simulated)
             last = day
     if last is None:
-        raise dg.Failure(publishing.why_nothing(by_day), allow_retries=False)
-    yield from publishing.results(context, by_day)
-    yield from checks.flags_results(last.date, publishing.worst_first(last))
+        raise dg.Failure(tables.why_nothing(by_day), allow_retries=False)
+    yield from tables.results(context, by_day)
+    yield from checks.flags_results(last.date, tables.worst_first(last))
 
 
 @dg.asset(
@@ -227,8 +228,8 @@ def flags_report(context: dg.AssetExecutionContext, backlinks_data: BacklinksDat
     by_day = {}
     for date in partitions_of_run(context):
         day = dt.date.fromisoformat(date)
-        by_day[date] = reporting.publish_page(settings, day, watched.expected_on(day))
-    return reporting.result(context, by_day)
+        by_day[date] = page.publish_page(settings, day, watched.expected_on(day))
+    return page.result(context, by_day)
 
 
 ASSETS = [summary_responses, answer_tables, judgement, flags_report]

@@ -1,6 +1,6 @@
 """The sensor that builds the free assets by itself.
 
-The look at what is there, and its run requests, only; which days are behind their answers and due is `recent.py`. The asset
+The look at what is there, and its run requests, only; which days are behind their answers and due is `due_days.py`. The asset
 that spends money is never asked for here: that is the schedule's, or a person's (`schedules.py`).
 """
 
@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from backlinks_assets.defs.days_at_work import days_at_work
+from backlinks_assets.collect.collector import utc_now
+from backlinks_assets.defs.busy_days import days_at_work
 from backlinks_assets.defs.jobs import publish_job
 from backlinks_assets.defs.partitions import FIRST_DAY, day_range_tags
 from backlinks_assets.defs.resources import BacklinksData
 from backlinks_assets.defs.runs import PUBLISHES_BY_ITSELF
-from backlinks_assets.store.collect import utc_now
 
 if TYPE_CHECKING:
-    from backlinks_assets.recent import Asked
+    from backlinks_assets.due_days import Asked
 
 
 @dg.sensor(
@@ -36,7 +36,7 @@ def publish_automation_sensor(context: dg.SensorEvaluationContext, backlinks_dat
     land while the day is built, hours later, after midnight, by a process that Dagster knows nothing of. A day waits
     while a run is at work on it; it does not wait for targets that failed.
     """
-    from backlinks_assets.recent import due, is_level, kept  # most processes of this code location take no look
+    from backlinks_assets.due_days import due, is_level, kept  # most processes of this code location take no look
 
     settings, now = backlinks_data.settings(), utc_now()
     held = {day: digest for day, digest in kept(settings, now.date()).items() if str(day) >= FIRST_DAY}
@@ -80,7 +80,7 @@ def _why(day: dt.date, ask: "Asked", busy: bool) -> str:
 
 
 def _read(cursor: str | None) -> "dict[dt.date, Asked]":
-    from backlinks_assets.recent import Asked
+    from backlinks_assets.due_days import Asked
 
     try:
         days = json.loads(cursor or "{}").items()

@@ -15,7 +15,7 @@ import dagster as dg
 if TYPE_CHECKING:
     import pandas as pd
 
-    from backlinks_assets.quality import Finding
+    from backlinks_assets.tables.quality import Finding
 
 _SUMMARY: Final = {
     "every_target_has_answers": "Every target watched that day has its live and its lost answer.",
@@ -39,7 +39,7 @@ FLAGS_CHECKS: Final = _specs("backlinks_flags", _FLAGS)
 
 def summary_results(root: Path, day: dt.date, expected: Collection[str]) -> list[dg.AssetCheckResult]:
     """Return the results of the checks on `backlinks_summary` for a day."""
-    from backlinks_assets import quality
+    from backlinks_assets.tables import quality
 
     findings = (
         quality.every_target_present(root, day, expected),
@@ -52,7 +52,7 @@ def summary_results(root: Path, day: dt.date, expected: Collection[str]) -> list
 
 def flags_results(day: dt.date, flags: "pd.DataFrame") -> list[dg.AssetCheckResult]:
     """Return the results of the checks on `backlinks_flags`; `flags` are the day's, worst first."""
-    from backlinks_assets import quality
+    from backlinks_assets.tables import quality
 
     findings = (
         quality.sharp_changes(flags, "spam_score", day),

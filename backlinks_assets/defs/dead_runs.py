@@ -12,10 +12,10 @@ from typing import Final
 import dagster as dg
 from dagster._core.events import EngineEventData
 
-from backlinks_assets.dagster_runs import ProjectRunStorage
-from backlinks_assets.report.words import counted
-from backlinks_assets.run_locks import Life
-from backlinks_assets.store.collect import utc_now
+from backlinks_assets.collect.collector import utc_now
+from backlinks_assets.dagster_instance.run_locks import Life
+from backlinks_assets.dagster_instance.run_storage import ProjectRunStorage
+from backlinks_assets.formatting import counted
 
 WHY: Final = "The run's process is gone: it was killed, or the machine stopped."
 _NEXT: Final = "What was paid for is kept. Start it again: what is finished is not done a second time."

@@ -13,6 +13,7 @@ import dagster as dg
 from dagster._core.definitions.run_request import InstigatorType
 from dagster._core.scheduler.instigation import InstigatorState, InstigatorStatus, ScheduleInstigatorData, TickStatus
 
+from backlinks_assets.collect.collector import utc_now
 from backlinks_assets.defs.jobs import collect_job
 from backlinks_assets.defs.partitions import ONE_KEY, RANGE_END, RANGE_START
 from backlinks_assets.defs.resources import BacklinksData
@@ -20,8 +21,7 @@ from backlinks_assets.defs.run_partitions import DIMENSION
 from backlinks_assets.defs.runs import MAKES_UP_FOR
 from backlinks_assets.defs.schedules import NAME, requests, was_made_up_for
 from backlinks_assets.settings import SettingsError
-from backlinks_assets.store.collect import utc_now
-from backlinks_assets.targets import TargetsError
+from backlinks_assets.targets.file import TargetsError
 
 CAUGHT_UP_WITHIN: Final = dt.timedelta(minutes=2)
 """So long a tick that is not there is waited for: a daemon that was down makes its last one when it is back."""

@@ -1,6 +1,6 @@
 """The partitions: days, targets, and both together; and how a set of targets becomes a few ranges.
 
-Partitions only. Which targets are watched is the targets file (`targets.py`).
+Partitions only. Which targets are watched is the targets file (`targets/file.py`).
 """
 
 import datetime as dt

@@ -1,6 +1,6 @@
 """The two resources: the project's data, and the API as one account.
 
-Fields and opening only. The environment is `settings.py`; what a collector does is `store/collect.py`.
+Fields and opening only. The environment is `settings.py`; what a collector does is `collect/collector.py`.
 """
 
 import datetime as dt
@@ -14,13 +14,13 @@ import dagster as dg
 import orjson
 from pydantic import Field
 
-from backlinks_assets.api.models import RequestParameters
-from backlinks_assets.runtime import open_collector, open_store, watched_targets
+from backlinks_assets.collect.collector import Collector
+from backlinks_assets.collect.factory import open_collector, open_store, watched_targets
+from backlinks_assets.collect.outcome import Ask
+from backlinks_assets.dataforseo.endpoints.summary import RequestParameters
 from backlinks_assets.settings import Settings
-from backlinks_assets.store.collect import Collector
-from backlinks_assets.store.outcome import Ask
 from backlinks_assets.store.responses import ResponseStore
-from backlinks_assets.targets import Target, WatchList
+from backlinks_assets.targets.file import Target, WatchList
 
 
 class BacklinksData(dg.ConfigurableResource):  # type: ignore[type-arg]

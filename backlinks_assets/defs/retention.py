@@ -1,6 +1,6 @@
 """Thinning of old runs: what Dagster itself never forgets. Off until a person starts the job or its schedule.
 
-Here belongs which runs go and which only lose their logs; how the event log is thinned is `dagster_events.py`. No
+Here belongs which runs go and which only lose their logs; how the event log is thinned is `dagster_instance/event_log.py`. No
 answer, table or partition is touched: a partition stays materialized by the newest run that made it.
 """
 
@@ -10,7 +10,7 @@ from typing import Final
 import dagster as dg
 from pydantic import Field
 
-from backlinks_assets.dagster_events import ProjectEventLog
+from backlinks_assets.dagster_instance.event_log import ProjectEventLog
 
 _ENDED: Final = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
 

@@ -9,7 +9,7 @@ from typing import Final
 
 import dagster as dg
 
-from backlinks_assets.report.words import counted
+from backlinks_assets.formatting import counted
 
 RUN: Final = "run"
 PUBLISHES_BY_ITSELF: Final = {RUN: "Publish new answers"}

@@ -12,14 +12,14 @@ from typing import Final
 import dagster as dg
 
 from backlinks_assets.anchor import Anchor, AnchorError
+from backlinks_assets.collect.collector import is_open, utc_now
 from backlinks_assets.defs.jobs import collect_job
 from backlinks_assets.defs.partitions import range_tags, ranges
 from backlinks_assets.defs.resources import BacklinksData
 from backlinks_assets.defs.runs import MAKES_UP_FOR, collects
 from backlinks_assets.defs.sensors import add_missing_targets
 from backlinks_assets.settings import DAILY, SettingsError, schedule_from_env
-from backlinks_assets.store.collect import is_open, utc_now
-from backlinks_assets.targets import Target
+from backlinks_assets.targets.file import Target
 
 NAME: Final = "daily_collect_schedule"
 NO_TAGS: Final[Mapping[str, str]] = {}

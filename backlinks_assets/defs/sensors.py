@@ -8,7 +8,7 @@ from contextlib import suppress
 
 import dagster as dg
 
-from backlinks_assets.dagster_events import add_looking_again
+from backlinks_assets.dagster_instance.event_log import add_looking_again
 from backlinks_assets.defs.partitions import targets
 from backlinks_assets.defs.resources import BacklinksData
 from backlinks_assets.tables.client_logs import remove_client_logs

@@ -40,7 +40,7 @@ def detect(
     `referring_main_domains` and `request_key` (a change of it starts the target's history anew); rows in any order, of
     several a day the latest counts, NULL is no reading. Days before `since` are replayed for what they say is usual.
     `on_day` is told of each day that has been replayed. `known` is for a part of the targets: the moves of the index,
-    found over all of them (`parts.py`).
+    found over all of them (`batches.py`).
 
     Columns: `date, target, metric, value, previous, previous_date, baseline, change, score, direction, kind, severity,
     reason`, sorted by the first three. Flags are the rows with a `severity`. For an index move `value` is how many targets

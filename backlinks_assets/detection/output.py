@@ -8,10 +8,10 @@ import pandas as pd
 
 from backlinks_assets.detection.index_moves import IndexMove
 from backlinks_assets.detection.matrices import METRICS, Floats, History, Ints
+from backlinks_assets.detection.reasons import flag_sentence, index_sentence
 from backlinks_assets.detection.rules import KINDS, NONE, Day, Limits
 from backlinks_assets.detection.series import Series
 from backlinks_assets.detection.settings import DetectionSettings
-from backlinks_assets.detection.words import flag_sentence, index_sentence
 
 ALL_TARGETS = "*"
 COLUMNS = (

@@ -12,23 +12,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from backlinks_assets.notify import news as told
+from backlinks_assets.collect.factory import open_store, watched_targets
+from backlinks_assets.formatting import counted
+from backlinks_assets.notify import alerts as told
+from backlinks_assets.notify.alerts import INCOMPLETE, News
 from backlinks_assets.notify.bad_lines import bad_lines_news
 from backlinks_assets.notify.balance import balance_news
-from backlinks_assets.notify.memory import GIVEN_UP_AFTER, Memory
+from backlinks_assets.notify.channels import Place, SendError, places_of, send
 from backlinks_assets.notify.message import Message, compose
-from backlinks_assets.notify.news import INCOMPLETE, News
-from backlinks_assets.notify.sending import Place, SendError, places_of, send
-from backlinks_assets.report.facts import Change, read_facts
+from backlinks_assets.notify.outbox import GIVEN_UP_AFTER, Memory
+from backlinks_assets.report.day_sentence import day_sentence
 from backlinks_assets.report.neighbours import page_name
-from backlinks_assets.report.sentence import day_sentence
-from backlinks_assets.report.words import counted
-from backlinks_assets.runtime import open_store, watched_targets
+from backlinks_assets.report.summary import Change, read_facts
 from backlinks_assets.settings import Settings
 from backlinks_assets.store.database import Database
-from backlinks_assets.tables.files import TablesError
+from backlinks_assets.tables.atomic import TablesError
 from backlinks_assets.tables.parquet import days, parquet_path, read_days
-from backlinks_assets.targets import Target, TargetsError, WatchList
+from backlinks_assets.targets.file import Target, TargetsError, WatchList
 
 LOOKS_BACK: Final = dt.timedelta(days=7)
 """Days that were not told while no daemon ran are told later; older ones are history. Days before announcements were

@@ -9,9 +9,9 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from backlinks_assets.notify.memory import Memory
-from backlinks_assets.notify.news import LINES, News
-from backlinks_assets.watchlist import BadLine
+from backlinks_assets.notify.alerts import LINES, News
+from backlinks_assets.notify.outbox import Memory
+from backlinks_assets.targets.target import BadLine
 
 _TOLD: Final = "bad_lines_told"
 

@@ -9,11 +9,11 @@ from typing import Any, Final
 
 import orjson
 
-from backlinks_assets.api.client import SummaryClient
-from backlinks_assets.api.errors import AccountError, ApiError
-from backlinks_assets.notify.memory import Memory
-from backlinks_assets.notify.news import BALANCE, News, account_news
-from backlinks_assets.report.words import counted, dollars
+from backlinks_assets.dataforseo.client import SummaryClient
+from backlinks_assets.dataforseo.errors import AccountError, ApiError
+from backlinks_assets.formatting import counted, dollars
+from backlinks_assets.notify.alerts import BALANCE, News, account_news
+from backlinks_assets.notify.outbox import Memory
 from backlinks_assets.settings import Settings
 from backlinks_assets.tables.parquet import days, read_days
 

@@ -1,6 +1,6 @@
 """One message about a day: its title, its parts, and how they read as plain text, Markdown and HTML.
 
-Words only. Names and reasons are data: whatever they hold comes out as text. What is worth telling is `news.py`.
+Words only. Names and reasons are data: whatever they hold comes out as text. What is worth telling is `alerts.py`.
 """
 
 import datetime as dt
@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-from backlinks_assets.notify import news as kinds
-from backlinks_assets.notify.news import News
-from backlinks_assets.report.words import counted, long_day, markdown_name, markdown_text, visible
+from backlinks_assets.formatting import counted, long_day, markdown_name, markdown_text, visible
+from backlinks_assets.notify import alerts as kinds
+from backlinks_assets.notify.alerts import News
 
 MOST_FLAGS: Final = 10
 MOST_CHARACTERS: Final = 3800

@@ -12,11 +12,11 @@ from typing import Final
 
 import duckdb
 
-from backlinks_assets.report.facts import Change
-from backlinks_assets.report.histories import History
+from backlinks_assets.report.readings import History
+from backlinks_assets.report.summary import Change
 from backlinks_assets.tables import parquet
+from backlinks_assets.tables.atomic import tables_error
 from backlinks_assets.tables.duckdb_file import DAY_OF_FILE, unglobbed
-from backlinks_assets.tables.files import tables_error
 
 DIMENSIONS: Final = {
     "referring_links_tld": "Top-level domain",

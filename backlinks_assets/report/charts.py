@@ -1,6 +1,6 @@
 """Where everything of a chart stands: scales, ticks and paths of a flag's history, and of the flags of many days.
 
-What is drawn comes ready (`histories.py`); how it is drawn is `templates/chart.html.j2` and its colours `chart.css`. Places
+What is drawn comes ready (`readings.py`); how it is drawn is `templates/chart.html.j2` and its colours `chart.css`. Places
 are in units of the drawing.
 """
 
@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from backlinks_assets.report.histories import Floats, History
-from backlinks_assets.report.words import number, short_day
+from backlinks_assets.formatting import number, short_day
+from backlinks_assets.report.readings import Floats, History
 
 WIDTH, HEIGHT = 400, 196
 """Small, so that the text is still read where the page is 360 px wide."""

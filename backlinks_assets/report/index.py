@@ -17,12 +17,12 @@ from typing import Any, Final
 import filelock
 import numpy as np
 
+from backlinks_assets.formatting import MONTHS, WEEKDAYS, counted, dollars, long_day
 from backlinks_assets.report.charts import Chart, flags_chart
-from backlinks_assets.report.facts import Facts
 from backlinks_assets.report.neighbours import linked, page_dates, page_name, relink
+from backlinks_assets.report.summary import Facts
 from backlinks_assets.report.templating import render, write_page
-from backlinks_assets.report.words import MONTHS, WEEKDAYS, counted, dollars, long_day
-from backlinks_assets.tables.files import TablesError, tables_error
+from backlinks_assets.tables.atomic import TablesError, tables_error
 
 DRAWN_DAYS: Final = 60
 LOCK_TIMEOUT_S: Final = 60.0

@@ -1,6 +1,6 @@
 """A day's page, written from the parquet tables: one HTML file that needs nothing else; the list of days beside it.
 
-What it says is `facts.py`, `sentence.py` and `articles.py`; the list is `index.py`; the mark-up is `templates/`.
+What it says is `summary.py`, `day_sentence.py` and `cards.py`; the list is `index.py`; the mark-up is `templates/`.
 """
 
 import datetime as dt
@@ -10,12 +10,12 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any, Final
 
-from backlinks_assets.report.articles import anchor, articles, size
-from backlinks_assets.report.facts import Change, Coverage, Facts, read_facts
+from backlinks_assets.formatting import counted, dollars, long_day, metric_name, number
+from backlinks_assets.report.cards import anchor, articles, size
+from backlinks_assets.report.day_sentence import day_sentence, undated_sentence
 from backlinks_assets.report.index import Day, add_page
-from backlinks_assets.report.sentence import day_sentence, undated_sentence
+from backlinks_assets.report.summary import Change, Coverage, Facts, read_facts
 from backlinks_assets.report.templating import render
-from backlinks_assets.report.words import counted, dollars, long_day, metric_name, number
 from backlinks_assets.tables.parquet import made_from
 
 CHARTS_MAX: Final = 50

@@ -10,8 +10,8 @@ from typing import Any, Final
 import jinja2
 from markupsafe import Markup
 
-from backlinks_assets.report.words import number, short_day, signed, visible
-from backlinks_assets.tables.files import replacing, sweep
+from backlinks_assets.formatting import number, short_day, signed, visible
+from backlinks_assets.tables.atomic import replacing, sweep
 
 _TEMPLATES: Final = Path(__file__).parent / "templates"
 

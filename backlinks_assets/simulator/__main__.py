@@ -7,8 +7,8 @@ import signal
 import sys
 import threading
 
-from backlinks_assets.simulator import faults
-from backlinks_assets.simulator.server import Simulator
+from backlinks_assets.simulator.http import faults
+from backlinks_assets.simulator.http.server import Simulator
 
 
 def _fault(text: str) -> faults.Fault:

@@ -1,6 +1,6 @@
 """The engine under the response store and the account's ledger: SQLite in WAL mode, through SQLAlchemy.
 
-Here belong the connection's settings and the write transaction. The tables are `responses.py` and `account/ledger.py`,
+Here belong the connection's settings and the write transaction. The tables are `responses.py` and `ledger.py`,
 their versions `migrations.py`; another database would be opened here and nowhere else.
 """
 

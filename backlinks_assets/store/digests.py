@@ -1,6 +1,6 @@
 """What the store holds of a day, as a short text by which two looks at it are compared.
 
-Reading only, beside whoever writes; the store itself is `responses.py`, the ledger `account/ledger.py`.
+Reading only, beside whoever writes; the store itself is `responses.py`, the ledger `ledger.py`.
 """
 
 import datetime as dt
@@ -13,8 +13,8 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from backlinks_assets.account import ledger
 from backlinks_assets.statements import Statement
+from backlinks_assets.store import ledger
 from backlinks_assets.store.database import Database
 from backlinks_assets.store.responses import responses
 

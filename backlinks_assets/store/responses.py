@@ -2,7 +2,7 @@
 
 Here belong claims, landed answers and the origin they are from. An answer is kept compressed, as it came, under
 (date, target, status type, request key); a call is claimed before it is made, so that two runs never pay for the
-same answer, and an answer and its cost are committed together. How answers are asked for is `collect.py`.
+same answer, and an answer and its cost are committed together. How answers are asked for is `collect/collector.py`.
 """
 
 import datetime as dt
@@ -16,15 +16,14 @@ import sqlalchemy as sa
 import zstandard
 from sqlalchemy.dialects.sqlite import insert
 
-from backlinks_assets.account import ledger
-from backlinks_assets.account.budget import Budget, give_back, room_set_aside, set_room_aside
-from backlinks_assets.api.models import RequestParameters, SummaryAnswer
+from backlinks_assets.account.leases import Owner
+from backlinks_assets.dataforseo.endpoints.summary import RequestParameters, SummaryAnswer
 from backlinks_assets.statements import Statement
-from backlinks_assets.store import evidence
+from backlinks_assets.store import ledger, unusable_answers
+from backlinks_assets.store.budget import Budget, give_back, room_set_aside, set_room_aside
 from backlinks_assets.store.database import Database, StoreError
 from backlinks_assets.store.migrations import open_tables
-from backlinks_assets.store.models import StoredAnswer
-from backlinks_assets.store.owners import Owner
+from backlinks_assets.store.stored_answer import StoredAnswer
 
 metadata = sa.MetaData()
 
@@ -118,7 +117,7 @@ class ResponseStore:
         self._database = database
         self._owner = owner
         self._origin = origin
-        open_tables(database, metadata, ledger.metadata, evidence.metadata)
+        open_tables(database, metadata, ledger.metadata, unusable_answers.metadata)
         with database.read() as tx:
             self._check_origin(tx)
 
@@ -158,7 +157,7 @@ class ResponseStore:
                 held = _HOLDER.on(tx, key.columns()).fetchone()
                 if held and held[0] != self._owner.name and self._owner.is_alive(held[0]):
                     return None
-            whys = {key: evidence.refusal(tx, key.columns()) for key in open_keys} if is_ours else {}
+            whys = {key: unusable_answers.refusal(tx, key.columns()) for key in open_keys} if is_ours else {}
             refused = {key: why for key, why in whys.items() if why is not None}
             for key in open_keys:
                 if key not in refused:
@@ -182,7 +181,7 @@ class ResponseStore:
             is_ours = self._check_origin(tx)
             ledger.start(tx, call, budget, others)
             if not is_ours:
-                evidence.forgive(tx)  # what another host refused says nothing of this one
+                unusable_answers.forgive(tx)  # what another host refused says nothing of this one
                 _SET_ORIGIN.on(tx, {"name": "origin", "value": self._origin})
 
     def end_call(
@@ -212,8 +211,8 @@ class ResponseStore:
                 task_id=answer.task_id if answer and cost_usd is not None else None,
                 message=message,
             )
-            if answer is not None and evidence.is_worth_keeping(answer):
-                evidence.keep(tx, call_id, key.columns(), answer, message, now, is_final=is_final)
+            if answer is not None and unusable_answers.is_worth_keeping(answer):
+                unusable_answers.keep(tx, call_id, key.columns(), answer, message, now, is_final=is_final)
             return retry is not None and set_room_aside(tx, retry[0], self._owner.name, now, retry[1])
 
     def give_back(self, call_id: str) -> None:
@@ -267,7 +266,7 @@ class ResponseStore:
         return len(dead)
 
     def unknown_calls(self, since: dt.datetime) -> list[ledger.UnknownCall]:
-        """Return the calls of which it is not known whether they were charged (`settle.py`)."""
+        """Return the calls of which it is not known whether they were charged (`collect/reconcile.py`)."""
         with self._database.read() as tx:
             return ledger.unknown_calls(tx, since)
 

@@ -2,7 +2,7 @@
 
 The project changes copies only, so that a log beside the published file is never its own. Beside a file that has been
 replaced since, a client's log makes DuckDB refuse the file to everyone; or, since each file is a copy of the one before
-and has its identity, take the client's changes for the file's. How the file is published is `warehouse.py`; this module
+and has its identity, take the client's changes for the file's. How the file is published is `duckdb_sync.py`; this module
 is apart from it so that sensors need not import DuckDB.
 """
 

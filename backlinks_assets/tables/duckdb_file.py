@@ -1,7 +1,7 @@
 """What is inside the DuckDB file: its tables, views and bookkeeping, and the statements that fill them.
 
 Works on a file of its own that no one else has open. When to do it, and how the file gets to its place, is
-`warehouse.py`. Names of columns and tables come from the declarations; paths and days are bound parameters.
+`duckdb_sync.py`. Names of columns and tables come from the declarations; paths and days are bound parameters.
 """
 
 import datetime as dt

@@ -17,7 +17,7 @@ import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from backlinks_assets.tables.files import TablesError, locked, replacing
+from backlinks_assets.tables.atomic import TablesError, locked, replacing
 from backlinks_assets.tables.parquet import day_files, parquet_path, temporary_folder, writing_day
 from backlinks_assets.tables.schemas import SCHEMA_VERSION, TABLES, TableSchema
 

@@ -13,8 +13,8 @@ import pandas as pd
 import pyarrow as pa
 
 from backlinks_assets.tables import parquet
+from backlinks_assets.tables.atomic import tables_error
 from backlinks_assets.tables.duckdb_file import DAY_OF_FILE, unglobbed
-from backlinks_assets.tables.files import tables_error
 
 _COLUMNS = {
     "date": "datetime64[us]",

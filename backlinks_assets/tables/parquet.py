@@ -1,7 +1,7 @@
 """The parquet files: one a table and day, the truth that everything else is built from.
 
 Where they lie, writing one, reading a span of days. What the columns are is `schemas.py`; the one DuckDB file
-made of them is `warehouse.py`.
+made of them is `duckdb_sync.py`.
 """
 
 import datetime as dt
@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from backlinks_assets.tables.files import TablesError, replacing, sweep, tables_error
+from backlinks_assets.tables.atomic import TablesError, replacing, sweep, tables_error
 from backlinks_assets.tables.schemas import CODED, TABLES, TableSchema, coded
 
 MADE_FROM: Final = "made_from"

@@ -1,7 +1,7 @@
 """Kept answers into the rows of a day: `backlinks_summary` and `referring_links`, and the day's costs.
 
 Which field of an answer becomes which column, and in which order the rows stand. How single values are read
-is `values.py`; files are `parquet.py`.
+is `coerce.py`; files are `parquet.py`.
 """
 
 import datetime as dt
@@ -16,10 +16,10 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from backlinks_assets.api.models import first_result
-from backlinks_assets.store.models import StoredAnswer
+from backlinks_assets.dataforseo.endpoints.summary import first_result
+from backlinks_assets.store.stored_answer import StoredAnswer
+from backlinks_assets.tables.coerce import column
 from backlinks_assets.tables.schemas import DIMENSIONS, TABLES, coded
-from backlinks_assets.tables.values import column
 
 _SUMMARY = TABLES["backlinks_summary"].arrow
 _LINKS = coded(TABLES["referring_links"].arrow)

@@ -1,0 +1,97 @@
+"""Whether calls without an answer were charged: the vendor's own list of tasks is asked, and the ledger corrected.
+
+Here belongs the matching of the two. A call that timed out, was cut off or died with its process is counted as charged
+until the list says otherwise, so that not being able to ask costs nothing but room in the budget.
+"""
+
+import datetime as dt
+import logging
+from collections import defaultdict
+from collections.abc import Callable
+from typing import Final
+
+from backlinks_assets.account.limiter import AccountLimiter, Cancelled, LimiterError
+from backlinks_assets.dataforseo.client import SummaryClient
+from backlinks_assets.dataforseo.endpoints.id_list import ROWS_A_CALL, ListedTask
+from backlinks_assets.dataforseo.endpoints.summary import request_tag
+from backlinks_assets.dataforseo.errors import ApiError
+from backlinks_assets.store.database import StoreError
+from backlinks_assets.store.responses import ResponseStore
+
+MOST_CALLS: Final = 5
+"""Of the list, in one settling: it takes 10 a minute."""
+LISTED_FOR: Final = dt.timedelta(days=25)
+"""The vendor keeps tags for a month."""
+CLOCKS_DIFFER: Final = dt.timedelta(minutes=10)
+"""How far this machine's clock and the vendor's are taken to lie apart, and by how much a list may lag."""
+
+_log: Final = logging.getLogger(__name__)
+
+ListTasks = Callable[[dt.datetime, dt.datetime, int], list[ListedTask]]
+
+
+def look_up_costs(
+    store: ResponseStore,
+    client: SummaryClient,
+    limiter: AccountLimiter,
+    now: dt.datetime,
+    billed_after: dt.timedelta,
+    cancelled: Callable[[], bool],
+) -> None:
+    """Settle within the account's limits. It never raises: a run has more to report than what this could not do."""
+
+    def listed(first: dt.datetime, last: dt.datetime, offset: int) -> list[ListedTask]:
+        with limiter.permit(cancelled):
+            return client.tasks_between(first, last, offset)
+
+    try:
+        settle(store, listed, now, billed_after)
+    except (ApiError, LimiterError, Cancelled, StoreError):
+        return  # the calls stay counted as charged, and the next run looks them up
+    except Exception as error:  # noqa: BLE001 - whatever it was, the run's outcomes are worth more
+        said = f"{type(error).__name__}: {error}"
+        _log.warning("What calls without an answer cost could not be looked up (%s); the next run tries again.", said)
+
+
+def settle(store: ResponseStore, list_tasks: ListTasks, now: dt.datetime, billed_after: dt.timedelta) -> int:
+    """Correct the ledger's unknown costs by the vendor's list; return how many calls were settled.
+
+    A task that is listed under a call's tag, and is none of those whose answer came, is that call's: its cost is
+    booked. A call that is in no list, read to its end, was not charged, provided that it is older than `billed_after`:
+    a younger one may be under way. Tasks of the same tag have the same date, so it does not matter which is whose.
+
+    Raises:
+        ApiError: the list can't be had; nothing was changed.
+    """
+    unknown = store.unknown_calls(now - LISTED_FOR)
+    if not unknown:
+        return 0
+    tasks, whole = _listed(list_tasks, unknown[0].started_at - CLOCKS_DIFFER, now + CLOCKS_DIFFER)
+    known = store.known_task_ids({call.date for call in unknown})
+    by_tag: dict[str, list[ListedTask]] = defaultdict(list)
+    for task in sorted(tasks, key=lambda task: (task.posted_at, task.task_id), reverse=True):
+        if task.task_id not in known:
+            by_tag[task.tag].append(task)
+    settled: list[tuple[str, float, str | None]] = []
+    for call in unknown:
+        mine = by_tag[request_tag(call.date, call.target, call.status_type)]
+        if mine:
+            task = mine.pop()
+            if task.cost_usd is not None:
+                settled.append((call.call_id, task.cost_usd, task.task_id))
+        elif whole and now - call.started_at > billed_after:
+            settled.append((call.call_id, 0.0, None))
+    if settled:
+        store.settle_calls(settled)
+    return len(settled)
+
+
+def _listed(list_tasks: ListTasks, first: dt.datetime, last: dt.datetime) -> tuple[list[ListedTask], bool]:
+    """Return the tasks of a span of time, and whether these are all of them."""
+    tasks: list[ListedTask] = []
+    for number in range(MOST_CALLS):
+        rows = list_tasks(first, last, number * ROWS_A_CALL)
+        tasks += rows
+        if len(rows) < ROWS_A_CALL:
+            return tasks, True
+    return tasks, False

@@ -1,0 +1,113 @@
+"""What a run of `summary_responses` says: one partition's numbers, and the failure that names the rest.
+
+Words and metadata only. The asset is `assets.py`; what is collected is `collect/collector.py`.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import dagster as dg
+
+from backlinks_assets.collect.outcome import Outcome
+from backlinks_assets.defs.metadata.lineage import ANSWER_COLUMNS
+from backlinks_assets.targets.name import shown
+from backlinks_assets.targets.target import WatchList
+
+STATIC_METADATA: Final[Mapping[str, Any]] = {
+    "dagster/column_schema": ANSWER_COLUMNS,
+    "dagster/table_name": "responses",
+    "dagster/storage_kind": "sqlite",
+}
+STOPPED: Final = "stopped"
+"""Metadata of a run's failure: why it ended before it had asked about all, where that is so. Announcements read it."""
+MOST_NAMED: Final = 20
+"""Failed targets named in a run's error; all of them are in its table. Foreign partitions are named up to that."""
+
+
+def partition_metadata(outcome: Outcome) -> Mapping[str, Any]:
+    """Return a target-day's numbers, as numbers, so that the UI plots them over the partitions."""
+    live, lost = outcome.readings.get("live"), outcome.readings.get("lost")
+    numbers: dict[str, Any] = {
+        "live_backlinks": live.backlinks if live else None,
+        "spam_score": live.spam_score if live else None,
+        "lost_backlinks": lost.backlinks if lost else None,
+    }
+    captured = max(reading.captured_at for reading in outcome.readings.values())
+    return {
+        "dagster/partition_row_count": len(outcome.readings),
+        **{name: value for name, value in numbers.items() if value is not None},
+        "cost_usd": outcome.cost_usd,
+        "calls": outcome.calls,
+        "answers_reused": outcome.reused,
+        "known_to_the_api": not outcome.empty,
+        "captured_at": dg.MetadataValue.timestamp(captured),
+    }
+
+
+def named(partitions: Sequence[str]) -> str:
+    """Return the names of partitions as a list in a sentence, cut where they are many."""
+    more = f" and {len(partitions) - MOST_NAMED:,} more" if len(partitions) > MOST_NAMED else ""
+    return ", ".join(map(shown, partitions[:MOST_NAMED])) + more
+
+
+def passed_over(asset: dg.AssetKey, partitions: Sequence[str]) -> dg.AssetObservation:
+    """Return the event that names the partitions of a run which are none of the targets file's.
+
+    The dynamic partitions `targets` are the whole instance's: another code location, or a person, may add to them.
+    """
+    return dg.AssetObservation(
+        asset,
+        description="Partitions that no target of the targets file has were passed over.",
+        metadata={
+            "passed_over": len(partitions),
+            "passed_over_partitions": dg.MetadataValue.json(list(partitions[:MOST_NAMED])),
+        },
+    )
+
+
+def failure(failed: Sequence[Outcome], asked: int, stopped: str | None) -> dg.Failure:
+    """Return the error of a run that leaves targets without answers: how many, which, why, and the next step."""
+    named = "\n".join(f"- {outcome.target} ({outcome.date}): {outcome.error}" for outcome in failed[:MOST_NAMED])
+    more = f"\n- and {len(failed) - MOST_NAMED:,} more, in the metadata" if len(failed) > MOST_NAMED else ""
+    head = f"{len(failed):,} of {asked:,} target-days have no answers"
+    why = f". The run stopped: {stopped}" if stopped else "; the others are kept and materialized."
+    metadata: dict[str, Any] = {"failed_targets": len(failed), "failed": failed_table(failed)}
+    if stopped:
+        metadata[STOPPED] = stopped
+    return dg.Failure(
+        description=f"{head}{why}\n{named}{more}\nRun the same partitions again: only what is missing is asked for.",
+        metadata=metadata,
+        allow_retries=False,
+    )
+
+
+def bad_lines_said(watched: WatchList) -> str:
+    """Return which lines of the targets file can't be used, for a run's log."""
+    named = "\n".join(f"- {bad.reason}" for bad in watched.bad_lines[:MOST_NAMED])
+    left = len(watched.bad_lines) - MOST_NAMED
+    more = f"\n- and {left:,} more: `backlinks targets check` names all" if left > 0 else ""
+    return f"{watched.source} has lines that can't be used; no target is asked for by them.\n{named}{more}"
+
+
+def none_watched(unwatched: Sequence[str]) -> dg.Failure:
+    """Return the error of a run that is asked for targets of which none is watched; it has asked nothing."""
+    named = "\n".join(f"- {name}" for name in unwatched[:MOST_NAMED])
+    more = f"\n- and {len(unwatched) - MOST_NAMED:,} more" if len(unwatched) > MOST_NAMED else ""
+    return dg.Failure(
+        "None of these targets is watched on these days: they are retired, not in the targets file, or on a line of it "
+        f"that can't be used. Nothing was asked.\n{named}{more}",
+        allow_retries=False,
+    )
+
+
+def failed_table(failed: Sequence[Outcome]) -> dg.TableMetadataValue:
+    """Return the failed target-days with their reasons as a table."""
+    return dg.MetadataValue.table(
+        [
+            dg.TableRecord({"date": str(outcome.date), "target": outcome.target, "reason": outcome.error or ""})
+            for outcome in failed
+        ],
+        schema=dg.TableSchema(
+            [dg.TableColumn("date", "date"), dg.TableColumn("target", "string"), dg.TableColumn("reason", "string")]
+        ),
+    )

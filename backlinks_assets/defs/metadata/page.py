@@ -1,0 +1,60 @@
+"""What the UI shows of a day's page: the day in one sentence, the flags as a table, a picture.
+
+Words and metadata only; the page is `report/`. That is imported when a page is written, since pandas and DuckDB come with it
+and most runs of this code location write none.
+"""
+
+import base64
+import datetime as dt
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from backlinks_assets.settings import Settings
+
+
+def publish_page(settings: Settings, day: dt.date, expected: Collection[str]) -> dict[str, Any]:
+    """Write one day's page and return its metadata; a day that was never judged has no page."""
+    from backlinks_assets.report.page import write_report
+    from backlinks_assets.report.ui_summary import markdown, overview_svg
+    from backlinks_assets.tables.parquet import days
+
+    if day not in days(settings.root, "backlinks_changes"):
+        return {"nothing_kept": f"{day} is not judged: there is nothing to tell"}
+    files = write_report(settings.root, day, simulated=settings.simulated, expected_targets=expected)
+    picture = base64.b64encode(overview_svg(settings.root, day).encode()).decode()
+    return {
+        "day": files.sentence,
+        "page": _link(settings, files.path),
+        "all_days": _link(settings, files.index),
+        "flags": files.flags,
+        "flags_table": dg.MetadataValue.md(markdown(settings.root, day, simulated=settings.simulated)),
+        "picture": dg.MetadataValue.md(f"![The day's flags, drawn](data:image/svg+xml;base64,{picture})"),
+    }
+
+
+def _link(settings: Settings, page: Path) -> dg.MetadataValue[Any]:
+    address = settings.report_address(page)
+    return dg.MetadataValue.url(address) if settings.reports_url else dg.MetadataValue.path(address)
+
+
+def result(context: dg.AssetExecutionContext, by_day: Mapping[str, dict[str, Any]]) -> dg.MaterializeResult[Any]:
+    """Report the pages of a run: one day's metadata, or each day's own in a run over several.
+
+    Raises:
+        dagster.Failure: none of the days has been judged.
+    """
+    reasons = [metadata["nothing_kept"] for metadata in by_day.values() if "nothing_kept" in metadata]
+    if len(reasons) == len(by_day):
+        raise dg.Failure("; ".join(reasons[:5]), allow_retries=False)
+    if len(by_day) == 1:
+        return dg.MaterializeResult(metadata=next(iter(by_day.values())))
+    for date, metadata in by_day.items():
+        # Pictures of many days would fill the event log; the newest day's is enough in a run over several.
+        told = (
+            metadata if date == max(by_day) else {name: value for name, value in metadata.items() if name != "picture"}
+        )
+        context.add_asset_metadata(told, partition_key=date)
+    return dg.MaterializeResult()

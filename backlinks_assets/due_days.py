@@ -1,0 +1,114 @@
+"""The recent days: whether their tables, flags and page are made from what the response store holds, and which are due.
+
+Judged by state alone: each file says what it was made from, whoever made it and when. Answers are made into
+`backlinks_summary`, that and the days before it into `backlinks_flags`, those into the day's page (`pipeline.py`); who asks
+for it is `defs/automation.py`. pandas and DuckDB are not imported here: the look is taken three times a minute.
+"""
+
+import datetime as dt
+import hashlib
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from backlinks_assets.report.neighbours import page_name
+from backlinks_assets.settings import Settings
+from backlinks_assets.store.digests import digests
+from backlinks_assets.tables.parquet import made_from
+
+RECENT_DAYS: Final = 7
+"""Days, today included, whose tables follow what is kept by themselves; older ones are built by hand."""
+
+WAITS_MIN: Final = (0, 1, 4, 16, 60)
+"""Minutes until a day is asked for again after the first, second … time that left it behind the same answers."""
+
+_PAGE_HEAD_BYTES: Final = 4096
+_PAGE_MADE_FROM: Final = re.compile(r'<meta name="made-from" content="([^"]*)">')
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """How many times a day has been asked for, of what was kept then (`kept`), and from when on it may be again."""
+
+    kept: str
+    times: int
+    again_at: dt.datetime
+
+
+def recent_days(today: dt.date) -> list[dt.date]:
+    """Return the recent days, oldest first."""
+    return [today - dt.timedelta(days=back) for back in reversed(range(RECENT_DAYS))]
+
+
+def kept(settings: Settings, today: dt.date) -> dict[dt.date, str]:
+    """Return the recent days that have answers, oldest first, each with a text that changes with what is kept of it.
+
+    Raises:
+        StoreError: the store can't be read.
+    """
+    return digests(settings.store_file, recent_days(today))
+
+
+def is_level(root: Path, day: dt.date, digest: str) -> bool:
+    """Return whether a day's tables are made from answers of that digest, its flags from these tables, its page from these."""
+    answers = {made_from(root, table, day) for table in ("backlinks_summary", "referring_links", "api_costs")}
+    judged = {
+        made_from(root, "backlinks_changes", day),
+        made_from(root, "backlinks_flags", day),
+        _page_made_from(root, day),
+    }
+    return answers == {digest} and judged == {judged_from(root, day)}
+
+
+def judged_from(root: Path, day: dt.date) -> str:
+    """Return a short text for what a day is judged from: its answers and those of the days before, as the tables have them.
+
+    As many days before as are built by themselves: what changes in older ones was built by a person.
+    """
+    return _hash([made_from(root, "backlinks_summary", one) for one in recent_days(day)])
+
+
+def due(
+    held: Mapping[dt.date, str],
+    behind: Collection[dt.date],
+    busy: Collection[dt.date],
+    asked: Mapping[dt.date, Asked],
+    now: dt.datetime,
+) -> tuple[list[dt.date], dict[dt.date, Asked]]:
+    """Return the days to build now, oldest first, and what has been asked for of the days behind, these included.
+
+    `held` is what `kept` returns; `behind` are those of its days that are not level; `busy` have a run at work and wait.
+    Days after one that is behind go with it, since they are judged by its tables. A day that is still behind after it
+    was asked for is tried again by itself, so that it does not make others fail, and after longer and longer waits;
+    at once, where other answers have come.
+    """
+    known = {}
+    for day in behind:
+        until = _hash([digest for other, digest in held.items() if other <= day])
+        known[day] = asked[day] if day in asked and asked[day].kept == until else Asked(until, 0, now)
+    ready = sorted(day for day, ask in known.items() if day not in busy and ask.again_at <= now)
+    new = [day for day in ready if not known[day].times]
+    if new:
+        wanted = [day for day in held if day >= new[0] and day not in busy and (day in new or day not in known)]
+    else:
+        wanted = ready[-1:]
+    for day in known.keys() & set(wanted):
+        wait = WAITS_MIN[min(known[day].times, len(WAITS_MIN) - 1)]
+        known[day] = Asked(known[day].kept, known[day].times + 1, now + dt.timedelta(minutes=wait))
+    return sorted(wanted), known
+
+
+def _hash(parts: Collection[object]) -> str:
+    return hashlib.sha256(repr(list(parts)).encode()).hexdigest()[:32]
+
+
+def _page_made_from(root: Path, day: dt.date) -> str | None:
+    try:
+        with (root / "reports" / page_name(day)).open("rb") as file:
+            head = file.read(_PAGE_HEAD_BYTES).decode(errors="replace")
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    found = _PAGE_MADE_FROM.search(head)
+    return found[1] if found else None

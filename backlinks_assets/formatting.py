@@ -1,0 +1,104 @@
+"""How the report writes numbers, days and names, and how it renders foreign text harmless.
+
+Targets and the API's keys are data: whatever they hold comes out as text. What is said of a day is `report/day_sentence.py`.
+"""
+
+import datetime as dt
+import unicodedata
+from typing import Final
+
+MONTHS: Final = (
+    "January", "February", "March", "April", "May", "June",
+    "July", "August", "September", "October", "November", "December",
+)  # fmt: skip
+"""English whatever the locale: the same tables give the same bytes on every machine."""
+
+WEEKDAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+METRIC_NAMES: Final = {"lost_backlinks": "Lost backlinks", "spam_score": "Spam score"}
+
+_UNSEEN: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+"""Control, format (among them what turns the direction of writing), surrogate and separator characters."""
+
+_NO_XML: Final = "\ufffe\uffff"
+"""Of no character, and refused by XML: a picture with one in it would not be shown."""
+
+_MARKDOWN: Final = r"\`*_[]|!#~"
+
+
+def long_day(day: dt.date) -> str:
+    """Return a day as `24 November 2026`."""
+    return f"{day.day} {MONTHS[day.month - 1]} {day.year}"
+
+
+def short_day(day: dt.date) -> str:
+    """Return a day as `24 Nov`."""
+    return f"{day.day} {MONTHS[day.month - 1][:3]}"
+
+
+def metric_name(metric: str) -> str:
+    """Return a metric's name as a heading has it."""
+    return METRIC_NAMES.get(metric, metric.replace("_", " ").capitalize())
+
+
+def number(value: float | None) -> str:
+    """Return a number with thousands separated, one decimal below 100 if it has any; `–` for none."""
+    if value is None:
+        return "–"
+    if round(abs(value), 1) < 100:
+        return _minus(f"{value:,.1f}".removesuffix(".0"))
+    return _minus(f"{value:,.0f}")
+
+
+def signed(value: float | None) -> str:
+    """Return a change with its sign; `±0` for none at all, `–` for one not known."""
+    if value is None:
+        return "–"
+    text = number(value)
+    if text in {"0", "−0"}:
+        return "±0"
+    return text if value < 0 else f"+{text}"
+
+
+def percent(change: float | None, base: float | None) -> str:
+    """Return a change in percent of its base as `+12 %`; empty where the base is not known or below one."""
+    if change is None or base is None or base < 1:
+        return ""
+    return f"{signed(round(100 * change / base))} %"
+
+
+def counted(count: int, singular: str, plural: str | None = None) -> str:
+    """Return `1 flag`, `2 flags`."""
+    return f"{count:,} {singular if count == 1 else plural or singular + 's'}"
+
+
+def dollars(amount: float) -> str:
+    """Return US dollars in cents, in finer steps below ten cents."""
+    return f"${amount:,.2f}" if amount >= 0.1 or amount == 0 else f"${amount:.4f}"
+
+
+def visible(text: str) -> str:
+    """Return a text in which characters that show nothing, or turn the writing around, are spelled `\\u202e`."""
+    if text.isprintable():  # nearly always: a chart has paths of a thousand characters
+        return text
+    return "".join(_spelled(c) if unicodedata.category(c) in _UNSEEN or c in _NO_XML else c for c in text)
+
+
+def markdown_text(text: str) -> str:
+    """Return Markdown, for a line of text or a table's cell, that shows a text as it is: no mark-up, no HTML, no breaks."""
+    shown = visible(" ".join(text.split())).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return "".join(f"\\{c}" if c in _MARKDOWN else c for c in shown)
+
+
+def markdown_name(name: str) -> str:
+    """Return Markdown for a target's name: code, so that a page's address does not become a link."""
+    shown = visible(" ".join(name.split()))
+    return markdown_text(name) if "`" in shown or "|" in shown or "\\" in shown or not shown else f"`{shown}`"
+
+
+def _spelled(character: str) -> str:
+    code = ord(character)
+    return " " if character in "\t\n\r" else (f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}")
+
+
+def _minus(text: str) -> str:
+    return text.replace("-", "−")

@@ -1,0 +1,273 @@
+"""From kept answers to published tables, and from tables to changes and flags, a day or a span of days at a time.
+
+Here belongs the order of the steps; rows and files are `tables/`, the judgement is `detection/`. No Dagster: the
+assets call this and say what came out.
+"""
+
+import datetime as dt
+import gc
+import logging
+import multiprocessing
+import os
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain, groupby, islice
+from operator import attrgetter
+from typing import Final
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from backlinks_assets import memory
+from backlinks_assets.collect.factory import open_store
+from backlinks_assets.detection.batches import detect_in_parts
+from backlinks_assets.detection.settings import DetectionSettings, target_thresholds
+from backlinks_assets.due_days import judged_from
+from backlinks_assets.settings import Settings
+from backlinks_assets.store.digests import digests
+from backlinks_assets.store.responses import ResponseStore
+from backlinks_assets.store.stored_answer import StoredAnswer
+from backlinks_assets.tables import duckdb_sync
+from backlinks_assets.tables.evolution import fit_older_days
+from backlinks_assets.tables.history import detection_history, targets_with_answers
+from backlinks_assets.tables.parquet import days, write_day, writing_day
+from backlinks_assets.tables.rows import answer_tables, costs_table
+from backlinks_assets.tables.schemas import TABLES
+from backlinks_assets.targets.file import Target
+
+HISTORY_DAYS: Final = 120
+"""Days before the first judged one that detection is given: more than it looks back, so that the first is whole."""
+TARGETS_A_PART: Final = 1000
+"""Targets whose answers are in memory together; each part is a row group of the day's files."""
+TARGETS_TOGETHER: Final = 2000
+"""So many targets are judged at once, more in parts, which takes twice the CPU."""
+TARGETS_JUDGED: Final = 1000
+"""Targets of a part; 120 days of one take some 60 kB of memory while they are read and judged."""
+PROCESSES: Final = min(2, os.cpu_count() or 1)
+"""Processes that build the tables of many days together; each takes some 200 MB."""
+DAYS_WORTH_PROCESSES: Final = 20
+"""Starting a process takes as long as building five days of 2,000 targets."""
+DAYS_A_PART: Final = 12
+
+_ANSWER_TABLES: Final = ("backlinks_summary", "referring_links", "api_costs")
+_CHANGE_TABLES: Final = ("backlinks_changes", "backlinks_flags")
+
+_LOG: Final = logging.getLogger(__name__)
+
+
+class NothingKeptError(Exception):
+    """The store holds no answer for a day, so that no table of it can be built; the message says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class AnswersDay:
+    """What was published of one day's answers: rows a table, and what could not be read in them."""
+
+    date: dt.date
+    targets: int
+    empty: int
+    unreadable: Mapping[str, int]
+    damaged: Sequence[tuple[str, str]]
+    costs: Mapping[str, float]
+    rows: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class ChangesDay:
+    """What was published of one day's judgement; `flags` has the columns of `backlinks_flags`."""
+
+    date: dt.date
+    flags: pd.DataFrame
+    rows: Mapping[str, int]
+
+
+def publish_answers(settings: Settings, store: ResponseStore, date: dt.date) -> AnswersDay:
+    """Write `backlinks_summary`, `referring_links` and `api_costs` of one day as parquet.
+
+    Raises:
+        NothingKeptError: the store holds no answer for the day; no file is touched.
+    """
+    # Before the answers are read: one that lands meanwhile has the day built again.
+    kept = digests(settings.store_file, [date]).get(date)
+    parts = _parts(store.answers(date))
+    first = next(parts, None)
+    if first is None:
+        raise NothingKeptError(
+            f"No answer is kept for {date}: there is nothing to build its tables from. Answers come by a run of "
+            "summary_responses on the day itself; the API answers for the present only."
+        )
+    rows: Counter[str] = Counter()
+    unreadable: Counter[str] = Counter()
+    damaged: list[tuple[str, str]] = []
+    targets = known = 0
+    with (
+        writing_day(settings.root, "backlinks_summary", date, keys_known_unique=True, made_from=kept) as write_summary,
+        writing_day(settings.root, "referring_links", date, keys_known_unique=True, made_from=kept) as write_links,
+    ):
+        for answers in chain([first], parts):
+            tables = answer_tables(date, answers)
+            write_summary(tables.summary)
+            write_links(tables.links)
+            rows.update(backlinks_summary=tables.summary.num_rows, referring_links=tables.links.num_rows)
+            unreadable.update(tables.unreadable_fields)
+            damaged += tables.damaged
+            targets += len(tables.summary["target"].unique())
+            known += len(tables.summary.filter(tables.summary["has_data"])["target"].unique())
+    pa.default_memory_pool().release_unused()
+    costs = store.day_costs(date)
+    cost_row = costs_table(
+        date, costs.calls, costs.answers, costs.cost_usd, costs.charged_without_answer, settings.simulated
+    )
+    write_day(settings.root, "api_costs", date, cost_row, made_from=kept)
+    return AnswersDay(
+        date=date,
+        targets=targets,
+        empty=targets - known,
+        unreadable=dict(sorted(unreadable.items())),
+        damaged=damaged,
+        costs={
+            "calls": costs.calls,
+            "cost_usd": costs.cost_usd,
+            "charged_without_answer": costs.charged_without_answer,
+        },
+        rows={**rows, "api_costs": 1},
+    )
+
+
+def _parts(answers: Iterable[StoredAnswer]) -> Iterator[list[StoredAnswer]]:
+    """Yield a day's answers, which come in the order of their targets, some hundred targets at a time."""
+    targets = (list(of_target) for _, of_target in groupby(answers, attrgetter("target")))
+    while part := list(chain.from_iterable(islice(targets, TARGETS_A_PART))):
+        yield part
+
+
+def _fit_older_days(
+    settings: Settings, tables: Sequence[str], dates: Sequence[dt.date], say: Callable[[str], object]
+) -> None:
+    for table, count in fit_older_days(settings.root, dict.fromkeys(tables, dates)).items():
+        say(f"{count:,} older days of {table} were rewritten with the columns of this version.")
+
+
+def publish_days(
+    settings: Settings,
+    dates: Sequence[dt.date],
+    processes: int = PROCESSES,
+    say: Callable[[str], object] = _LOG.info,
+) -> Iterator[AnswersDay | NothingKeptError]:
+    """Do `publish_answers` for each of some days and yield what came of it, in their order.
+
+    Many days are shared out to processes, each with the store open for itself: reading JSON leaves no thread room.
+    A day without any answer gives its error instead of raising it. Older days' files are brought to the columns of
+    this version first; what was done is told to `say`.
+    """
+    _fit_older_days(settings, _ANSWER_TABLES, dates, say)
+    if len(dates) < DAYS_WORTH_PROCESSES or processes < 2:
+        yield from _publish_days(settings, dates)
+        memory.trim()
+        return
+    parts = [dates[start : start + DAYS_A_PART] for start in range(0, len(dates), DAYS_A_PART)]
+    # Started anew rather than forked: a fork would share locks and open databases of this process.
+    # Nothing that reading makes refers to itself, so that looking for such garbage is time lost.
+    with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), initializer=gc.disable) as pool:
+        for published in pool.map(_publish_days, [settings] * len(parts), parts):
+            yield from published
+
+
+def _publish_days(settings: Settings, dates: Sequence[dt.date]) -> list[AnswersDay | NothingKeptError]:
+    published: list[AnswersDay | NothingKeptError] = []
+    with open_store(settings) as store:
+        for date in dates:
+            try:
+                published.append(publish_answers(settings, store, date))
+            except NothingKeptError as error:
+                published.append(error)
+    return published
+
+
+def publish_changes(
+    settings: Settings,
+    dates: Sequence[dt.date],
+    thresholds: Mapping[str, Mapping[str, str]],
+    detection: DetectionSettings,
+    say: Callable[[str], object] = _LOG.info,
+) -> Iterator[ChangesDay]:
+    """Judge the days of one span together and write `backlinks_changes` and `backlinks_flags` of each as parquet.
+
+    Days without a summary table are passed over.
+
+    `thresholds` are those that targets have of their own (`WatchList.thresholds`); what is judged is what the tables hold.
+    Older days' files are brought to the columns of this version first; what was done is told to `say`.
+    """
+    _fit_older_days(settings, _CHANGE_TABLES, dates, say)
+    judged = sorted(set(dates) & set(days(settings.root, "backlinks_summary")))
+    if not judged:
+        return
+    made_from = {date: judged_from(settings.root, date) for date in judged}  # before any of it is read
+    first, last = judged[0], judged[-1]
+    many_days = (last - first).days + 1 + HISTORY_DAYS
+    own = {target: target_thresholds(texts) for target, texts in thresholds.items()}
+    names = targets_with_answers(settings.root, last, many_days)
+    size = len(names) if len(names) <= TARGETS_TOGETHER else TARGETS_JUDGED
+    parts = [names[start : start + size] for start in range(0, len(names), size or 1)]
+    changes: defaultdict[dt.date, list[pa.Table]] = defaultdict(list)
+    for found in detect_in_parts(
+        partial(detection_history, settings.root, last, many_days),
+        parts,
+        (last - dt.timedelta(days=many_days - 1), last),
+        detection,
+        own,
+        first,
+    ):
+        table = _typed("backlinks_changes", found.assign(simulated=settings.simulated))
+        for date, rows in _days_of(table).items():
+            changes[date].append(rows)
+        del found, table
+        memory.trim()
+    for date in judged:
+        parts_of_day = changes.pop(date, [TABLES["backlinks_changes"].arrow.empty_table()])
+        of_day = {"backlinks_changes": pa.concat_tables(parts_of_day)}
+        flagged = of_day["backlinks_changes"].filter(pc.field("severity").is_valid())
+        of_day["backlinks_flags"] = flagged.cast(TABLES["backlinks_flags"].arrow)
+        for name, rows in of_day.items():
+            write_day(settings.root, name, date, rows, made_from=made_from[date])
+        yield ChangesDay(
+            date, of_day["backlinks_flags"].to_pandas(), {name: rows.num_rows for name, rows in of_day.items()}
+        )
+
+
+def publish_warehouse(settings: Settings) -> duckdb_sync.SyncResult:
+    """Bring the DuckDB file level with the parquet files; readers that hold the old one go on reading it."""
+    result = duckdb_sync.sync(settings.root)
+    memory.trim()
+    return result
+
+
+@contextmanager
+def publishing_warehouse(settings: Settings, targets: Sequence[Target]) -> Iterator[None]:
+    """Do `publish_warehouse` at the end of a block that judges days whose other tables are written.
+
+    Part of it is done while the block judges, unless the targets are so many that they are judged in parts, for memory.
+    """
+    with duckdb_sync.syncing(settings.root, _ANSWER_TABLES if len(targets) <= TARGETS_TOGETHER else ()):
+        yield
+    memory.trim()
+
+
+def _days_of(table: pa.Table) -> dict[dt.date, pa.Table]:
+    """Return each day's rows of a table that is sorted by day, without a copy."""
+    dates, firsts, counts = np.unique(table["date"].to_numpy(), return_index=True, return_counts=True)
+    return {
+        date: table.slice(first, count)
+        for date, first, count in zip(dates.tolist(), firsts.tolist(), counts.tolist(), strict=True)
+    }
+
+
+def _typed(name: str, frame: pd.DataFrame) -> pa.Table:
+    schema = TABLES[name].arrow
+    return pa.Table.from_pandas(frame[schema.names], schema=schema, preserve_index=False)

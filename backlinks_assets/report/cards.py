@@ -1,0 +1,127 @@
+"""What the page says of each flag, ready for the template: words, chart, breakdown, readings.
+
+Which flags there are is `summary.py`; how they are laid out is `templates/`.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from backlinks_assets.formatting import counted, long_day, metric_name, number, percent, short_day, signed
+from backlinks_assets.report.breakdowns import Breakdown, Breakdowns
+from backlinks_assets.report.charts import Chart, history_chart, shares_chart
+from backlinks_assets.report.readings import MOVED_DAYS, SHOWN_DAYS, Histories, History
+from backlinks_assets.report.summary import Change, Facts
+
+
+@dataclass(frozen=True, slots=True)
+class Article:
+    """One flag on the page. `readings` are (day, value, usual range), the latest first; `severity` is its class."""
+
+    anchor: str
+    severity: str
+    severity_name: str
+    target: str
+    metric: str
+    move: str
+    size: str
+    reason: str
+    caption: str
+    chart: Chart
+    readings: Sequence[tuple[str, str, str]]
+    unit: str
+    breakdown: Breakdown | None
+
+
+def anchor(target: str, metric: str) -> str:
+    """Return the fragment of a flag's address in its page, the same on every day."""
+    digest = hashlib.blake2b(f"{metric} {target}".encode(errors="surrogatepass"), digest_size=5).hexdigest()
+    return f"{'index' if target == '*' else 'flag'}-{digest}"
+
+
+def articles(root: Path, facts: Facts, flags: Sequence[Change]) -> list[Article]:
+    """Return the articles of some of the day's flags, in their order.
+
+    Raises:
+        TablesError: a parquet file can't be read; the message names it.
+    """
+    histories = Histories(root, facts.date, flags)
+    breakdowns = Breakdowns(root, facts.date, {flag.target for flag in flags if not flag.is_index_move})
+    return [_article(facts, flag, histories.of(flag), breakdowns) for flag in flags]
+
+
+def _article(facts: Facts, flag: Change, history: History, breakdowns: Breakdowns) -> Article:
+    key = anchor(flag.target, flag.metric)
+    moved, unit = _moved(flag), "%" if flag.is_index_move else ""
+    name = metric_name(flag.metric)
+    whose = "all targets" if flag.is_index_move else flag.target
+    title = f"{name} of {whose}, {SHOWN_DAYS} days to {long_day(facts.date)}"
+    draw = shares_chart if flag.is_index_move else history_chart
+    return Article(
+        anchor=key,
+        severity="index" if flag.is_index_move else (flag.severity or "warning"),
+        severity_name="Index move" if flag.is_index_move else (flag.severity or "warning").capitalize(),
+        target=whose.capitalize() if flag.is_index_move else flag.target,
+        metric=name,
+        move=moved,
+        size=size(flag),
+        reason=flag.reason or "",
+        caption=_caption(flag, history),
+        chart=draw(history, key=key, title=title, description=_described(history, unit)),
+        readings=[(short_day(day), number(value), _usual(low, high)) for day, value, low, high in history.readings()],
+        unit=unit,
+        breakdown=breakdowns.of(flag, history),
+    )
+
+
+def _usual(low: float | None, high: float | None) -> str:
+    return "–" if low is None else f"{number(_whole(low))} – {number(_whole(high))}"
+
+
+def _whole(edge: float | None) -> float | None:
+    return edge if edge is None or edge < 100 else round(edge)
+
+
+def _moved(flag: Change) -> str:
+    """Return from what to what, as `20 → 43`."""
+    if flag.is_index_move:
+        return counted(int(flag.value or 0), "target") + " moved together"
+    return f"{number(flag.baseline)} → {number(flag.value)}"
+
+
+def size(flag: Change) -> str:
+    """Return a flag's change in the unit it is judged by: points, or links and percent."""
+    if flag.is_index_move:
+        unit = "%" if flag.metric == "lost_backlinks" else "points"
+        return f"{signed(flag.change if unit == 'points' else round(flag.change or 0))} {unit} in the median"
+    if flag.metric == "spam_score":
+        return f"{signed(flag.change)} points"
+    share = percent(flag.change, flag.baseline)
+    return f"{signed(round(flag.change or 0))}{f' ({share})' if share else ''}"
+
+
+def _caption(flag: Change, history: History) -> str:
+    if flag.is_index_move:
+        way = "rose" if (flag.change or 0) > 0 else "fell"
+        name = metric_name(flag.metric).lower()
+        return f"Share of targets whose {name} {way} further than on any of their last {MOVED_DAYS} days"
+    band = "; shaded: the usual range" if any(low is not None for _, _, low, _ in history.readings()) else ""
+    return f"{metric_name(flag.metric)}, the last {SHOWN_DAYS} days{band}"
+
+
+def _described(history: History, unit: str) -> str:
+    """Return in words what the chart shows."""
+    readings = history.readings()
+    if not readings:
+        return "No reading of these days is kept."
+    of = unit and f" {unit}"
+    last, values = readings[0], [value for _, value, _, _ in readings]
+    text = (
+        f"{counted(len(readings), 'reading')}, from {number(readings[-1][1])}{of} on {short_day(readings[-1][0])} to "
+        f"{number(last[1])}{of} on {short_day(last[0])}, which is flagged. Lowest {number(min(values))}{of}, highest "
+        f"{number(max(values))}{of}."
+    )
+    if last[2] is not None:
+        text += f" Usual on the last day: {number(_whole(last[2]))} to {number(_whole(last[3]))}."
+    return text

@@ -1,0 +1,172 @@
+"""What a report says, read from the parquet tables: the day's flags, coverage and cost, and the largest other moves.
+
+Reading and counting only. Charts' histories are `readings.py`, breakdowns `breakdowns.py`; words are `formatting.py`.
+"""
+
+import datetime as dt
+import math
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow.compute as pc
+
+from backlinks_assets.tables.parquet import days, read_days
+
+ALL_TARGETS: Final = "*"
+OTHER_MOVES: Final = 8
+"""So many of the largest moves that were not flagged, if their score is `OTHER_MOVES_SCORE` or more."""
+
+OTHER_MOVES_SCORE: Final = 1.5
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A row of `backlinks_changes` or `backlinks_flags`; None is what is not known."""
+
+    target: str
+    metric: str
+    value: float | None
+    previous: float | None
+    previous_date: dt.date | None
+    baseline: float | None
+    change: float | None
+    score: float | None
+    kind: str | None
+    severity: str | None
+    reason: str | None
+
+    @property
+    def is_index_move(self) -> bool:
+        """Whether this is a move of the vendor's whole index."""
+        return self.target == ALL_TARGETS
+
+    @property
+    def rank(self) -> tuple[bool, bool, float, str, str]:
+        """Sorts index moves first, then critical before warning, then the most unusual: as `backlinks flags` does."""
+        return (not self.is_index_move, self.severity != "critical", -abs(self.score or 0), self.target, self.metric)
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """The targets watched on the day, and those without the day's two answers, each with the reason."""
+
+    watched: int
+    answered: int
+    unknown: list[str]
+    missing: list[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """A row of `api_costs`."""
+
+    calls: int
+    cost_usd: float
+    charged_without_answer: int
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """One day. `judged` is false if it has no `backlinks_changes`; `earlier_days` counts earlier days with answers."""
+
+    date: dt.date
+    simulated: bool
+    judged: bool
+    earlier_days: int
+    flags: list[Change]
+    other_moves: list[Change]
+    coverage: Coverage
+    cost: Cost | None
+
+    @property
+    def index_moves(self) -> list[Change]:
+        """The flags of target `*`."""
+        return [flag for flag in self.flags if flag.is_index_move]
+
+    @property
+    def target_flags(self) -> list[Change]:
+        """The flags of targets, worst first."""
+        return [flag for flag in self.flags if not flag.is_index_move]
+
+    @property
+    def targets_flagged(self) -> int:
+        """How many targets have a flag."""
+        return len({flag.target for flag in self.target_flags})
+
+    @property
+    def targets_critical(self) -> int:
+        """How many targets have a critical flag."""
+        return len({flag.target for flag in self.target_flags if flag.severity == "critical"})
+
+
+def read_facts(
+    root: Path,
+    date: dt.date,
+    *,
+    simulated: bool,
+    expected_targets: Collection[str] = (),
+    failed: Mapping[str, str] | None = None,
+) -> Facts:
+    """Return a day's facts. A target is watched if it was expected, failed or answered for.
+
+    Raises:
+        TablesError: a parquet file can't be read; the message names it.
+    """
+    changes = _changes(root, "backlinks_changes", date)
+    other = [row for row in changes if row.severity is None and abs(row.score or 0) >= OTHER_MOVES_SCORE]
+    other.sort(key=lambda row: row.rank)
+    return Facts(
+        date=date,
+        simulated=simulated,
+        judged=date in days(root, "backlinks_changes"),
+        earlier_days=sum(day < date for day in days(root, "backlinks_summary")),
+        flags=sorted(_changes(root, "backlinks_flags", date), key=lambda row: row.rank),
+        other_moves=other[:OTHER_MOVES],
+        coverage=_coverage(root, date, set(expected_targets), failed or {}),
+        cost=_cost(root, date),
+    )
+
+
+def _changes(root: Path, table: str, date: dt.date) -> list[Change]:
+    names = list(Change.__dataclass_fields__)
+    rows = read_days(root, table, date, date, names)
+    if table == "backlinks_changes":  # tens of thousands of rows, of which a few are shown
+        rows = rows.filter(pc.greater_equal(pc.abs(rows["score"]), OTHER_MOVES_SCORE))
+    return [Change(**{name: _known(value) for name, value in row.items()}) for row in rows.to_pylist()]
+
+
+def _known(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _coverage(root: Path, date: dt.date, expected: set[str], failed: Mapping[str, str]) -> Coverage:
+    rows = read_days(root, "backlinks_summary", date, date, ["target", "status_type", "has_data"])
+    answers: dict[str, dict[str, bool]] = {}
+    columns = (rows[name].to_pylist() for name in ("target", "status_type", "has_data"))
+    for target, status_type, has_data in zip(*columns, strict=True):
+        answers.setdefault(target, {})[status_type] = has_data
+    watched = expected | set(failed) | set(answers)
+    whole = {target for target, kinds in answers.items() if {"live", "lost"} <= kinds.keys() or "all" in kinds}
+    return Coverage(
+        watched=len(watched),
+        answered=len(whole),
+        unknown=sorted(target for target in whole if not any(answers[target].values())),
+        missing=[
+            (target, failed.get(target) or _why_missing(answers.get(target))) for target in sorted(watched - whole)
+        ],
+    )
+
+
+def _why_missing(kinds: Mapping[str, bool] | None) -> str:
+    if not kinds:
+        return "No answer is kept for this day; the run's log says why."
+    return f"Only the answer for {' and '.join(sorted(kinds))} backlinks is kept; the run's log says why."
+
+
+def _cost(root: Path, date: dt.date) -> Cost | None:
+    rows = read_days(root, "api_costs", date, date, ["calls", "cost_usd", "charged_without_answer"]).to_pylist()
+    if not rows:
+        return None
+    return Cost(rows[0]["calls"] or 0, rows[0]["cost_usd"] or 0.0, rows[0]["charged_without_answer"] or 0)

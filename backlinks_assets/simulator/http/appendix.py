@@ -1,0 +1,116 @@
+"""The free endpoints: the account, its calls, the index, the service. Each returns a task's `result`."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from backlinks_assets.simulator.world.noise import wave
+
+if TYPE_CHECKING:
+    from backlinks_assets.simulator.http.server import Simulator
+
+_PRICE_OF_A_ROW_USD = 0.000036
+_NO_LIMIT_BALANCE_USD = 1000.0
+_MOST_IDS = 1000
+
+
+def user_data(sim: Simulator, login: tuple[str, str] | None, _posted: list[Any]) -> list[Any]:
+    """The account: login, limits, balance, and the current price of a summary."""
+    ledger = sim.ledger
+    minute = ledger.calls_per_minute or 2000
+    deposit = _NO_LIMIT_BALANCE_USD + ledger.spent_usd if ledger.deposit_usd is None else ledger.deposit_usd
+    spent = {"backlinks": {"summary": {"live": ledger.spent_usd}}, "total": ledger.spent_usd}
+    request = round(sim.price_usd - _PRICE_OF_A_ROW_USD, 6)
+    costs = [
+        {"cost_type": "per_request", "cost": request},
+        {"cost_type": "per_result", "cost": _PRICE_OF_A_ROW_USD},
+    ]
+    return [
+        {
+            "login": login[0] if login else None,
+            "timezone": "UTC",
+            "rates": {
+                "limits": {
+                    "day": {"total": 0},
+                    "minute": {
+                        "total": minute,
+                        "appendix": {"user_data": 6},
+                        "backlinks": {"summary": {"live": minute}},
+                    },
+                },
+                "statistics": {
+                    "day": {"total": ledger.calls_seen},
+                    "minute": {"total": ledger.calls_this_minute},
+                },
+            },
+            "money": {
+                "total": round(deposit, 6),
+                "balance": round(deposit - ledger.spent_usd, 6),
+                "limits": {"day": {"total": 0}, "minute": {"total": 0}},
+                "statistics": {"day": spent, "minute": {"total": 0}},
+            },
+            "price": {"backlinks": {"summary": {"live": {"priority_normal": costs}}}},
+            "backlinks_subscription_expiry_date": None,
+        }
+    ]
+
+
+def id_list(sim: Simulator, _login: tuple[str, str] | None, posted: list[Any]) -> list[Any]:
+    """The tasks in the log, newest first: what each cost, and with `include_metadata` its parameters."""
+    asked = posted[0] if posted and isinstance(posted[0], dict) else {}
+    first, last = _instant(asked.get("datetime_from")), _instant(asked.get("datetime_to"))
+    limit, offset = int(asked.get("limit") or _MOST_IDS), int(asked.get("offset") or 0)
+    tasks = [
+        call
+        for call in reversed(sim.calls)
+        if call.task_id and (first is None or call.at >= first) and (last is None or call.at <= last)
+    ]
+    found = []
+    for call in tasks[offset : offset + min(limit, _MOST_IDS)]:
+        seconds = (call.ended or call.started) - call.started
+        row: dict[str, Any] = {
+            "id": call.task_id,
+            "url": f"https://simulator.example{call.path}",
+            "datetime_posted": _text(call.at),
+            "datetime_done": _text(call.at + timedelta(seconds=seconds)),
+            "status": "Ok." if call.status_code == 20000 else "Error.",
+            "cost": call.cost_usd,
+        }
+        if asked.get("include_metadata"):
+            row["metadata"] = {"api": "backlinks", "function": "summary", **call.parameters}
+        found.append(row)
+    return found
+
+
+def index(sim: Simulator, _login: tuple[str, str] | None, _posted: list[Any]) -> list[Any]:
+    """Totals of the simulated index today and on the first of the last twelve months."""
+    day = sim.today()
+    months, at = [], day.replace(day=1)
+    for _ in range(12):
+        months.append({"date": f"{at:%Y-%m-%d} 00:00:00 +00:00", **_totals(at.toordinal())})
+        at = (at - timedelta(days=1)).replace(day=1)
+    return [{**_totals(day.toordinal()), "history": months}]
+
+
+def _totals(day: int) -> dict[str, int]:
+    links = int(1.9e12 * (1 + 0.03 * wave("index", day, 120)[0]))
+    return {"total_backlinks": links, "total_pages": links // 7, "total_domains": links // 6400}
+
+
+def status(_sim: Simulator, _login: tuple[str, str] | None, _posted: list[Any]) -> list[Any]:
+    """The state of each API of the vendor that is simulated."""
+    now = _text(datetime.now(UTC))
+    return [{"api": "backlinks", "status": "ok", "endpoints": [], "last_update": now}]
+
+
+def _instant(text: Any) -> datetime | None:
+    try:
+        at = datetime.fromisoformat(str(text).replace(" +", "+"))
+    except ValueError:
+        return None
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
+
+
+def _text(at: datetime) -> str:
+    return at.strftime("%Y-%m-%d %H:%M:%S +00:00")

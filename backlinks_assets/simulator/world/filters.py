@@ -1,0 +1,77 @@
+"""The `backlinks_filters` of a request: whether they are well formed, and what share of links passes them.
+
+The simulator knows no single links: a condition on `dofollow` keeps the dofollow share of each population,
+any other condition keeps a share that belongs to its text. `and` keeps fewer, `or` more.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from backlinks_assets.simulator.world.noise import draws
+
+MOST_CONDITIONS = 8
+NOFOLLOW_SHARES = (0.20, 0.08, 0.12, 0.05)  # of the tail, hubs, the old spam pool, spam attacks
+_OPERATOR_NAMES = "= <> < <= > >= in not_in like not_like ilike not_ilike regex not_regex match not_match"
+_FIELD_NAMES = """
+    type domain_from url_from url_from_https domain_to url_to url_to_https tld_from is_new is_lost rank
+    backlink_spam_score page_from_rank domain_from_rank domain_from_platform_type domain_from_is_ip
+    domain_from_ip domain_from_country page_from_external_links page_from_internal_links page_from_size
+    page_from_encoding page_from_language page_from_title page_from_status_code first_seen prev_seen last_seen
+    item_type attributes dofollow original alt image_url anchor text_pre text_post semantic_location is_broken
+    links_count group_count url_to_status_code url_to_spam_score url_to_redirect_target is_indirect_link
+"""
+_OPERATORS, _FIELDS = frozenset(_OPERATOR_NAMES.split()), frozenset(_FIELD_NAMES.split())
+
+
+def well_formed(filters: Any) -> bool:
+    """Whether this is `[field, operator, value]`, or up to eight such conditions joined by "and", "or"."""
+    conditions = _count(filters)
+    return 0 < conditions <= MOST_CONDITIONS
+
+
+def _is_condition(filters: list[Any]) -> bool:
+    return len(filters) == 3 and isinstance(filters[0], str)
+
+
+def _count(filters: Any) -> int:
+    """Conditions in there; 9 or more when anything is malformed."""
+    malformed = MOST_CONDITIONS + 1
+    if not isinstance(filters, list) or not filters:
+        return malformed
+    if _is_condition(filters):
+        field, operator, _ = filters
+        known = isinstance(operator, str) and operator in _OPERATORS and field in _FIELDS
+        return 1 if known else malformed
+    joined = all(isinstance(word, str) and word in ("and", "or") for word in filters[1::2])
+    return sum(map(_count, filters[::2])) if len(filters) % 2 and joined else malformed
+
+
+def passing(filters: Any, kind: int) -> float:
+    """The share, 0 to 1, of a population kind's links that pass well-formed filters (None: all pass)."""
+    if filters is None:
+        return 1.0
+    if _is_condition(filters):
+        field, operator, value = filters
+        if field == "dofollow" and operator in ("=", "<>"):
+            wanted = bool(value) is (operator == "=")
+            return 1 - NOFOLLOW_SHARES[kind] if wanted else NOFOLLOW_SHARES[kind]
+        return 0.1 + 0.85 * draws("filter", json.dumps(filters, sort_keys=True))[kind]
+    share = passing(filters[0], kind)
+    for word, each in zip(filters[1::2], filters[2::2], strict=True):
+        other = passing(each, kind)
+        share = share * other if word == "and" else 1 - (1 - share) * (1 - other)
+    return share
+
+
+def keeps_only(filters: Any) -> bool | None:
+    """True when only dofollow links can pass, False when only nofollow ones can, None when both can."""
+    if filters is None:
+        return None
+    if _is_condition(filters):
+        field, operator, value = filters
+        return bool(value) is (operator == "=") if field == "dofollow" and operator in ("=", "<>") else None
+    if "or" in filters[1::2]:
+        return None
+    return next((only for each in filters[::2] if (only := keeps_only(each)) is not None), None)

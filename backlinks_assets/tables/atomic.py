@@ -1,0 +1,108 @@
+"""Files that appear whole or not at all: temporary names, durable replacement, sweeping, errors in sentences.
+
+What is in the files is `parquet.py` and `duckdb_sync.py`.
+
+Errors:
+    TablesError (an OSError)   a file can't be written or read; the message names the path and what to do
+"""
+
+import os
+import shutil
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import filelock
+
+from backlinks_assets.folder import next_step
+
+STALE_AFTER_S = 3600.0
+"""Age at which a temporary file is taken for that of a killed process. Writing one takes seconds."""
+
+
+class TablesError(OSError):
+    """A table could not be written or read; the message is a sentence with the path and the next step."""
+
+
+def tables_error(action: str, path: Path, error: Exception) -> TablesError:
+    """Return a `TablesError` for an error met while doing `action` to `path`, with its errno."""
+    number = getattr(error, "errno", None)
+    reason = getattr(error, "strerror", None) or str(error).strip().split("\n")[0]
+    failure = TablesError(f"Could not {action} {path}: {reason}. {next_step(number)}")
+    failure.errno = number
+    return failure
+
+
+@contextmanager
+def replacing(target: Path, temporary_folder: Path) -> Iterator[Path]:
+    """Give a path to write to; when the block ends well, it becomes `target`, durably and in one step.
+
+    The name is unique, ends in `.partial` so that no reader's pattern takes it in, and lies in
+    `temporary_folder`, which must be on the file system of `target`. On any error it is removed and `target`
+    stays as it was.
+
+    Raises:
+        TablesError: the folder or file could not be written.
+    """
+    temporary = temporary_folder / f"{target.name}-{uuid.uuid4().hex}.partial"
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary_folder.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        _fsync(temporary)
+        temporary.replace(target)
+        _fsync(target.parent)
+    except TablesError:
+        raise
+    except OSError as error:
+        raise tables_error("write", target, error) from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink()
+
+
+@contextmanager
+def locked(path: Path, timeout_s: float, busy: str) -> Iterator[None]:
+    """Hold a lock file, so that one process at a time does what the block does.
+
+    Raises:
+        TablesError: `busy`, where another process has held it for so long; or the file can't be locked.
+    """
+    lock = filelock.FileLock(path, timeout=timeout_s)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except filelock.Timeout as error:
+        raise TablesError(busy) from error
+    except OSError as error:
+        raise tables_error("lock", path, error) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def sweep(temporary_folder: Path) -> int:
+    """Remove what killed processes left in a temporary folder an hour or more ago; return how many."""
+    removed = 0
+    with suppress(OSError):
+        for entry in os.scandir(temporary_folder):
+            with suppress(OSError):  # another process may sweep at the same time
+                if time.time() - entry.stat(follow_symlinks=False).st_mtime < STALE_AFTER_S:
+                    continue
+                if entry.is_dir(follow_symlinks=False):
+                    shutil.rmtree(entry.path)
+                else:
+                    Path(entry.path).unlink()
+                removed += 1
+    return removed
+
+
+def _fsync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,299 @@
+"""The one DuckDB file for SQL clients: when it is brought level with the parquet files, how it gets in place.
+
+It is a product of those files and may be deleted at any time; what anyone else writes into it is lost. It is
+never changed in place: a copy is, and replaces it whole, so that a reader may hold it open for hours. It is published
+read-only, since most clients open a file for writing unless told otherwise, which locks out everyone else. What is
+inside is `duckdb_file.py`.
+"""
+
+import datetime as dt
+import os
+import shutil
+import stat
+import time
+import uuid
+from collections.abc import Collection, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+from backlinks_assets.tables import duckdb_file
+from backlinks_assets.tables.atomic import TablesError, locked, replacing, sweep, tables_error
+from backlinks_assets.tables.client_logs import remove_client_logs
+from backlinks_assets.tables.parquet import day_files, find_damaged, parquet_path
+from backlinks_assets.tables.schemas import TABLES
+
+LOCK_TIMEOUT_S = 600.0
+"""How long a publisher waits for another: more than ten times a rebuild of a year of 2,000 targets."""
+
+_FEW = 20
+"""Tables' days that one thread puts in as quickly as two: each thread holds rows of its own, some 80 MB of links."""
+
+_ATTEMPTS = 3
+"""Tries at publishing while others go on writing parquet files."""
+
+
+@dataclass(frozen=True, slots=True)
+class SyncResult:
+    """What a `sync` did: (table, day) written and removed, rows written, whether it began from nothing."""
+
+    path: Path
+    written: tuple[duckdb_file.Day, ...] = ()
+    removed: tuple[duckdb_file.Day, ...] = ()
+    rows: int = 0
+    rebuilt: bool = False
+    seconds: float = 0.0
+
+    @property
+    def changed(self) -> bool:
+        """False if the file was level already."""
+        return self.rebuilt or bool(self.written or self.removed)
+
+
+def warehouse_path(root: Path) -> Path:
+    """Return where the DuckDB file lies."""
+    return root / "backlinks.duckdb"
+
+
+def sync(root: Path, *, lock_timeout_s: float = LOCK_TIMEOUT_S) -> SyncResult:
+    """Bring `<root>/backlinks.duckdb` level with the parquet files; do nothing if it is.
+
+    Days that are new or changed are put in, those whose file is gone are taken out. A file that is missing,
+    damaged, written to by someone else or of another `SCHEMA_VERSION` is built anew. One process publishes
+    at a time, the others wait. Readers that hold the old file open go on reading it.
+
+    Raises:
+        TablesError: a parquet file can't be read, the disk is full or can't be written, or another process
+            publishes for longer than `lock_timeout_s`. The DuckDB file stays as it was.
+    """
+    began = time.perf_counter()
+    with _only_publisher(root, lock_timeout_s):
+        return _level(root, None, began)
+
+
+@contextmanager
+def syncing(root: Path, meanwhile: Collection[str]) -> Iterator[None]:
+    """Do what `sync` does at the end of a block, with part of it done beside the block: the tables `meanwhile`, if any.
+
+    Those are tables that the block does not write. Nothing is published before the block's end, then all in one step;
+    also when the block fails, but not when it is interrupted. A failure of the block is the one that is raised; if
+    publishing fails after it, that is a note of it.
+
+    Raises:
+        TablesError: as `sync`, at the end of the block.
+    """
+    publish: Future[bool] = Future()
+    with ThreadPoolExecutor(1, "publisher") as pool:
+        result = pool.submit(_sync_beside, root, meanwhile, publish)
+        try:
+            yield
+        except BaseException as error:
+            publish.set_result(isinstance(error, Exception))
+            try:
+                result.result()
+            except Exception as second:  # noqa: BLE001 - whatever it is, what went wrong first must be told
+                error.add_note(f"Publishing failed too: {second}")
+            raise
+        publish.set_result(True)
+        result.result()
+
+
+def _sync_beside(root: Path, meanwhile: Collection[str], publish: Future[bool]) -> None:
+    began = time.perf_counter()
+    with _only_publisher(root, LOCK_TIMEOUT_S), _prepared(root, meanwhile) as prepared:
+        if publish.result():  # waits for the block's end
+            _level(root, prepared, began)
+
+
+@contextmanager
+def reading(root: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open the DuckDB file for reading, beside any number of readers and a publisher; always closed.
+
+    Raises:
+        TablesError: there is no such file yet, or it can't be opened.
+    """
+    path = warehouse_path(root)
+    if not path.exists():
+        raise TablesError(f"There is no {path} yet: materialize backlinks_summary, or run a day, to build it.")
+    try:
+        connection = duckdb.connect(str(path), read_only=True)
+    except duckdb.Error as error:
+        raise tables_error("open", path, error) from error
+    with closing(connection):
+        yield connection
+
+
+def _only_publisher(root: Path, timeout_s: float) -> AbstractContextManager[None]:
+    busy = (
+        f"Another process has been publishing into {root} for {timeout_s:g} s. Nothing is lost: run "
+        "again when it is done (`fuser` on the file .publish.lock there names it)."
+    )
+    return locked(root / ".publish.lock", timeout_s, busy)
+
+
+def _parquet_files(root: Path) -> duckdb_file.Files:
+    return {(table, day): (stat.st_size, stat.st_mtime_ns) for table in TABLES for day, stat in day_files(root, table)}
+
+
+@contextmanager
+def _prepared(root: Path, tables: Collection[str]) -> Iterator[Path | None]:
+    """Give a copy of the file in which some tables are level already, None if that did not work; gone at the end."""
+    if not tables:
+        yield None
+        return
+    folder = _temporary_folder(root)
+    temporary = folder / f"{uuid.uuid4().hex}.partial"
+    try:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            held = _copy(warehouse_path(root), temporary) or {}
+            files = {key: state for key, state in held.items() if key[0] not in tables}
+            files |= {key: state for key, state in _parquet_files(root).items() if key[0] in tables}
+            _update(root, temporary, held, files)
+        except (OSError, duckdb.Error):
+            yield None  # whatever it is, publishing meets it again and says so
+        else:
+            yield temporary
+    finally:
+        _discard(temporary)
+
+
+def _level(root: Path, prepared: Path | None, began: float) -> SyncResult:
+    """Do what `sync` does, as the only publisher; out of a prepared copy if there is one."""
+    path = warehouse_path(root)
+    _remove_client_logs(path)
+    for attempt in range(1, _ATTEMPTS + 1):
+        files = _parquet_files(root)
+        if duckdb_file.holdings(path) == files:
+            return SyncResult(path, seconds=time.perf_counter() - began)
+        try:
+            return _publish(root, path, prepared if attempt == 1 else None, files, began)
+        except TablesError:
+            # A day that was replaced or removed while it was read is no damage: look again.
+            if attempt == _ATTEMPTS or _parquet_files(root) == files:
+                raise
+    raise AssertionError("the last attempt returns or raises")
+
+
+def _publish(root: Path, path: Path, prepared: Path | None, files: duckdb_file.Files, began: float) -> SyncResult:
+    """Update a copy of the file, or build one from nothing if that can't be, and put it in place."""
+    folder = _temporary_folder(root)
+    sweep(folder)
+    with replacing(path, folder) as temporary:
+        if prepared is not None and prepared.exists():  # it may have been swept, where the block took an hour
+            prepared.replace(temporary)
+            held = duckdb_file.holdings(temporary)
+        else:
+            held = _copy(path, temporary)
+        try:
+            result = None if held is None else _update(root, temporary, held, files)
+        except duckdb.Error:
+            result = None  # no parquet file is at fault: the DuckDB file is damaged, where no one had looked
+        rebuilt = result is None
+        try:
+            if result is None:
+                _discard(temporary)
+                result = _update(root, temporary, {}, files)
+        except duckdb.Error as error:
+            raise tables_error("build", path, error) from error
+        finally:
+            _discard_beside(temporary)
+        _allow_writing(temporary, False)
+    _remove_client_logs(path)  # after the old file is gone: beside the new one its log would lock everyone out
+    written, removed, rows = result
+    return SyncResult(path, written, removed, rows, rebuilt, time.perf_counter() - began)
+
+
+def _copy(path: Path, copy: Path) -> duckdb_file.Files | None:
+    """Copy the DuckDB file and return what the copy holds; None, and no copy, if there is none that can be relied on."""
+    if not path.exists():
+        return None
+    shutil.copy2(path, copy)  # with its modification time, by which it is recognised
+    _allow_writing(copy, True)
+    held = duckdb_file.holdings(copy)
+    if held is None:
+        _discard(copy)
+    return held
+
+
+def _update(
+    root: Path, copy: Path, held: duckdb_file.Files, files: duckdb_file.Files
+) -> tuple[tuple[duckdb_file.Day, ...], tuple[duckdb_file.Day, ...], int]:
+    """Bring a copy from what it holds to what the files are; return days written and removed, and rows."""
+    written = tuple(sorted(key for key, state in files.items() if held.get(key) != state))
+    removed = tuple(sorted(held.keys() - files.keys()))
+    rows = 0
+    # Whole seconds are kept by every file system, and a later change in place is never exactly at one.
+    stamp_ns = time.time_ns() // 1_000_000_000 * 1_000_000_000
+    with closing(duckdb_file.open_copy(copy)) as connection:
+        few = len(written) <= _FEW
+        if few:
+            connection.execute("SET threads = 1")
+            connection.execute("SET memory_limit = '128MB'")
+            if not any(key in held for key in (*removed, *written)):
+                # Nothing is taken out, so that there is no room to win; to join the newest row groups with those
+                # before them would write months again each day. A month that is over is put in order anyway.
+                connection.execute("SET max_vacuum_tasks = 0")
+        for table in TABLES:
+            outdated = [day for name, day in (*removed, *written) if name == table and (name, day) in held]
+            fresh = [day for name, day in written if name == table]
+            if outdated:
+                duckdb_file.remove_days(connection, table, outdated)
+            if fresh:
+                try:
+                    rows += duckdb_file.insert_days(connection, root, table, fresh, files)
+                except duckdb.Error as error:
+                    damage = find_damaged([parquet_path(root, table, day) for day in fresh])
+                    raise (damage or error) from error
+        if few:
+            connection.execute("SET memory_limit = '64MB'")  # twice of what sorting some targets at a time needs
+        _cluster_ended_months(connection, held, written)
+        duckdb_file.stamp(connection, stamp_ns)
+        connection.execute("CHECKPOINT")
+    os.utime(copy, ns=(stamp_ns, stamp_ns))
+    return written, removed, rows
+
+
+def _cluster_ended_months(
+    connection: duckdb.DuckDBPyConnection, held: duckdb_file.Files, written: tuple[duckdb_file.Day, ...]
+) -> None:
+    """With the first day of a month that is new, bring the month before in order, if it came day by day."""
+    for table, day in written:
+        if table in duckdb_file.CLUSTERED and day.day == 1 and (table, day) not in held:
+            ended = day - dt.timedelta(days=1)
+            if sum(name == table and (one.year, one.month) == (ended.year, ended.month) for name, one in held) > 1:
+                duckdb_file.cluster_month(connection, table, ended)
+
+
+def _temporary_folder(root: Path) -> Path:
+    return root / ".publish.tmp"
+
+
+def _remove_client_logs(path: Path) -> None:
+    try:
+        remove_client_logs(path)
+    except OSError as error:
+        raise tables_error("remove the log of a SQL client beside", path, error) from error
+
+
+def _allow_writing(path: Path, allowed: bool) -> None:
+    """Let the owner write to a file, or nobody."""
+    mode = stat.S_IMODE(path.stat().st_mode)
+    with suppress(PermissionError):  # a file system without modes
+        path.chmod(mode | stat.S_IWUSR if allowed else mode & 0o555)
+
+
+def _discard(temporary: Path) -> None:
+    with suppress(OSError):  # it is swept later; what went wrong before is what must be told
+        temporary.unlink(missing_ok=True)
+    _discard_beside(temporary)
+
+
+def _discard_beside(temporary: Path) -> None:
+    """Remove what DuckDB may leave beside a file when it fails: its log and its spill folder."""
+    with suppress(OSError):
+        remove_client_logs(temporary)
+    shutil.rmtree(temporary.with_name(temporary.name + ".tmp"), ignore_errors=True)

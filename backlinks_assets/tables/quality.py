@@ -1,0 +1,136 @@
+"""What must hold of a day's tables: every target is there, values are plausible, columns are as declared.
+
+Pure findings: a statement, whether it holds, and the rows that speak against it. What Dagster shows of them is
+`defs/checks.py`; what is sharp is `detection/`.
+"""
+
+import datetime as dt
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from backlinks_assets.formatting import counted
+from backlinks_assets.tables.parquet import parquet_path, read_days
+from backlinks_assets.tables.schemas import TABLES
+
+MOST_LISTED: Final = 10
+
+# (what must hold, the column that is at most, the column or number that bounds it). The pairs are what holds in every
+# answer that has been seen: main domains are a part of the domains, and so on.
+_AT_MOST: Final[tuple[tuple[str, str | int], ...]] = (
+    ("backlinks_spam_score", 100),
+    ("info_target_spam_score", 100),
+    ("rank", 1000),
+    ("referring_pages", "backlinks"),
+    ("referring_main_domains", "referring_domains"),
+    ("referring_subnets", "referring_ips"),
+)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Whether a statement holds. `rows` are the worst offenders, ten at most; `count` is all of them."""
+
+    holds: bool
+    count: int = 0
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    words: str = ""
+
+
+def every_target_present(root: Path, day: dt.date, expected: Collection[str]) -> Finding:
+    """Whether each watched target has its live and its lost row on a day; an answer that knows nothing is one too."""
+    table = read_days(root, "backlinks_summary", day, day, ["target", "status_type"])
+    held: dict[str, set[str]] = {}
+    for target, status in zip(table["target"].to_pylist(), table["status_type"].to_pylist(), strict=True):
+        held.setdefault(target, set()).add(status)
+    rows = [
+        {"target": target, "missing": " and ".join(sorted(missing))}
+        for target in sorted(expected)
+        if (missing := {"live", "lost"} - held.get(target, set()))
+    ]
+    words = (
+        f"{len(rows):,} of {counted(len(expected), 'target')} {'lacks' if len(rows) == 1 else 'lack'} an answer on {day}. "
+        "Run summary_responses for the day again: only what is missing is asked for."
+        if rows
+        else f"No answer is missing on {day}: {counted(len(expected), 'target')} watched."
+    )
+    return Finding(not rows, len(rows), rows[:MOST_LISTED], words)
+
+
+def values_plausible(root: Path, day: dt.date) -> Finding:
+    """Whether scores are 0 to 100, counts not negative, and parts no larger than their wholes."""
+    counts = [item.name for item in TABLES["backlinks_summary"].arrow if pa.types.is_integer(item.type)]
+    frame = read_days(root, "backlinks_summary", day, day, ["target", "status_type", *counts]).to_pandas()
+    broken = [_offenders(frame, name, frame[name] < 0, "at least 0") for name in counts]
+    for name, bound in _AT_MOST:
+        limit = frame[bound] if isinstance(bound, str) else bound
+        broken.append(_offenders(frame, name, frame[name] > limit, f"at most {bound}"))
+    rows = pd.concat(broken, ignore_index=True)
+    are = "is" if len(rows) == 1 else "are"
+    words = (
+        f"{counted(len(rows), 'value')} of {day} {are} not plausible."
+        if len(rows)
+        else f"All values of {day} are plausible."
+    )
+    listed = rows.head(MOST_LISTED).to_dict("records")
+    return Finding(rows.empty, len(rows), [{str(key): value for key, value in row.items()} for row in listed], words)
+
+
+def _offenders(frame: pd.DataFrame, name: str, wrong: "pd.Series[bool]", should: str) -> pd.DataFrame:
+    found = frame.loc[wrong.fillna(False).astype(bool), ["target", "status_type"]]
+    return found.assign(column=name, value=[str(value) for value in frame.loc[found.index, name]], should_be=should)
+
+
+def schema_as_declared(root: Path, day: dt.date, tables: Collection[str]) -> Finding:
+    """Whether the day's parquet files have the declared columns and types."""
+    rows = []
+    for name in tables:
+        path = parquet_path(root, name, day)
+        declared = TABLES[name].parquet_schema
+        found = pq.read_schema(path) if path.exists() else pa.schema([])
+        for item in declared:
+            at = found.get_field_index(item.name)
+            kind = found.field(at).type if at >= 0 else "not there"
+            if kind != item.type:
+                rows.append({"table": name, "column": item.name, "declared": str(item.type), "found": str(kind)})
+    words = (
+        f"{counted(len(rows), 'column')} of {day} {'is' if len(rows) == 1 else 'are'} not as declared."
+        if rows
+        else f"Columns of {day} are as declared: {', '.join(tables)}."
+    )
+    return Finding(not rows, len(rows), rows[:MOST_LISTED], words)
+
+
+def sharp_changes(flags: pd.DataFrame, metric: str, day: dt.date) -> Finding:
+    """Whether nothing was flagged in a metric; `flags` are one day's, worst first."""
+    found = flags[(flags["metric"] == metric) & (flags["target"] != "*")]
+    rows = [
+        {"severity": row.severity, "target": row.target, "reason": row.reason}
+        for row in found.head(MOST_LISTED).itertuples()
+    ]
+    what = metric.replace("_", " ")
+    critical = int((found["severity"] == "critical").sum())
+    how = f", {critical:,} of them critically" if len(found) > 1 else ", critically" if critical else ""
+    words = (
+        f"{counted(len(found), 'target')} changed sharply in {what} on {day}{how}."
+        if rows
+        else f"No target changed sharply in {what} on {day}."
+    )
+    return Finding(not rows, len(found), rows, words)
+
+
+def index_moves(flags: pd.DataFrame, day: dt.date) -> Finding:
+    """Whether the vendor's index did not move."""
+    found = flags[flags["target"] == "*"]
+    rows = [{"metric": row.metric, "reason": row.reason} for row in found.itertuples()]
+    words = (
+        f"The vendor's index moved on {day}: targets that only moved along are not flagged."
+        if rows
+        else f"The vendor's index did not move on {day}."
+    )
+    return Finding(not rows, len(rows), rows, words)

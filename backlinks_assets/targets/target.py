@@ -1,0 +1,136 @@
+"""What a targets file gives: the targets it lists, and the lines of it that can't be used.
+
+Plain records and their sentences. Reading and changing the file is `file.py`; a target's name is `name.py`.
+"""
+
+import datetime as dt
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from backlinks_assets.dataforseo.endpoints.summary import ParameterOverrides
+from backlinks_assets.targets.name import MAX_SHOWN_CHARACTERS, partition_key, shown
+
+NO_OVERRIDES = ParameterOverrides.model_validate({})
+
+
+@dataclass(frozen=True)
+class Target:
+    """One watched target as its line says; `thresholds` are its own, as text, for detection to read."""
+
+    target: str
+    overrides: ParameterOverrides = field(default_factory=lambda: NO_OVERRIDES, hash=False)
+    retired: dt.date | None = None
+    note: str = ""
+    thresholds: Mapping[str, str] = field(default_factory=dict, hash=False)
+    line: int = 0
+
+    @property
+    def partition_key(self) -> str:
+        """The target's key in the dynamic partitions `targets`."""
+        return partition_key(self.target)
+
+    def active_on(self, day: dt.date) -> bool:
+        """Whether the target is watched on a day: from the day it is retired, it is not."""
+        return self.retired is None or day < self.retired
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is wrong with a line, counted from 1 (0: the file as a whole, or what was asked for).
+
+    `message` goes on from `text`, where there is one.
+    """
+
+    line: int
+    text: str
+    message: str
+
+    @property
+    def words(self) -> str:
+        """The problem without the line it is on."""
+        return f"{shown(self.text)} {self.message}" if self.text else self.message
+
+
+class TargetsError(ValueError):
+    """The targets file, or what was asked of it, can't be used: `problems` holds all that was found."""
+
+    def __init__(self, source: str, problems: list[Problem]) -> None:
+        super().__init__(source, problems)
+        self.source = source
+        self.problems = problems
+
+    def __str__(self) -> str:
+        return "\n".join(self._sentence(problem) for problem in self.problems)
+
+    def _sentence(self, problem: Problem) -> str:
+        if problem.line:
+            return f"{self.source}, line {problem.line}: {problem.words}"
+        return problem.words if problem.text else f"{self.source} {problem.words}"
+
+
+@dataclass(frozen=True)
+class BadLine:
+    """A line that can't be used and is passed over, with all that is wrong with it.
+
+    `cell` is what it has for `target`, as written but for a password; `target` is the name that it gives, if it is one,
+    and `thresholds` are those of its own that can be used: days that are kept are judged by them.
+    """
+
+    line: int
+    cell: str
+    target: str | None
+    problems: tuple[Problem, ...]
+    thresholds: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+    @property
+    def shown_cell(self) -> str:
+        """The cell as a page or a message may hold it."""
+        return self.cell if self.cell.isprintable() and len(self.cell) <= MAX_SHOWN_CHARACTERS else shown(self.cell)
+
+    @property
+    def why(self) -> str:
+        """What is wrong with the line, wherever in the file it stands."""
+        return " ".join(problem.words for problem in self.problems)
+
+    @property
+    def reason(self) -> str:
+        """`line 7: …`, as the target's reason for having no answers."""
+        return f"line {self.line}: {self.why}"
+
+
+class WatchList(list[Target]):
+    """The targets of a file in its order, retired ones too, each once; `bad_lines` are those passed over.
+
+    `thresholds` are what targets have of their own, as text; those of a target that is on a bad line alone, too.
+    """
+
+    def __init__(self, source: str, targets: Iterable[Target], bad_lines: Iterable[BadLine] = ()) -> None:
+        super().__init__(targets)
+        self.source = source
+        self.bad_lines: Sequence[BadLine] = sorted(bad_lines, key=lambda bad: bad.line)
+        listed = {target.target for target in self}
+        unread = [bad for bad in self.bad_lines if bad.target not in listed]
+        self._missing = list(dict.fromkeys(bad.target or bad.shown_cell for bad in unread if bad.cell))
+        self._bad_line_of = {bad.target: bad for bad in reversed(unread)}
+        own = [(one.target, one.thresholds) for one in (*reversed(unread), *self)]
+        self.thresholds = {target: thresholds for target, thresholds in own if target and thresholds}
+
+    def refusal(self) -> TargetsError:
+        """Return the error that names all that is wrong with the bad lines."""
+        return TargetsError(self.source, [problem for bad in self.bad_lines for problem in bad.problems])
+
+    def expected_on(self, day: dt.date) -> list[str]:
+        """Return the names that should have answers of a day.
+
+        These are the active targets and, for each line that can't be used, its target or else its cell: whether that
+        is still watched can't be read, and a day without it is not whole.
+        """
+        return [target.target for target in self if target.active_on(day)] + self._missing
+
+    def bad_line_of(self, target: str) -> BadLine | None:
+        """Return the line that names a target and can't be used, unless another line has the target."""
+        return self._bad_line_of.get(target)
+
+    def bad_line_of_key(self, key: str) -> BadLine | None:
+        """Return the same by a target's partition key, which may be none of any target's."""
+        return next((bad for target, bad in self._bad_line_of.items() if target and partition_key(target) == key), None)

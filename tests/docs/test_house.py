@@ -1,0 +1,144 @@
+"""The house rules that a reader relies on: one direction of imports, a purpose at the top, nothing done at import."""
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+TESTS = ROOT / "tests"
+PACKAGE = ROOT / "backlinks_assets"
+MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path.name != "__init__.py")
+
+BASE = "dates formatting folder paths errors memory statements"
+MAY_IMPORT = {
+    # What each room may import beside itself, as `room` or `room.module`. README.md says the same in words.
+    "errors": "",
+    "dates": "errors",
+    "formatting": "",
+    "paths": "",
+    "folder": "errors",
+    "cron": "errors",
+    "anchor": "errors folder",
+    "settings": "errors anchor cron paths",
+    "dataforseo": f"{BASE} targets.name",
+    "targets": f"{BASE} dataforseo.endpoints",
+    "account": BASE,
+    "store": f"{BASE} account dataforseo",
+    "collect": f"{BASE} settings account dataforseo store targets detection.metrics detection.settings simulator",
+    "tables": f"{BASE} dataforseo store detection.metrics",
+    "detection": BASE,
+    "due_days": f"{BASE} settings store tables report.page_names",
+    "pipeline": f"{BASE} settings targets store collect tables detection due_days",
+    "report": f"{BASE} settings tables detection.metrics",
+    "notify": f"{BASE} settings targets dataforseo store collect tables report detection.metrics",
+    "dagster_instance": f"{BASE} settings anchor account",
+    "dagster_home": "dagster_instance",
+    "defs": f"{BASE} settings anchor targets dataforseo store collect tables detection pipeline due_days report notify "
+    "dagster_instance",
+    "definitions": "defs memory",
+    "memory": "",
+    "statements": "",
+    "load": f"{BASE} settings targets tables",
+    "cli": f"{BASE} settings anchor targets account dataforseo store collect tables detection report notify defs "
+    "definitions dagster_instance simulator.world simulator.http",
+    "simulator": "",
+}
+
+
+def imports(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            whole = node.module == "backlinks_assets"  # a module at the top is imported by its name
+            found.update(f"{node.module}.{alias.name}" if whole else node.module for alias in node.names)
+        elif isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+    return found
+
+
+USES_DAGSTER = {"defs", "cli", "definitions", "dagster_home", "dagster_instance", "load"}
+
+
+def room(path: Path) -> str:
+    return path.relative_to(PACKAGE).with_suffix("").parts[0]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_a_room_imports_what_the_table_allows(path: Path) -> None:
+    own = room(path)
+    allowed = [own, *MAY_IMPORT[own].split()]
+    for name in imports(path):
+        package, _, rest = name.partition(".")
+        if package == "backlinks_assets" and rest:
+            assert any(rest == other or rest.startswith(other + ".") for other in allowed), f"{own} imports {rest}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_dagster_stays_in_its_rooms(path: Path) -> None:
+    assert room(path) in USES_DAGSTER or not any(name.split(".")[0] == "dagster" for name in imports(path))
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_every_module_says_what_belongs_in_it(path: Path) -> None:
+    assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+
+
+def test_package_files_are_empty() -> None:
+    assert [str(path) for path in PACKAGE.rglob("__init__.py") if path.read_text(encoding="utf-8").strip()] == []
+
+
+@pytest.mark.slow
+def test_nothing_is_made_or_read_at_import(tmp_path: Path) -> None:
+    names = [".".join(path.relative_to(ROOT).with_suffix("").parts) for path in MODULES if path.stem != "__main__"]
+    code = (
+        "import builtins, importlib, os, socket\n"
+        "def no(*_, **__): raise AssertionError('network at import')\n"
+        "socket.socket.connect = no\n"
+        "before = set(os.listdir('.'))\n"
+        f"for name in {names!r}: importlib.import_module(name)\n"
+        "assert set(os.listdir('.')) == before, os.listdir('.')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_two_location_names_agree() -> None:
+    import tomllib
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    workspace = (ROOT / "workspace.yaml").read_text(encoding="utf-8")
+    assert f"location_name: {project['tool']['dagster']['code_location_name']}" in workspace
+    assert f"module_name: {project['tool']['dagster']['module_name']}" in workspace
+
+
+def test_no_file_names_where_packages_came_from_or_where_it_was_written() -> None:
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, timeout=30)
+    wrong = re.compile(rb"index-url|find-links|" + re.escape(str(ROOT).encode()) + b"/")
+    for name in listed.stdout.splitlines():
+        path = ROOT / name
+        if path.is_file() and path.name != Path(__file__).name:
+            assert not wrong.search(path.read_bytes()), name
+
+
+@pytest.mark.parametrize("path", sorted(TESTS.glob("*/test_*.py")), ids=lambda path: path.stem)
+def test_what_a_file_makes_once_is_made_by_one_worker(path: Path) -> None:
+    from conftest import REAL_TIME, SHARED
+
+    if re.search(r"^@pytest\.fixture\(scope=\"module\"", path.read_text(encoding="utf-8"), re.MULTILINE):
+        assert SHARED.search(path.name) or REAL_TIME.search(path.name)
+
+
+def test_the_tests_that_share_a_worker_are_there() -> None:
+    from conftest import REAL_TIME, SHARED
+
+    files = [path.name for path in TESTS.glob("*/test_*.py")]
+    for named in re.findall(r"\w+(?=[|)])", SHARED.pattern) + re.findall(
+        r"\w+(?=[|)])", REAL_TIME.pattern.split("|over")[0]
+    ):
+        assert f"test_{named}.py" in files, named

@@ -1,0 +1,124 @@
+"""Money that a fault leaves in doubt: the vendor's own list of tasks settles it, and the budget holds meanwhile."""
+
+import datetime as dt
+import sqlite3
+
+import commands
+import pytest
+import tenacity
+
+from backlinks_assets.collect import collector as collector_module
+from backlinks_assets.collect.collector import Ask, Outcome, utc_now
+from backlinks_assets.collect.factory import open_collector, open_store
+from backlinks_assets.dataforseo.endpoints.summary import RequestParameters
+from backlinks_assets.settings import Settings
+from backlinks_assets.simulator.http import faults
+from backlinks_assets.simulator.http.faults import Fault, FaultPlan
+from backlinks_assets.simulator.http.server import PRICE_USD
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BACKLINKS_CALLS_PER_MINUTE", "60000")
+    monkeypatch.setenv("BACKLINKS_READ_TIMEOUT_S", "1")
+    monkeypatch.setattr(
+        collector_module, "_backoff", tenacity.wait_exponential_jitter(multiplier=0.01, max=0.05, jitter=0.01)
+    )
+
+
+def ask(target: str = "shop.example") -> list[Outcome]:
+    with open_collector(Settings.from_env()) as collector:
+        return list(collector.collect([Ask(utc_now().date(), target, RequestParameters())]))
+
+
+def unsaid() -> int:
+    """How many calls there are of which nobody has said what they cost."""
+    with sqlite3.connect(Settings.from_env().store_file) as store:
+        (count,) = store.execute("SELECT count(*) FROM api_calls WHERE cost_microusd IS NULL").fetchone()
+    store.close()
+    return count
+
+
+def spent_usd() -> float:
+    """What the budget takes for spent today."""
+    with sqlite3.connect(Settings.from_env().store_file) as store:
+        (micro,) = store.execute("SELECT sum(spent_microusd + in_flight_microusd) FROM daily_spend").fetchone()
+    store.close()
+    return micro / 1e6
+
+
+def test_a_timed_out_call_that_was_charged_is_booked_with_what_it_cost(api) -> None:
+    server = api(Fault(faults.silence(30), first_of_each_target=1, status_type="live"), price_usd=0.05)
+    assert ask()[0].error is None
+    assert server.spent_usd == pytest.approx(0.15)
+    assert (unsaid(), spent_usd()) == (0, pytest.approx(0.15))
+    with open_store(Settings.from_env()) as store:
+        assert store.day_costs(utc_now().date()).charged_without_answer == 1
+
+
+def test_a_call_that_was_not_charged_gives_its_room_in_the_budget_back_once_it_is_old_enough(api, monkeypatch) -> None:
+    server = api(Fault(faults.http(503), first_of_each_target=1, status_type="live"))
+    ask("shop.example")
+    assert unsaid() == 1  # too young: it might be under way
+    assert spent_usd() == pytest.approx(3 * PRICE_USD)
+    commands.wait_for(lambda: (utc_now() - server.calls[0].at) > dt.timedelta(seconds=1.5))
+    server.faults = FaultPlan([])
+    ask("other.example")
+    assert (unsaid(), spent_usd()) == (0, pytest.approx(4 * PRICE_USD))
+    with open_store(Settings.from_env()) as store:
+        assert store.day_costs(utc_now().date()).charged_without_answer == 0
+
+
+def test_two_lost_calls_of_one_target_are_not_taken_for_the_same_task(api) -> None:
+    charged = Fault(faults.half(), status_type="live", calls=(1, 1))
+    server = api(charged, Fault(faults.http(502), status_type="live", calls=(2, 2)))
+    ask()
+    assert server.spent_usd == pytest.approx(3 * PRICE_USD)
+    assert unsaid() == 1  # the list names one of the two; the other may still come
+    assert spent_usd() == pytest.approx(4 * PRICE_USD)
+
+
+def test_where_the_list_cannot_be_had_the_call_stays_counted_as_charged_and_the_run_is_well(api, monkeypatch) -> None:
+    from backlinks_assets.dataforseo.endpoints import id_list
+
+    monkeypatch.setattr("backlinks_assets.dataforseo.client.ID_LIST_PATH", id_list.ID_LIST_PATH + "/nowhere")
+    server = api(Fault(faults.reset(), first_of_each_target=1, status_type="live"))
+    assert ask()[0].error is None
+    assert server.spent_usd == pytest.approx(2 * PRICE_USD)
+    assert (unsaid(), spent_usd()) == (1, pytest.approx(3 * PRICE_USD))
+
+
+def test_absence_from_a_list_that_was_not_read_to_its_end_proves_nothing(api, monkeypatch) -> None:
+    from backlinks_assets.collect import reconcile
+
+    monkeypatch.setattr(reconcile, "ROWS_A_CALL", 1)  # a page of one row is full, so that there may be more
+    monkeypatch.setattr(reconcile, "MOST_CALLS", 2)
+    server = api(Fault(faults.http(502), first_of_each_target=1, status_type="live"))
+    ask("shop.example")
+    commands.wait_for(lambda: (utc_now() - server.calls[0].at) > dt.timedelta(seconds=1.5))
+    server.faults = FaultPlan([])
+    ask("other.example")
+    assert unsaid() == 1
+
+
+def test_the_list_is_not_asked_when_nothing_is_in_doubt(api) -> None:
+    server = api()
+    ask()
+    assert {call.path for call in server.calls} == {"/v3/backlinks/summary/live"}
+
+
+def test_the_budget_holds_with_thirty_in_flight_two_runs_and_calls_in_doubt(api, write_targets, monkeypatch) -> None:
+    monkeypatch.setenv("BACKLINKS_BUDGET_USD_PER_DAY", "1.00")
+    server = api(Fault(faults.half(), first_of_each_target=1, status_type="lost"), latency_s=0.05)
+    write_targets(*[f"shop{number:03d}.example" for number in range(60)])
+    patches = {"collect.collector._backoff": tenacity.wait_fixed(0.02)}
+    runs = [commands.start("run", "--json", patches=patches) for _ in range(2)]
+    ended = [run.end() for run in runs]
+    assert server.spent_usd <= 1.0
+    assert server.spent_usd > 1.0 - 2 * PRICE_USD
+    assert [run.status for run in ended] == [1, 1]
+    for run in ended:
+        assert "BACKLINKS_BUDGET_USD_PER_DAY" in run.err
+        assert "Traceback" not in run.err

@@ -1,0 +1,162 @@
+"""Where one failure follows another, the first is told; the second is told beside it or noted, and never instead of it."""
+
+import datetime as dt
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import commands
+import filelock
+import pyarrow as pa
+import pytest
+
+from backlinks_assets import pipeline as pipeline_module
+from backlinks_assets.cli.ahead import Ahead
+from backlinks_assets.cli.console import describe
+from backlinks_assets.cli.execution import RunFailedError, opened
+from backlinks_assets.collect.collector import StopError
+from backlinks_assets.defs.resources import BacklinksApi, BacklinksData
+from backlinks_assets.settings import Settings
+from backlinks_assets.simulator.http import faults
+from backlinks_assets.simulator.http.faults import Fault
+from backlinks_assets.tables import duckdb_sync
+from backlinks_assets.tables.atomic import TablesError
+from backlinks_assets.tables.duckdb_sync import syncing
+from backlinks_assets.tables.parquet import parquet_path, write_day
+from backlinks_assets.tables.schemas import TABLES
+
+pytestmark = pytest.mark.slow
+
+DAY = dt.date(2026, 3, 14)
+
+
+@pytest.fixture(autouse=True)
+def quick_pace(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BACKLINKS_CALLS_PER_MINUTE", "60000")
+
+
+def damage(root: Path) -> str:
+    costs = {"date": DAY, "calls": 3, "answers": 2, "cost_usd": 0.25, "charged_without_answer": 0, "simulated": True}
+    file = write_day(root, "api_costs", DAY, pa.Table.from_pylist([costs], schema=TABLES["api_costs"].arrow))
+    file.write_bytes(file.read_bytes()[:30])
+    return str(file)
+
+
+def stand_in_the_way(root: Path) -> str:
+    (root / "backlinks.duckdb").mkdir(parents=True)
+    (root / "backlinks.duckdb" / "file").touch()
+    return "backlinks.duckdb"
+
+
+@pytest.mark.parametrize("beside", [["api_costs"], []], ids=["beside", "after"])
+@pytest.mark.parametrize("breaks", [damage, stand_in_the_way])
+@pytest.mark.parametrize("first", [ValueError("a bug in the judging"), OSError("no room for a table")], ids=repr)
+def test_what_failed_in_a_block_is_told_though_publishing_fails_after_it(
+    tmp_path: Path, breaks: Callable[[Path], str], beside: list[str], first: Exception
+) -> None:
+    named = breaks(tmp_path)
+    error = type(first)(*first.args)
+    with pytest.raises(type(first)) as caught, syncing(tmp_path, beside):
+        raise error
+    assert caught.value is error
+    (note,) = error.__notes__
+    assert note.startswith("Publishing failed too: ")
+    assert named in note
+
+
+def test_so_it_is_where_another_process_publishes_for_too_long(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(duckdb_sync, "LOCK_TIMEOUT_S", 0.1)
+    error = ValueError("a bug in the judging")
+    with filelock.FileLock(tmp_path / ".publish.lock"), pytest.raises(ValueError, match="a bug") as caught:
+        with syncing(tmp_path, []):
+            raise error
+    assert caught.value.__notes__[0].startswith("Publishing failed too: Another process has been publishing")
+
+
+def test_a_publication_that_fails_alone_is_the_first_failure(tmp_path: Path) -> None:
+    named = damage(tmp_path)
+    with pytest.raises(TablesError) as caught, syncing(tmp_path, []):
+        pass
+    assert named in str(caught.value)
+
+
+def test_an_expected_error_is_told_with_its_notes_and_a_bug_stays_one() -> None:
+    error = TablesError("Could not write x: disk full.")
+    error.add_note("Publishing failed too: Could not write y: disk full.")
+    assert describe(error) == (
+        "Could not write x: disk full.\nPublishing failed too: Could not write y: disk full.",
+        1,
+    )
+    bug = ZeroDivisionError()
+    bug.add_note("Publishing failed too.")
+    assert describe(bug) == (None, 1)
+
+
+def test_a_runs_message_begins_with_the_failure_of_the_judging(api, write_targets, monkeypatch) -> None:
+    api()
+    write_targets("a.example")
+    assert commands.command("run").status == 0
+    settings, today = Settings.from_env(), commands.today()
+    file = parquet_path(settings.root, "api_costs", DAY)
+    damage(settings.root)
+
+    def fails(*_: Any) -> None:
+        raise ValueError("a bug in the judging")
+
+    monkeypatch.setattr(pipeline_module, "detect_in_parts", fails)
+    with opened(settings) as pipeline, pytest.raises(RunFailedError) as caught:
+        pipeline.publish(today, today)
+    said = str(caught.value)
+    assert said.startswith("ValueError: a bug in the judging")
+    assert str(file) in said
+
+
+def test_a_stopped_day_whose_tables_cannot_be_built_tells_both_the_stop_first(api, write_targets) -> None:
+    server = api()
+    write_targets("a.example")
+    assert commands.command("run").status == 0
+    server.stop()
+    api(Fault(faults.code(40200, "Payment Required."), target="b.example"))
+    write_targets("a.example", "b.example")
+    tables = Settings.from_env().root / "parquet"
+    tables.rename(tables.with_name("moved"))
+    tables.write_text("a file where a folder should be")
+    ended = commands.command("run")
+    assert ended.status == 1
+    said = " ".join(ended.err.split())
+    assert "Payment Required" in said
+    assert said.rindex("Payment Required") < said.rindex("A file stands where a folder should be")
+
+
+def test_failed_targets_are_named_whatever_goes_wrong_after_them(api, write_targets) -> None:
+    api(Fault(faults.code(40501, "Invalid Field: 'target'."), target="b.example"))
+    write_targets("a.example", "b.example")
+    root = Settings.from_env().root
+    root.mkdir(parents=True, exist_ok=True)
+    ended = commands.command("run", patches={"cli.run.read_flags": _no_flags})
+    assert ended.status == 1
+    said = " ".join(ended.err.split())
+    assert "1 of 2 targets have no answers for the day" in said
+    assert said.index("b.example: ") < said.index("the file of flags is gone")
+
+
+def _no_flags(*_: object) -> None:
+    raise TablesError("the file of flags is gone")
+
+
+def test_a_block_that_fails_beside_collecting_is_told_with_what_collecting_met(write_targets) -> None:
+    write_targets("a.example")
+    ahead = Ahead(BacklinksApi())
+    (target,) = BacklinksData().targets()
+
+    def fails(_: object) -> None:
+        raise ZeroDivisionError("a bug in what is told")
+
+    def at_work() -> None:
+        with ahead.at_work([ahead.ask(str(commands.today()), target)], fails):
+            commands.wait_for(lambda: ahead._done)
+            raise StopError("the block's own end")
+
+    with pytest.raises(StopError) as caught:
+        at_work()
+    assert caught.value.__notes__ == ["Collecting failed too: a bug in what is told"]

@@ -1,0 +1,289 @@
+"""The pages as files: self-contained, the same bytes twice, right on odd days, small on busy ones, harmless."""
+
+import datetime as dt
+import re
+import xml.etree.ElementTree as ET
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from markdown_it import MarkdownIt
+from test_report_world import DAY, INDEX_MOVE, a_day, a_flag, a_history, answers, days_before, links, write_rows
+
+from backlinks_assets.formatting import markdown_name, markdown_text
+from backlinks_assets.report import page as page_module
+from backlinks_assets.report.cards import anchor
+from backlinks_assets.report.page import write_report
+from backlinks_assets.report.ui_summary import markdown, overview_svg
+
+HOSTILE = [
+    "<img src=x onerror=alert(1)>.example",
+    '"><script>alert(1)</script>',
+    "</title></desc></svg></style><iframe src=javascript:alert(1)>",
+    "[click](javascript:alert(1))",
+    "=cmd|' /C calc'!A0",
+    "`code` $x$ **bold** | cell",
+    "{{ 7 * 7 }}{% raw %}",
+    "turned\u202egnp.example",
+]
+
+
+class Parsed(HTMLParser):
+    """The tags of a page with their attributes, and its text."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+@pytest.fixture(scope="module")
+def busy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a day of three flags; its pages are written again by each test."""
+    root = tmp_path_factory.mktemp("busy")
+    a_history(root, ["shop.example", "blog.example"], gap=range(20, 24))
+    a_day(root, [INDEX_MOVE, a_flag(severity="critical"), a_flag("blog.example")])
+    write_rows(root, "referring_links", days_before(1), links("shop.example", {"com": 5000}))
+    write_rows(root, "referring_links", DAY, links("shop.example", {"com": 4000, "": 3}))
+    return root
+
+
+def a_hostile_day(root: Path) -> None:
+    a_history(root, HOSTILE, days=5)
+    a_day(root, [a_flag(name) for name in HOSTILE])
+    for date, count in ((days_before(1), 10), (DAY, 40)):
+        write_rows(
+            root, "referring_links", date, [row for t in HOSTILE for row in links(t, dict.fromkeys(HOSTILE, count))]
+        )
+
+
+def written(root: Path, **given: object) -> str:
+    return write_report(root, DAY, simulated=False, **given).path.read_text(encoding="utf-8")  # type: ignore[arg-type]
+
+
+def text_of(html: str) -> str:
+    """Return a page's text with each element's apart from the next."""
+    return " ".join(Parsed(html.replace("<", " <")).text.split())
+
+
+def test_the_same_tables_give_the_same_bytes(busy: Path) -> None:
+    first = [path.read_bytes() for path in (write_report(busy, DAY, simulated=False)).path.parent.glob("*.html")]
+    again = [path.read_bytes() for path in (write_report(busy, DAY, simulated=False)).path.parent.glob("*.html")]
+    assert first == again
+    assert len(first) == 2
+    assert overview_svg(busy, DAY) == overview_svg(busy, DAY)
+
+
+def test_a_page_needs_nothing_but_itself(busy: Path) -> None:
+    files = write_report(busy, DAY, simulated=False)
+    for path in (files.path, files.index):
+        parsed = Parsed(path.read_text(encoding="utf-8"))
+        for tag, attributes in parsed.tags:
+            assert tag not in {"script", "img", "link", "iframe", "object", "base"}
+            for name in ("src", "href", "xlink:href", "data", "srcset"):
+                assert re.fullmatch(r"#[\w-]+|index\.html|flags-[\d-]+\.html", attributes.get(name) or "#x")
+        assert "url(" not in path.read_text(encoding="utf-8")
+
+
+def test_every_id_is_unique_and_every_reference_leads_somewhere(busy: Path) -> None:
+    tags = Parsed(written(busy)).tags
+    ids = [attributes["id"] for _, attributes in tags if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    wanted = {a["href"].removeprefix("#") for _, a in tags if (a.get("href") or "").startswith("#")}  # type: ignore[union-attr]
+    wanted |= {name for _, a in tags for name in (a.get("aria-labelledby") or "").split()}
+    assert wanted <= set(ids)
+    assert anchor("shop.example", "lost_backlinks") in ids
+
+
+def test_each_flag_has_its_reason_chart_and_readings(busy: Path) -> None:
+    html = written(busy)
+    assert html.count("<article") == html.count('role="img"') == html.count("<desc") == html.count("<details>") == 3
+    assert "Lost backlinks of shop.example rose by 500 to 1,500 against 1,000." in text_of(html)
+    assert "Live links that moved since 23 Nov" in text_of(html)
+    assert max(len(chart) for chart in re.findall(r"<svg.*?</svg>", html, re.DOTALL)) < 6_000
+
+
+@pytest.mark.parametrize("simulated", [True, False])
+def test_simulated_numbers_say_so(busy: Path, simulated: bool) -> None:
+    files = write_report(busy, DAY, simulated=simulated)
+    for path in (files.path, files.index):
+        assert ("Simulated numbers." in path.read_text(encoding="utf-8")) is simulated
+
+
+def test_missing_targets_are_named_with_their_reason(busy: Path) -> None:
+    html = written(
+        busy, expected_targets=["shop.example", "gone.example"], failed={"bad.example": "The API said 40501."}
+    )
+    text = text_of(html)
+    assert "2 targets without answers." in text
+    assert "The API said 40501. bad.example" in text
+    assert "the run's log says why. gone.example" in text
+
+
+def test_a_quiet_day_reads_well(tmp_path: Path) -> None:
+    a_history(tmp_path, ["shop.example"], days=5)
+    a_day(tmp_path, [], unflagged=[a_flag(severity=None, kind=None, score=3.0)])
+    text = text_of(written(tmp_path))
+    assert "Nothing moved sharply among 1 target; 1 of 1 collected; $1.49 spent on 62 calls." in text
+    assert "No target moved sharply" in text
+    assert "Largest moves that were not flagged" in text
+
+
+def test_the_first_day_says_that_nothing_can_be_compared_yet(tmp_path: Path) -> None:
+    a_history(tmp_path, ["shop.example"], days=1)
+    a_day(tmp_path, [], unflagged=[a_flag(severity=None, previous=None, baseline=None, change=None, score=None)])
+    text = text_of(written(tmp_path))
+    assert "The first day, with nothing before it to compare with" in text
+    assert "From the fourth reading on" in text
+
+
+def test_a_day_without_answers_names_what_failed(tmp_path: Path) -> None:
+    files = write_report(
+        tmp_path, DAY, simulated=False, expected_targets=["shop.example"], failed={"shop.example": "No money."}
+    )
+    assert files.sentence == "24 November 2026: no answer was collected; 0 of 1 collected."
+    text = text_of(files.path.read_text(encoding="utf-8"))
+    assert "no answer of this day is kept" in text
+    assert "No money. shop.example" in text
+
+
+def test_a_day_not_judged_yet_says_what_to_do(tmp_path: Path) -> None:
+    write_rows(tmp_path, "backlinks_summary", DAY, answers("shop.example", 1, 2))
+    assert "build backlinks_changes of this day" in text_of(written(tmp_path))
+
+
+@pytest.mark.slow
+def test_three_hundred_flags_stay_below_one_megabyte(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = [f"a-rather-long-name-of-a-target-{i:03}.example" for i in range(300)]
+    a_history(tmp_path, names[:50])
+    a_day(tmp_path, [a_flag(name, score=500.0 - i, reason="R" * 400) for i, name in enumerate(names)])
+    monkeypatch.setattr(page_module, "ROWS_MAX", 200)
+    html = written(tmp_path)
+    assert len(html.encode()) < 1_000_000
+    assert html.count("<article") == 50
+    assert all(f'id="{anchor(name, "lost_backlinks")}"' in html for name in names[:250])
+    assert "And 50 more flags" in text_of(html)
+
+
+def test_foreign_text_stays_text_in_the_page(tmp_path: Path) -> None:
+    a_hostile_day(tmp_path)
+    html = written(tmp_path, failed={"bad.example": "<b onclick=alert(1)>no</b>\ud800"})
+    parsed = Parsed(html)
+    assert not {"script", "img", "iframe", "b"} & {tag for tag, _ in parsed.tags}
+    assert not [name for _, attributes in parsed.tags for name in attributes if name.startswith("on")]
+    for name in HOSTILE:
+        assert name.replace("\u202e", "\\u202e") in parsed.text
+    assert "\u202e" not in html
+    picture = overview_svg(tmp_path, DAY)
+    drawn = list(ET.fromstring(picture).iter())
+    tags = {element.tag.removeprefix("{http://www.w3.org/2000/svg}") for element in drawn}
+    assert tags == {"svg", "style", "rect", "text", "title", "desc", "path"}
+    assert "\u202e" not in picture
+    titles = [element.text for element in drawn if element.tag.endswith("title")]
+    assert titles == sorted(name.replace("\u202e", "\\u202e") for name in HOSTILE)[:6]
+
+
+def test_foreign_text_stays_text_in_markdown(tmp_path: Path) -> None:
+    a_hostile_day(tmp_path)
+    rendered = MarkdownIt("commonmark", {"html": True}).enable("table").render(markdown(tmp_path, DAY))
+    parsed = Parsed(rendered)
+    assert {tag for tag, _ in parsed.tags} == {"p", "table", "thead", "tbody", "tr", "th", "td", "code"}
+    assert [tag for tag, _ in parsed.tags].count("td") == 5 * len(HOSTILE)
+    for name in HOSTILE:
+        assert name.replace("\u202e", "\\u202e") in parsed.text
+
+
+@pytest.mark.parametrize("name", ["a`b", "a|b", "a\\|b", "", "  ", "https://example.com/a_b_c", "<b>"])
+def test_a_name_in_markdown_is_one_cell(name: str) -> None:
+    table = f"| a | b |\n| --- | --- |\n| {markdown_name(name)} | {markdown_text(name)} |"
+    parsed = Parsed(MarkdownIt("commonmark").enable("table").render(table))
+    assert [tag for tag, _ in parsed.tags].count("td") == 2
+    assert "".join(parsed.text.split()) == "ab" + "".join(name.split()) * 2
+
+
+def test_the_index_lists_every_day_the_latest_first(tmp_path: Path) -> None:
+    a_history(tmp_path, ["shop.example"], days=4)
+    a_day(tmp_path, [a_flag(severity="critical")])
+    for back in (3, 0, 2, 1):
+        files = write_report(
+            tmp_path, days_before(back), simulated=False, expected_targets=["shop.example", "gone.example"]
+        )
+    html = files.index.read_text(encoding="utf-8")
+    listed = [a["href"] for tag, a in Parsed(html).tags if tag == "a" and (a["href"] or "").startswith("flags-")]
+    assert listed[1:] == [f"flags-{days_before(back)}.html" for back in range(4)]
+    assert "Tue 24 1 1 0 1 of 2 $1.49" in text_of(html)
+
+
+def test_the_index_lists_a_page_of_another_version_without_numbers(tmp_path: Path) -> None:
+    (tmp_path / "reports").mkdir()
+    (tmp_path / "reports" / "flags-2026-11-01.html").write_text('<meta name="flags-report" content="{broken">')
+    (tmp_path / "reports" / "flags-2026-13-01.html").write_text("no day")
+    (tmp_path / "reports" / "notes.txt").write_text("not a page")
+    text = text_of(write_report(tmp_path, DAY, simulated=False).index.read_text(encoding="utf-8"))
+    assert "Sun 1 – – – – –" in text
+    assert "2 days, 1 November 2026 to 24 November 2026" in text
+
+
+def days_linked(root: Path, back: int) -> dict[str, str]:
+    """Return where a page's links to its neighbours lead, and that each of them is there."""
+    html = (root / "reports" / f"flags-{days_before(back)}.html").read_text(encoding="utf-8")
+    links = {str(a["rel"]): str(a["href"]) for tag, a in Parsed(html).tags if tag == "a" and "rel" in a}
+    assert all((root / "reports" / name).exists() for name in links.values())
+    return links
+
+
+def test_each_page_leads_to_the_nearest_earlier_and_later_day_in_whatever_order_they_were_written(
+    tmp_path: Path,
+) -> None:
+    for back in (9, 0, 3, 2, 3):
+        write_report(tmp_path, days_before(back), simulated=False)
+    page = {back: f"flags-{days_before(back)}.html" for back in (9, 3, 2, 0)}
+    assert days_linked(tmp_path, 9) == {"next": page[3]}
+    assert days_linked(tmp_path, 3) == {"prev": page[9], "next": page[2]}
+    assert days_linked(tmp_path, 2) == {"prev": page[3], "next": page[0]}
+    assert days_linked(tmp_path, 0) == {"prev": page[2]}
+    assert "Earlier day: 15 Nov" in text_of((tmp_path / "reports" / page[3]).read_text(encoding="utf-8"))
+
+
+def test_a_later_day_changes_nothing_of_an_earlier_page_but_its_link(tmp_path: Path) -> None:
+    a_hostile_day(tmp_path)
+    path = write_report(tmp_path, DAY, simulated=True).path
+    before = path.read_text(encoding="utf-8")
+    write_report(tmp_path, DAY + dt.timedelta(days=2), simulated=True)
+    link = '<a rel="next" href="flags-2026-11-26.html"><span class="unseen">Later day: </span>26 Nov</a>'
+    after = path.read_text(encoding="utf-8")
+    assert after.count(link) == 1
+    assert "".join(after.replace(link, "").split()) == "".join(before.split())
+    assert write_report(tmp_path, DAY, simulated=True).path.read_text(encoding="utf-8") == after
+
+
+def test_a_file_that_is_no_page_of_this_project_is_linked_to_and_left_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "reports").mkdir()
+    foreign = tmp_path / "reports" / f"flags-{days_before(1)}.html"
+    foreign.write_bytes(b"\xff<!-- days --><!-- end of days -->")
+    write_report(tmp_path, DAY, simulated=False)
+    assert foreign.read_bytes() == b"\xff<!-- days --><!-- end of days -->"
+    assert days_linked(tmp_path, 0) == {"prev": foreign.name}
+
+
+def test_a_page_that_cannot_be_written_leaves_the_old_one(tmp_path: Path) -> None:
+    path = write_report(tmp_path, DAY, simulated=False).path
+    before = path.read_bytes()
+    (tmp_path / "parquet" / "backlinks_flags" / f"date={DAY}").mkdir(parents=True)
+    (tmp_path / "parquet" / "backlinks_flags" / f"date={DAY}" / "backlinks_flags.parquet").write_bytes(b"torn")
+    with pytest.raises(OSError, match="Build backlinks_flags of"):
+        write_report(tmp_path, DAY, simulated=False)
+    assert path.read_bytes() == before
+
+
+def test_the_picture_says_so_on_a_day_without_flags(tmp_path: Path) -> None:
+    texts = ET.fromstring(overview_svg(tmp_path, dt.date(2026, 1, 1))).itertext()
+    assert "No flag on 2026-01-01." in [text.strip() for text in texts]
+    assert "Nothing moved" not in markdown(tmp_path, DAY)

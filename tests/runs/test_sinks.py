@@ -1,0 +1,227 @@
+"""Targets and the API's strings are data: in no sink are they SQL, a path, markup, a formula or a terminal's command.
+
+A domain can hold none of these texts, so the targets file refuses them; a page's address and the strings of an answer can
+hold all of them. The HTML report has tests of its own.
+"""
+
+import csv
+import datetime as dt
+import glob
+import re
+import sqlite3
+import sys
+from pathlib import Path
+
+import commands
+import dagster as dg
+import duckdb
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from backlinks_assets.cli.flags import print_flags
+from backlinks_assets.collect.collector import Outcome
+from backlinks_assets.dagster_instance.home import open_instance
+from backlinks_assets.defs.metadata import collecting, tables
+from backlinks_assets.pipeline import ChangesDay, publish_warehouse
+from backlinks_assets.settings import Settings
+from backlinks_assets.simulator.http import faults
+from backlinks_assets.simulator.http.faults import Fault
+from backlinks_assets.tables.parquet import write_day
+from backlinks_assets.tables.schemas import TABLES
+
+pytestmark = pytest.mark.slow
+
+HOSTILE = [
+    "../../x",
+    "=cmd()",
+    "<img src=x onerror=alert(1)>",
+    "'; drop table responses; --",
+    "[x](javascript:alert(1))",
+    "[red]x[/red]",
+    "| `code` | **bold** |",
+    "{{ 7 * 7 }}",
+    "date=1999-01-01",
+    "%0d%0aX-Injected: 1",
+]
+PAGES = [f"https://shop.example/{text}" for text in HOSTILE]
+
+
+@pytest.fixture(autouse=True)
+def quick_pace(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BACKLINKS_CALLS_PER_MINUTE", "60000")
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_as_a_target_each_is_refused_with_its_line_and_never_asked_about(api, write_targets, text: str) -> None:
+    server = api()
+    write_targets("fine.example", '"' + text.replace('"', '""') + '"')
+    ended = commands.command("run")
+    assert ended.status == 3
+    assert "line 3" in ended.err
+    assert "Traceback" not in ended.err
+    assert {call.target for call in server.calls} == {"fine.example"}
+
+
+def test_pages_and_answers_full_of_such_strings_are_kept_as_they_are_and_name_no_file(
+    api, write_targets, tmp_path: Path
+) -> None:
+    """Each page's own text is in its answers too, as every string of `info` and as a key of each breakdown."""
+    texts = {**dict(zip(PAGES, HOSTILE, strict=True)), "https://shop.example/terminal": "\x1b]0;title\x07\x1b[31mred"}
+    server = api(*[Fault(faults.strings(text), target=glob.escape(page)) for page, text in texts.items()])
+    write_targets(*['"' + page.replace('"', '""') + '"' for page in texts])
+    before = set(tmp_path.parent.iterdir())
+    ended = commands.command("run", "--json")
+    assert (ended.status, ended.err) == (0, "")
+    assert {call.target for call in server.calls} == set(texts)
+    settings = Settings.from_env()
+
+    store = sqlite3.connect(settings.store_file)
+    assert set(store.execute("SELECT DISTINCT target FROM responses")) == {(page,) for page in texts}
+    store.close()
+    with duckdb.connect(str(settings.duckdb_file), read_only=True) as tables:
+        assert dict(tables.execute("SELECT DISTINCT target, info_server FROM backlinks_summary").fetchall()) == texts
+        assert tables.execute("SELECT DISTINCT date FROM referring_links").fetchall() == [(commands.today(),)]
+        for page, text in texts.items():
+            found = "SELECT count(DISTINCT dimension) FROM referring_links WHERE target = ? AND key = ?"
+            assert tables.execute(found, [page, text]).fetchone() == (6,)
+    for file in settings.root.glob("parquet/*/*/*"):
+        place = str(file.relative_to(settings.root / "parquet"))
+        assert re.fullmatch(r"[a-z_]+/date=\d{4}-\d\d-\d\d/[a-z_]+\.parquet", place)
+    (summary,) = settings.root.glob("parquet/backlinks_summary/*/*.parquet")
+    assert set(pq.read_table(summary, partitioning=None)["target"].to_pylist()) == set(texts)
+    assert set(tmp_path.parent.iterdir()) == before
+    for file in tmp_path.rglob("*"):
+        assert not any(
+            part in file.name for part in ("cmd()", "<img", "drop table", "javascript", "[red]", "{{", "1999")
+        )
+
+
+@pytest.mark.parametrize(
+    "text", ["\x1b[31mred\x1b]0;title\x07", "[red]x[/red] [x](javascript:alert(1))", "line\nother line\r\nthird"]
+)
+def test_what_the_api_says_is_told_as_one_printable_line(api, write_targets, text: str) -> None:
+    api(Fault(faults.code(40501, f"Invalid Field: 'target'. {text}")))
+    write_targets("shop.example")
+    ended = commands.command("run", "--json")
+    assert ended.status == 3
+    (failed,) = ended.summary["failed"]
+    assert failed["reason"].isprintable()
+    assert all(line.isprintable() for line in ended.err.split("\n"))
+    for word in ("[red]x[/red]", "third", "title"):
+        assert (word in ended.err) is (word in text)
+    with open_instance(Settings.from_env()) as instance:
+        (run,) = instance.get_runs(filters=dg.RunsFilter(job_name="collect_job"))
+        events = [log.dagster_event for log in instance.all_logs(run.run_id) if log.dagster_event]
+        (step,) = [event for event in events if event.is_step_failure]
+        said = step.step_failure_data.user_failure_data.description
+    assert "shop.example" in said
+    assert all(line.isprintable() for line in said.split("\n"))
+
+
+def a_flag(target: str, day: dt.date, reason: str) -> dict[str, object]:
+    row: dict[str, object] = dict.fromkeys(TABLES["backlinks_flags"].arrow.names)
+    known = {
+        "target": target,
+        "metric": "spam_score",
+        "value": 60,
+        "score": 9.0,
+        "kind": "jump",
+        "severity": "critical",
+    }
+    return {**row, **known, "direction": "up", "reason": reason, "date": day, "simulated": False}
+
+
+def the_flags_table(flags: pd.DataFrame) -> str:
+    return str(tables.flags_table(ChangesDay(commands.today(), flags, {}), simulated=False).value)
+
+
+def test_in_dagsters_markdown_names_and_reasons_are_plain_text() -> None:
+    flags = pd.DataFrame([a_flag(text, commands.today(), text) for text in [*HOSTILE, *PAGES]])
+    markdown = the_flags_table(flags)
+    rendered = re.sub(r"(?<!\\)`[^`|\n]*`", "CODE", markdown)  # what is shown as code is shown as it is
+    assert "<" not in rendered
+    assert not re.search(r"(?<!\\)[\[\]`*]", rendered)
+    for reason in (r"\[x\]", r"\*\*bold\*\*", r"\`code\`", "&lt;img src=x onerror=alert(1)&gt;"):
+        assert reason in rendered
+    rows = [line for line in markdown.splitlines() if line.startswith("| critical")]
+    assert len(rows) == len(flags)
+    assert all(len(re.findall(r"(?<!\\)\|", row)) == 5 for row in rows)  # no name makes a cell of its own
+
+
+def test_a_runs_error_names_hostile_targets_on_a_line_each() -> None:
+    failed = [Outcome(commands.today(), page, error="said no") for page in PAGES]
+    failure = collecting.failure(failed, 20, None)
+    assert [line for line in (failure.description or "").splitlines() if line.startswith("- ")] == [
+        f"- {page} ({commands.today()}): said no" for page in PAGES
+    ]
+
+
+@pytest.fixture
+def flagged(api, write_targets) -> list[str]:
+    """A published day whose flags are about hostile targets."""
+    api()
+    write_targets("shop.example")
+    settings, today = Settings.from_env(), commands.today()
+    names = [*HOSTILE, *PAGES, "tab\tand\nline"]
+    rows = [a_flag(name, today, name) for name in names]
+    for table in ("backlinks_flags", "backlinks_changes"):
+        schema = TABLES[table].arrow
+        typed = pa.Table.from_pylist([{name: row.get(name) for name in schema.names} for row in rows], schema=schema)
+        write_day(settings.root, table, today, typed)
+    publish_warehouse(settings)
+    return names
+
+
+def test_in_a_pipe_each_flag_is_a_line_that_no_spreadsheet_computes(flagged: list[str]) -> None:
+    lines = commands.command("flags").out.splitlines()
+    cells = [line.split("\t") for line in lines]
+    assert len(lines) == 1 + len(flagged)
+    assert {len(row) for row in cells} == {5}
+    assert not [cell for row in cells for cell in row if cell.startswith(("=", "+", "-", "@"))]
+    assert "'=cmd()" in {row[2] for row in cells}
+
+
+def test_as_json_each_flag_is_as_it_is(flagged: list[str]) -> None:
+    assert {flag["target"] for flag in commands.command("flags", "--json").summary["flags"]} == set(flagged)
+
+
+def test_on_a_terminal_names_are_no_markup_and_no_control_codes(flagged: list[str]) -> None:
+    status, shown = commands.on_a_terminal("flags", environment={"COLUMNS": "200", "TERM": "xterm"})
+    assert status == 0
+    text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", shown)
+    assert "[red]x[/red]" in text
+    assert "[x](javascript:alert(1))" in text
+    assert "\x1b]" not in text  # no title set, no link
+
+
+def test_a_table_on_a_terminal_shows_markup_as_text(monkeypatch, capsys) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    monkeypatch.setenv("COLUMNS", "200")
+    flag = a_flag("[bold]x[/bold]", commands.today(), "[link=https://elsewhere.example]y[/link]")
+    print_flags([flag], "Flags", simulated=False)
+    shown = capsys.readouterr().out
+    assert "[bold]x[/bold]" in shown
+    assert "[link=https://elsewhere.example]y[/link]" in shown
+
+
+def test_a_backtest_of_hostile_names_writes_no_formula(clean_environment, tmp_path: Path) -> None:
+    history, flags = tmp_path / "history.csv", tmp_path / "flags.csv"
+    names = [*HOSTILE, "+1", "-1", "@sum", "\t=1", "fine.example"]
+    first = commands.today() - dt.timedelta(days=60)
+    with history.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["date", "target", "spam_score", "lost_backlinks", "live_backlinks"])
+        for number in range(60):
+            for at, name in enumerate(names):
+                score = 5 if number < 45 + at else 80  # not together: the index would be what moved
+                writer.writerow([first + dt.timedelta(days=number), name, score, 1000, 100_000])
+    ended = commands.command("backtest", str(history), "--out", str(flags))
+    assert ended.status == 0, ended.err
+    with flags.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert len({row["target"] for row in rows}) >= len(HOSTILE)
+    assert not [cell for row in rows for cell in row.values() if cell.lstrip().startswith(("=", "+", "-", "@"))]
+    printed = [cell for line in ended.out.splitlines() for cell in line.split("\t")]
+    assert not [cell for cell in printed if cell.startswith(("=", "+", "-", "@"))]

@@ -1,0 +1,45 @@
+"""Slots and the marks in them: a mark is believed only as far as a call can last."""
+
+from pathlib import Path
+
+import pytest
+
+from backlinks_assets.account import lockfile
+from backlinks_assets.account.concurrency import LONGEST_CALL_S, SlotPool
+
+
+def never() -> bool:
+    return False
+
+
+def marked(directory: Path, ahead_s: float, boot_id: str | None = None) -> SlotPool:
+    """A pool of one slot, whose file says that a call may be under way for so many seconds yet."""
+    clock = lockfile.BootClock()
+    file = lockfile.open_record(directory / "slot-0000")
+    lockfile.write_numbers(file, boot_id or clock.boot_id, clock.now_s() + ahead_s)
+    lockfile.let_go(file)
+    return SlotPool(directory, 1, clock)
+
+
+@pytest.mark.parametrize("ahead_s", [LONGEST_CALL_S + 60, 1e9, float("inf"), -5.0, float("nan")])
+def test_a_mark_further_ahead_than_a_call_can_last_is_damage_and_keeps_nobody_out(
+    tmp_path: Path, ahead_s: float
+) -> None:
+    pool = marked(tmp_path, ahead_s)
+    assert pool.census() == (0, 0)
+    slot = pool.acquire(never)
+    assert slot is not None
+    slot.release()
+
+
+@pytest.mark.parametrize("ahead_s", [1.0, LONGEST_CALL_S - 5])
+def test_a_mark_that_can_be_true_keeps_the_slot(tmp_path: Path, ahead_s: float) -> None:
+    looks = iter([False] * 5)
+    pool = marked(tmp_path, ahead_s)
+    assert pool.census() == (0, 1)
+    assert pool.acquire(lambda: next(looks, True)) is None
+
+
+def test_a_mark_of_another_boot_keeps_nobody_out(tmp_path: Path) -> None:
+    pool = marked(tmp_path, 60.0, boot_id="another-boot")
+    assert pool.acquire(never) is not None

@@ -1,0 +1,108 @@
+"""The ledger: exact sums, and a budget that calls in flight count against."""
+
+import datetime as dt
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from backlinks_assets.store import ledger
+from backlinks_assets.store.database import Database
+from backlinks_assets.store.ledger import Budget, BudgetError, Call, PriceUnknownError
+from backlinks_assets.store.migrations import open_tables
+
+NOW = dt.datetime(2026, 11, 24, 12, tzinfo=dt.UTC)
+PRICE = 0.024036
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Database:
+    database = Database(tmp_path / "ledger.sqlite")
+    open_tables(database, ledger.metadata)
+    return database
+
+
+def call(name: str, at: dt.datetime = NOW) -> Call:
+    return Call(name, at.date(), "example.com", "live", "owner", 1, at)
+
+
+def start(database: Database, name: str, budget: float | None = None, at: dt.datetime = NOW) -> None:
+    with database.write() as tx:
+        ledger.start(tx, call(name, at), Budget(budget, PRICE))
+
+
+def end(database: Database, name: str, outcome: str = ledger.DATA, cost: float | None = PRICE) -> None:
+    with database.write() as tx:
+        ledger.end(tx, name, outcome, ended_at=NOW, cost_usd=cost)
+
+
+def spend(database: Database) -> tuple[int, int, int]:
+    with database.read() as tx:
+        row = tx.execute(sa.select(ledger.daily_spend)).one()
+    return row.spent_microusd, row.in_flight_microusd, row.in_flight
+
+
+def test_a_thousand_costs_add_up_exactly(database: Database) -> None:
+    for number in range(1000):
+        start(database, str(number))
+        end(database, str(number))
+    assert spend(database) == (24_036_000, 0, 0)
+
+
+def test_calls_in_flight_count_against_the_budget(database: Database) -> None:
+    start(database, "first", budget=0.1)
+    end(database, "first")  # the day's price is known from here on
+    start(database, "a", budget=0.1)
+    start(database, "b", budget=0.1)
+    start(database, "c", budget=0.1)  # 4 x 0.024036 = 0.096144
+    with pytest.raises(BudgetError, match=r"BACKLINKS_BUDGET_USD_PER_DAY"):
+        start(database, "d", budget=0.1)
+    assert spend(database) == (24_036, 72_108, 3)
+
+
+def test_with_a_budget_the_first_call_of_a_day_goes_alone_since_the_price_may_have_risen(database: Database) -> None:
+    start(database, "first", budget=0.25)
+    with pytest.raises(PriceUnknownError):
+        start(database, "second", budget=0.25)
+    end(database, "first", cost=0.2)
+    with pytest.raises(BudgetError):  # 0.2 is spent and the next may cost 0.2 too
+        start(database, "second", budget=0.25)
+
+
+def test_a_call_without_an_answer_is_counted_as_charged(database: Database) -> None:
+    start(database, "lost")
+    end(database, "lost", ledger.NO_ANSWER, None)
+    assert spend(database) == (24_036, 0, 0)
+    with database.read() as tx:
+        costs = ledger.day_costs(tx, NOW.date())
+    assert (costs.calls, costs.answers, costs.cost_usd, costs.charged_without_answer) == (1, 0, 0.0, 1)
+
+
+def test_a_refusal_is_booked_with_what_it_says_it_cost(database: Database) -> None:
+    start(database, "free")
+    end(database, "free", ledger.REFUSED, 0.0)
+    start(database, "charged")
+    end(database, "charged", ledger.REFUSED, 0.02)
+    with database.read() as tx:
+        costs = ledger.day_costs(tx, NOW.date())
+    assert (costs.calls, costs.answers, costs.cost_usd, costs.charged_without_answer) == (2, 0, 0.02, 1)
+
+
+def test_closing_a_call_twice_books_it_once(database: Database) -> None:
+    start(database, "once")
+    end(database, "once")
+    end(database, "once")
+    assert spend(database) == (24_036, 0, 0)
+
+
+def test_a_call_belongs_to_the_utc_day_on_which_it_started(database: Database) -> None:
+    start(database, "late", at=dt.datetime(2026, 11, 24, 23, 59, 59, tzinfo=dt.UTC))
+    start(database, "early", at=dt.datetime(2026, 11, 25, 0, 0, 1, tzinfo=dt.UTC))
+    with database.read() as tx:
+        assert ledger.day_costs(tx, dt.date(2026, 11, 24)).calls == 1
+        assert ledger.day_costs(tx, dt.date(2026, 11, 25)).calls == 1
+
+
+@pytest.mark.parametrize("cost", [0.024036, 0.1 + 0.2, 0.0, 1e-6])
+def test_dollars_become_whole_microdollars(cost: float) -> None:
+    assert ledger.microusd(cost) == round(cost * 1e6)

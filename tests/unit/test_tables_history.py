@@ -1,0 +1,134 @@
+"""The history that detection reads, out of real parquet files."""
+
+import datetime as dt
+import os
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pandas as pd
+import pytest
+
+from backlinks_assets.store.stored_answer import StoredAnswer
+from backlinks_assets.tables import history
+from backlinks_assets.tables.atomic import TablesError
+from backlinks_assets.tables.history import detection_history, targets_with_answers
+from backlinks_assets.tables.parquet import write_day
+from backlinks_assets.tables.rows import answer_tables
+
+DAY = dt.date(2026, 3, 14)
+
+
+def keep(root: Path, day: dt.date, *answers: tuple[str, str, dict[str, Any] | None], key: str = "k1") -> Path:
+    """Write a day of answers given as (target, status type, result)."""
+    captured_at = dt.datetime.combine(day, dt.time(6), tzinfo=dt.UTC)
+    stored = [
+        StoredAnswer(
+            date=day,
+            target=target,
+            status_type=status_type,
+            request_key=key,
+            parameters={},
+            body=orjson.dumps({"tasks": [{"result": [result]}]}),
+            task_id=None,
+            cost_usd=None,
+            captured_at=captured_at,
+            attempts=1,
+            simulated=True,
+        )
+        for target, status_type, result in answers
+    ]
+    return write_day(root, "backlinks_summary", day, answer_tables(day, stored).summary)
+
+
+LIVE = {"backlinks": 1000, "backlinks_spam_score": 8, "referring_main_domains": 50}
+LOST = {"backlinks": 70, "backlinks_spam_score": 99, "referring_main_domains": 3}
+
+
+def test_live_and_lost_answers_meet_in_one_row(tmp_path: Path) -> None:
+    keep(tmp_path, DAY, ("b.com", "live", LIVE), ("b.com", "lost", LOST), ("b.com", "all", LIVE))
+    keep(tmp_path, DAY - dt.timedelta(days=1), ("b.com", "live", LIVE), ("a.com", "lost", LOST))
+    rows = detection_history(tmp_path, DAY, 90)
+    assert rows.to_dict("list") | {"date": [], "lost_backlinks": []} == {
+        "date": [],
+        "target": ["a.com", "b.com", "b.com"],
+        "spam_score": pytest.approx([float("nan"), 8, 8], nan_ok=True),
+        "lost_backlinks": [],
+        "live_backlinks": pytest.approx([float("nan"), 1000, 1000], nan_ok=True),
+        "referring_main_domains": pytest.approx([float("nan"), 50, 50], nan_ok=True),
+        "request_key": ["k1", "k1", "k1"],
+    }
+    assert list(rows["date"].dt.date) == [DAY - dt.timedelta(days=1)] * 2 + [DAY]
+    assert list(rows["lost_backlinks"].fillna(-1)) == [70, -1, 70]
+
+
+def test_an_empty_answer_is_a_row_of_unknowns_and_not_of_zeros(tmp_path: Path) -> None:
+    keep(tmp_path, DAY, ("a.com", "live", None), ("a.com", "lost", None))
+    rows = detection_history(tmp_path, DAY, 1)
+    assert len(rows) == 1
+    assert rows[["spam_score", "lost_backlinks", "live_backlinks"]].isna().all(axis=None)
+
+
+def test_a_missing_answer_does_not_look_like_a_changed_request_and_a_change_does(tmp_path: Path) -> None:
+    keep(tmp_path, DAY, ("a.com", "live", LIVE), ("a.com", "lost", LOST))
+    keep(tmp_path, DAY + dt.timedelta(days=1), ("a.com", "lost", LOST))
+    keep(tmp_path, DAY + dt.timedelta(days=2), ("a.com", "live", LIVE), ("a.com", "lost", LOST), key="k2")
+    assert list(detection_history(tmp_path, DAY + dt.timedelta(days=2), 3)["request_key"]) == [
+        "k1",
+        "k1",
+        "k2",
+    ]
+
+
+def test_live_and_lost_asked_differently_show_in_the_request_key(tmp_path: Path) -> None:
+    path = keep(tmp_path, DAY, ("a.com", "live", LIVE), ("a.com", "lost", LOST))
+    frame = pd.read_parquet(path, partitioning=None)
+    frame.loc[frame["status_type"] == "lost", "request_key"] = "k2"
+    frame.to_parquet(path)
+    assert list(detection_history(tmp_path, DAY, 1)["request_key"]) == ["k1+k2"]
+
+
+def test_only_the_days_asked_for_are_read(tmp_path: Path) -> None:
+    for number in range(5):
+        path = keep(tmp_path, DAY + dt.timedelta(days=number), ("a.com", "live", LIVE))
+        if number in {0, 4}:
+            os.truncate(path, 3)  # so that reading it would fail
+    rows = detection_history(tmp_path, DAY + dt.timedelta(days=3), 3)
+    assert list(rows["date"].dt.date) == [DAY + dt.timedelta(days=number) for number in (1, 2, 3)]
+
+
+def test_no_history_is_an_empty_frame_of_the_same_columns(tmp_path: Path) -> None:
+    empty = detection_history(tmp_path, DAY, 90)
+    keep(tmp_path, DAY, ("a.com", "live", LIVE))
+    some = detection_history(tmp_path, DAY, 90)
+    assert len(empty) == 0
+    assert list(empty.dtypes.items()) == list(some.dtypes.items())
+
+
+def test_some_targets_and_some_columns_are_a_part_of_the_whole(tmp_path: Path, monkeypatch) -> None:
+    names = ["a.com", "b.com", "c.com", "it's.com", "z.com"]
+    for number in range(3):
+        day = DAY + dt.timedelta(days=number)
+        keep(tmp_path, day, *((name, status, LIVE) for name in names[number:] for status in ("live", "lost")))
+    until = DAY + dt.timedelta(days=2)
+    whole = detection_history(tmp_path, until, 3)
+    monkeypatch.setattr(history, "_DAYS_TOGETHER", 2)
+    pd.testing.assert_frame_equal(detection_history(tmp_path, until, 3), whole)
+    assert targets_with_answers(tmp_path, until, 3) == names
+    assert targets_with_answers(tmp_path, until, 1) == names[2:]
+    wanted = ["b.com", "it's.com", "never.com"]
+    some = detection_history(tmp_path, until, 3, wanted)
+    pd.testing.assert_frame_equal(some, whole[whole["target"].isin(wanted)].reset_index(drop=True))
+    columns = ["lost_backlinks", "request_key"]
+    few = detection_history(tmp_path, until, 3, wanted, columns)
+    pd.testing.assert_frame_equal(few, some[["date", "target", *columns]])
+    assert len(detection_history(tmp_path, until, 3, [])) == 0
+
+
+def test_a_damaged_day_is_named(tmp_path: Path) -> None:
+    path = keep(tmp_path, DAY, ("a.com", "live", LIVE))
+    os.truncate(path, path.stat().st_size // 2)
+    with pytest.raises(TablesError, match="Build backlinks_summary of 2026-03-14 again"):
+        detection_history(tmp_path, DAY, 90)
+    with pytest.raises(TablesError, match="Build backlinks_summary of 2026-03-14 again"):
+        targets_with_answers(tmp_path, DAY, 90)
