@@ -20,6 +20,7 @@ from backlinks_assets.cli.complete import judged_days
 from backlinks_assets.cli.console import UsageError, complain, describe
 from backlinks_assets.cli.help import WIDEST, Command, Group, JsonOption, examples
 from backlinks_assets.dates import iso_date
+from backlinks_assets.detection.metrics import NEEDED
 
 app = typer.Typer(
     name="backlinks",
@@ -151,8 +152,8 @@ def flags(
             "backlinks backtest history.csv --out flags.csv": "a history from elsewhere",
             "backlinks backtest --json": "for a program: the counts by kind, day and target",
         },
-        "HISTORY.csv has a row for each target and day, with the columns date (YYYY-MM-DD), target, spam_score, lost_backlinks "
-        "and, where there, live_backlinks.",
+        "HISTORY.csv has a row for each target and day, with the columns date (YYYY-MM-DD), target, "
+        f"{', '.join(NEEDED)} and, where there, live_backlinks.",
     ),
 )
 def backtest(
