@@ -4,27 +4,32 @@ What is sharp is in `rules.py`, what the vendor's index did in `index_moves.py`;
 """
 
 import datetime as dt
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from backlinks_assets.detection.index_moves import IndexMove, IndexWatch, follow_index
-from backlinks_assets.detection.matrices import Bools, Floats, History, Span, as_matrices
-from backlinks_assets.detection.metrics import COMPANIONS, LIVE, METRICS, Metric
+from backlinks_assets.detection.matrices import Bools, Floats, History, as_matrices
+from backlinks_assets.detection.metrics import COMPANIONS, LIVE, LOST_DATE, SERIES, Metric
 from backlinks_assets.detection.output import Collected
-from backlinks_assets.detection.rules import NONE, Day, Limits, detect_losses, detect_steps, open_day
+from backlinks_assets.detection.rules import NONE, Day, Limits, detect_halved, detect_losses, detect_steps, open_day
 from backlinks_assets.detection.series import Series
 from backlinks_assets.detection.settings import DetectionSettings, check_thresholds
+from backlinks_assets.detection.target_down import Downs
+from backlinks_assets.detection.vendor_faults import Faults, Verdict, exclude, find_faults
+
+MOVE_TOLD_DAYS = 7
+"""So many days after a move of the index a flag's sentence says what was taken off."""
 
 
 @dataclass(frozen=True)
-class KnownMoves:
-    """The index moves of all targets over a span of days, by series and number of the day."""
+class Known:
+    """What the vendor did to all targets together: moves of the index, by series and number of the day, and faults."""
 
-    span: Span
     moves: Mapping[str, Mapping[int, IndexMove]]
+    faults: Faults
 
 
 def detect(
@@ -33,15 +38,19 @@ def detect(
     thresholds: Mapping[str, Mapping[str, float | bool]] | None = None,
     since: dt.date | None = None,
     on_day: Callable[[dt.date], None] | None = None,
-    known: KnownMoves | None = None,
+    *,
+    days: Sequence[dt.date] | None = None,
+    verdicts: Sequence[Verdict] = (),
+    known: Known | None = None,
 ) -> pd.DataFrame:
-    """A row per day from `since`, target and metric that was read, and rows of target `*` for moves of the vendor's index.
+    """A row per day from `since`, target and metric that was read, and rows of target `*` for what the vendor did.
 
     `history` has `date`, `target`, a column for each metric (`metrics.py`) and companion, of which only the `NEEDED` must
     be there, and where known `request_key` (a change of it starts the target's history anew); rows in any order, of
     several a day the latest counts, NULL is no reading. Days before `since` are replayed for what they say is usual.
-    `on_day` is called with each day that has been replayed. `known` is for a part of the targets: the moves of the index,
-    found over all of them (`batches.py`).
+    `on_day` is called with each day that has been replayed. `days` are those of the history, sorted, where it may lack
+    rows of some; `verdicts` are spans of days of which a person says whether they count, in the order in which that was
+    said. `known` is for a part of the targets: what the vendor did, found over all of them (`batches.py`).
 
     Columns: `date, target, metric, value, previous, previous_date, baseline, usual_low, usual_high, change, score,
     direction, kind, severity, reason`, sorted by the first three. Flags are the rows with a `severity`. For an index move
@@ -52,8 +61,10 @@ def detect(
     own = {} if thresholds is None else thresholds
     for target, values in own.items():
         check_thresholds(target, values)
-    past = as_matrices(history, known.span if known else None)
-    replay = _Replay(past, settings, own, known)
+    past = as_matrices(history, days)
+    faults = known.faults if known else find_faults(past, verdicts)
+    exclude(past, faults, verdicts)
+    replay = _Replay(past, settings, own, known, faults)
     for day, date in enumerate(past.days):
         replay.play(day, wanted=since is None or date >= since)
         if on_day is not None:
@@ -69,24 +80,29 @@ class _Replay:
         past: History,
         settings: DetectionSettings,
         own: Mapping[str, Mapping[str, float | bool]],
-        known: KnownMoves | None,
+        known: Known | None,
+        faults: Faults,
     ) -> None:
-        self.past, self.settings = past, settings
-        self.metrics = [metric for name, metric in METRICS.items() if name in past.values]
-        self.series = {m.name: Series(past.values[m.name], m.scale) for m in self.metrics}
+        self.past, self.settings, self.faults = past, settings, faults
+        self.metrics = [metric for name, metric in SERIES.items() if name in past.values]
+        self.series = {m.name: Series(past.values[m.name], past.at, m.scale) for m in self.metrics}
         if LIVE in past.values:
-            self.series[LIVE] = Series(past.values[LIVE], COMPANIONS[LIVE].scale, flagged=False)
+            self.series[LIVE] = Series(past.values[LIVE], past.at, COMPANIONS[LIVE].scale, flagged=False)
+        has_states = {LIVE, LOST_DATE} <= past.values.keys()
+        self.downs = Downs(past.values[LIVE], past.values[LOST_DATE]) if has_states else None
         self.watch = {name: IndexWatch(known.moves[name] if known else None) for name in self.series}
         self.limits = {m.name: Limits.of(m, past.targets, settings, own) for m in self.metrics}
         targets = len(past.targets)
         self.flagged_on = {m.name: np.full(targets, -(10**6)) for m in self.metrics}
         self.flagged_size = {m.name: np.zeros(targets) for m in self.metrics}
+        self.muted = next(iter(self.limits.values())).muted
         self.found = Collected(past, settings)
 
     def play(self, day: int, *, wanted: bool) -> None:
         self._restart_changed_requests(day)
         for name, series in self.series.items():
-            follow_index(series, self.watch[name], day, self.settings)
+            live = self.series.get(SERIES[name].confirmed_by or "") if name in SERIES else None
+            follow_index(series, self.watch[name], day, self.settings, live)
         for metric in self.metrics:
             today = open_day(self.series[metric.name], day, self.settings)
             self._detect(metric, today, score_all=wanted)
@@ -95,6 +111,13 @@ class _Replay:
                 self._collect(metric, today)
         for series in self.series.values():
             series.learn(day)
+        turns = self.downs.turns(day) if self.downs else []
+        if wanted:
+            for turn in turns:
+                if not self.muted[turn.row]:
+                    self.found.add_turn(day, turn)
+            if day in self.faults.told:
+                self.found.add_fault(self.faults.told[day])
 
     def _restart_changed_requests(self, day: int) -> None:
         changed = self.past.restarts.get(day)
@@ -103,22 +126,26 @@ class _Replay:
                 series.forget(changed, day)
             for flagged_on in self.flagged_on.values():
                 flagged_on[changed] = -(10**6)
+            if self.downs:
+                self.downs.forget(changed)
 
     def _detect(self, metric: Metric, today: Day, *, score_all: bool) -> None:
         limits, confirming = self.limits[metric.name], metric.confirmed_by
         detect_steps(today, limits, self.settings, score_all=score_all)
         if confirming in self.series and self.settings.confirmed_loss_rule:
-            moved = self.watch[confirming].moving(today.day, within=2) is not None
-            detect_losses(today, self.series[confirming], limits, self.settings, live_moved=moved)
+            detect_losses(today, self.series[confirming], limits, self.settings)
+        if confirming in self.series and self.settings.halved_rule:
+            detect_halved(today, self.series[confirming], limits, self.settings)
         self._cool_down(metric, today)
 
     def _cool_down(self, metric: Metric, today: Day) -> None:
         """A change that only repeats an open flag is not a new one."""
         on, size = self.flagged_on[metric.name], self.flagged_size[metric.name]
         flagged = (today.kind != NONE) & ~self.limits[metric.name].muted[today.rows]
-        again: Bools = today.day - on[today.rows] <= self.settings.quiet_days
+        at, before = self.past.at, on[today.rows]
+        again: Bools = (before >= 0) & (at[today.day] - at[np.maximum(before, 0)] <= self.settings.quiet_days)
         now: Floats = np.abs(today.distance)
-        flagged &= ~again | (now > self.settings.louder * size[today.rows])
+        flagged &= ~again | (now > self.settings.louder * size[today.rows]) | today.halved
         today.kind[~flagged] = NONE
         on[today.rows[flagged]], size[today.rows[flagged]] = today.day, now[flagged]
 
@@ -126,5 +153,6 @@ class _Replay:
         move: IndexMove | None = self.watch[metric.name].moving(today.day)
         if move:
             self.found.add_move(metric, move)
-        recent = self.watch[metric.name].moving(today.day, within=7)
-        self.found.add_day(metric, today, recent)
+        watch = self.watch[metric.name]
+        is_recent = bool(watch.moves) and self.past.at[today.day] - self.past.at[watch.moves[-1].day] <= MOVE_TOLD_DAYS
+        self.found.add_day(metric, today, watch if is_recent else None)

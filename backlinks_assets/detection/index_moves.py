@@ -3,64 +3,91 @@
 An index move is one message for the day. What a target moved beyond the others stays in its level, for the rules.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from backlinks_assets.detection.matrices import Bools, Floats
-from backlinks_assets.detection.series import Series, quantiles
+from backlinks_assets.detection.matrices import Bools, Floats, Ints
+from backlinks_assets.detection.series import Series, median, quantiles
 from backlinks_assets.detection.settings import DetectionSettings
 
-VOTE_DAYS = 14  # a target votes by moving further than on any of these days
+VOTE_READINGS = 14  # a target votes by moving further than at any of these readings
 VOTE_CHANGES_MIN = 3  # and can vote once it has this many earlier changes
-VOTE_GAP_DAYS = 3  # a change over more days than this says nothing of today
-VOTES_MIN = 5
-ROLL_OUT_DAYS = 2
-USUAL_DAYS = 28
+VOTES_MIN = 8  # fewer are a handful of targets, not the index
+ROLL_OUT_READINGS = 2
+USUAL_READINGS = 28
 USUAL_TIMES, USUAL_TIMES_ROLL_OUT = 4.0, 2.0
+LOSER_SHARE = 0.02  # of its live links lost: such a target is among those that the index took links from
 
 
 @dataclass(frozen=True)
 class IndexMove:
-    """`median` and `spread` are in levels, `usual_share` is that of the last four weeks."""
+    """`median` and `spread` are in levels, `usual_share` is that of the last 28 reading days.
+
+    `live_share` is the median share of their live links that all targets lost, `own_share` the share from which on a loss is
+    the target's own; where nothing confirms the metric they are 0 and infinite.
+    """
 
     day: int
+    first: int  # day of its roll-out
     sign: int
     moved: int
     compared: int
     median: float
     spread: float
     usual_share: float
+    live_share: float = 0.0
+    own_share: float = math.inf
 
 
 @dataclass
 class IndexWatch:
-    """What is remembered of one metric's index from day to day; with `known` moves, by day, none is looked for."""
+    """What is remembered of one metric's index from day to day; with `known` moves, by day, none is looked for.
+
+    `taken` is what the latest move, over all days of its roll-out, was for each target, in levels.
+    """
 
     known: Mapping[int, IndexMove] | None = None
-    shares: list[tuple[float, float]] = field(default_factory=list)  # of quiet days: moving up, moving down
+    shares: list[tuple[float, float]] = field(default_factory=list)  # of each day: moving up, moving down
     moves: list[IndexMove] = field(default_factory=list)
+    taken: Floats | None = None
 
     def moving(self, day: int, within: int = 0) -> IndexMove | None:
-        """The last move, if it was today or at most `within` days ago."""
+        """The last move, if it was today or at most `within` reading days ago."""
         return self.moves[-1] if self.moves and day - self.moves[-1].day <= within else None
 
 
-def follow_index(series: Series, watch: IndexWatch, day: int, settings: DetectionSettings) -> None:
-    """Take today's index move, if there is one, off the levels; then record today's changes."""
+def follow_index(
+    series: Series, watch: IndexWatch, day: int, settings: DetectionSettings, live: Series | None = None
+) -> None:
+    """Take today's index move, if there is one, off the levels; then record today's changes.
+
+    `live` are the live links that confirm the series. A loss that they confirm, far beyond what the others lost of theirs,
+    is the target's own: only the share that all lost in the median is taken off.
+    """
     rows = series.compared(day)
-    gap = day - series.last[rows]
     change = series.level[rows, day] - series.level[rows, series.last[rows]]
+    there, gone = confirmed_losses(series, live, rows, day) if live is not None else (None, None)
     if watch.known is not None:
         move = watch.known.get(day)
     else:
-        move = _move_of(series, watch, day, settings, change) if settings.index_rule else None
+        share = None if there is None or gone is None else _share(gone, there)
+        move = _move_of(series, watch, day, settings, change, share) if settings.index_rule else None
     if move:
-        watch.moves.append(move)
         taken = _explained(change, move, settings.index_spread)
+        if there is not None and gone is not None:
+            before = series.raw[rows, series.last[rows]]
+            links = np.nan_to_num(move.live_share * there)
+            all_lost = series.scale.level(before + links) - series.scale.level(before)
+            taken = np.where(_share(gone, there) > move.own_share, np.minimum(taken, all_lost), taken)
         unread = np.isnan(series.raw[:, day]) & (series.last >= 0)
         series.pending[unread] += move.median
+        goes_on = watch.taken is not None and watch.moves[-1].first == move.first
+        watch.taken = watch.taken if goes_on and watch.taken is not None else np.zeros(len(series.raw))
+        watch.taken[rows] += taken
+        watch.moves.append(move)
     else:
         pending = series.pending[rows]
         along = (pending != 0) & (np.sign(change) == np.sign(pending))
@@ -68,41 +95,71 @@ def follow_index(series: Series, watch: IndexWatch, day: int, settings: Detectio
     series.pending[rows] = 0.0
     moved = np.flatnonzero(taken)  # few on most days, and all days to come are shifted
     series.level[rows[moved], day:] -= taken[moved, None]
-    series.change[rows, day] = (change - taken) / np.sqrt(gap)
+    series.change[rows, day] = (change - taken) / np.sqrt(series.gap(rows, day))
+
+
+def confirmed_losses(series: Series, live: Series, rows: Ints, day: int) -> tuple[Floats, Floats]:
+    """The live links before, and how many of them joined the lost ones: the smaller of rise and fall. NaN if not known.
+
+    Before is the last day by which both had been read.
+    """
+    then = np.minimum(series.last[rows], live.last[rows])
+    there = np.where(then >= 0, live.raw[rows, then], np.nan)
+    rise = series.raw[rows, day] - np.where(then >= 0, series.raw[rows, then], np.nan)
+    return there, np.minimum(rise, there - live.raw[rows, day])
+
+
+def _share(gone: Floats, there: Floats) -> Floats:
+    return np.where(there > 0, np.maximum(gone, 0) / np.maximum(there, 1), np.nan)
 
 
 def _move_of(
-    series: Series, watch: IndexWatch, day: int, settings: DetectionSettings, change: Floats
+    series: Series, watch: IndexWatch, day: int, settings: DetectionSettings, change: Floats, live_share: Floats | None
 ) -> IndexMove | None:
     rows = series.compared(day)
-    past = series.change[rows, max(0, day - VOTE_DAYS) : day]
-    smallest = series.scale.smallest_move
-    votes = (np.isfinite(past).sum(axis=1) >= VOTE_CHANGES_MIN) & (day - series.last[rows] <= VOTE_GAP_DAYS)
+    past = series.change[rows, max(0, day - VOTE_READINGS) : day]
+    votes = np.isfinite(past).sum(axis=1) >= VOTE_CHANGES_MIN
     votes &= series.raw[rows, day] >= series.scale.min_to_vote
     compared = int(votes.sum())
     if compared < settings.index_targets_min:
         return None
+    gap = series.gap(rows, day)
+    step = (change - np.nan_to_num(median(past)) * (gap - 1)) / np.sqrt(gap)  # as after one interval
     known = np.where(np.isfinite(past), past, 0.0)
-    up = votes & (change > np.maximum(known.max(axis=1), smallest))
-    down = votes & (change < np.minimum(known.min(axis=1), -smallest))
-    recent = watch.moving(day, ROLL_OUT_DAYS)
+    up = votes & (step > np.maximum(known.max(axis=1), series.scale.smallest_move))
+    down = votes & (step < np.minimum(known.min(axis=1), -series.scale.smallest_move))
+    recent = watch.moves[-1] if watch.moves and day - watch.moves[-1].first <= ROLL_OUT_READINGS else None
+    earlier = watch.shares[-USUAL_READINGS:]
+    watch.shares.append((float(up.sum()) / compared, float(down.sum()) / compared))
     for sign, movers in ((1, up), (-1, down)):
-        usual = float(np.median([s[(1 - sign) // 2] for s in watch.shares[-USUAL_DAYS:]])) if watch.shares else 0.0
+        usual = float(np.median([shares[(1 - sign) // 2] for shares in earlier])) if earlier else 0.0
         rolling = recent is not None and recent.sign == sign
         share = settings.index_share_roll_out if rolling else settings.index_share
         share = max(share, (USUAL_TIMES_ROLL_OUT if rolling else USUAL_TIMES) * usual)
         if movers.sum() >= max(VOTES_MIN, share * compared):
-            return _measured(series, day, sign, change[movers], compared, usual)
-    watch.shares.append((float(up.sum()) / compared, float(down.sum()) / compared))
+            first = recent.first if recent is not None and rolling else day
+            of_all, own = _live_shares(live_share, settings) if sign > 0 else (0.0, math.inf)
+            middle, spread = _middle_and_spread(series, change[movers])
+            return IndexMove(day, first, sign, int(movers.sum()), compared, middle, spread, usual, of_all, own)
     return None
 
 
-def _measured(series: Series, day: int, sign: int, moves: Floats, compared: int, usual: float) -> IndexMove:
+def _live_shares(share: Floats | None, settings: DetectionSettings) -> tuple[float, float]:
+    """The median share of live links lost by all targets, and that from which on a loss is a target's own."""
+    known = share[np.isfinite(share)] if share is not None else np.empty(0)
+    losers = known[known > LOSER_SHARE]
+    if not len(losers):
+        return 0.0, math.inf
+    middle = float(np.median(losers))
+    reach = settings.index_spread * float(np.median(np.abs(losers - middle)))
+    return float(np.median(known)), max(middle + reach, settings.critical_live_percent / 100)
+
+
+def _middle_and_spread(series: Series, moves: Floats) -> tuple[float, float]:
     middle = float(np.median(moves))
     deviation = np.abs(moves - middle)[None, :]
     (typical, high), _ = quantiles(deviation, 0.5, 0.9)
-    spread = max(1.4826 * float(typical[0]), float(high[0]) / 1.645, series.scale.spread_min)
-    return IndexMove(day, sign, len(moves), compared, middle, spread, usual)
+    return middle, max(1.4826 * float(typical[0]), float(high[0]) / 1.645, series.scale.spread_min)
 
 
 def _explained(change: Floats, move: IndexMove, spreads: float) -> Floats:

@@ -1,10 +1,11 @@
 """A history as a table becomes one matrix per column, targets down and days across, so that no rule loops over targets.
 
+Only days with a reading are columns, so that a watch on Mondays has its weeks side by side and a week is one interval of it.
 Only the shape is made here, and what doubles, gaps and NULLs are; no rule is applied.
 """
 
 import datetime as dt
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,27 +21,26 @@ Bools = npt.NDArray[np.bool_]
 _EPOCH = dt.date(1970, 1, 1)
 
 
-Span = tuple[dt.date, dt.date]
-"""The first and the last day of a history."""
-
-
 @dataclass(frozen=True)
 class History:
-    """`values[column]` is (targets, days), NaN where there is no reading.
+    """`values[column]` is (targets, days), NaN where there is no reading; `at` are the days as numbers, in their order.
 
     `restarts` has, for the days on which any is, the targets whose request had other parameters than before.
     """
 
     days: list[dt.date]
+    at: Ints
     targets: list[str]
     values: dict[str, Floats]
     restarts: Mapping[int, Ints]
 
 
-def as_matrices(history: pd.DataFrame, span: Span | None = None, needed: Collection[str] = NEEDED) -> History:
+def as_matrices(
+    history: pd.DataFrame, days: Sequence[dt.date] | None = None, needed: Collection[str] = NEEDED
+) -> History:
     """The history as matrices. Of several rows of a target and day the latest wins: by `captured_at` where there is one.
 
-    Its days are those from the first to the last row, or a `span` that has them all.
+    Its days are those that have a row, or `days`, sorted, among which they are.
 
     Raises ValueError if a column is missing or a date can't be read.
     """
@@ -54,19 +54,20 @@ def as_matrices(history: pd.DataFrame, span: Span | None = None, needed: Collect
     history = history[known]
     day = _day_numbers(history["date"])
     target_codes, names = pd.factorize(history["target"].astype(str), sort=True)
-    first, last = (int(day.min()), int(day.max())) if len(day) else (0, -1)
-    if span is not None:
-        first, last = ((one - _EPOCH).days for one in span)
-    shape = (len(names), last - first + 1)
-    at = (target_codes, day - first)  # numpy keeps the last of several values put in one place: the latest row
+    columns = np.unique(day) if days is None else np.array([(one - _EPOCH).days for one in days], dtype=np.int64)
+    shape = (len(names), len(columns))
+    at = (
+        target_codes,
+        np.searchsorted(columns, day),
+    )  # numpy keeps the last of several values put in one place: the latest row
     values = {c: _matrix(history[c], at, shape) for c in SOURCES if c in history.columns}
     restarts: Mapping[int, Ints] = {}
     if "request_key" in history.columns:
         request = np.full(shape, -1, dtype=np.int32, order="F")
         request[at] = pd.factorize(history["request_key"])[0]
         restarts = _restarts(request)
-    days = [_EPOCH + dt.timedelta(days=first + k) for k in range(shape[1])]
-    return History(days, [str(n) for n in names], values, restarts)
+    dates = [_EPOCH + dt.timedelta(days=int(number)) for number in columns]
+    return History(dates, columns, [str(n) for n in names], values, restarts)
 
 
 def _restarts(request: npt.NDArray[np.int32]) -> dict[int, Ints]:

@@ -59,6 +59,7 @@ class Source:
     column: str
     status_type: str
     table: str = "backlinks_summary"
+    is_set: bool = False  # 1 where the column holds anything, 0 where it is null
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +71,11 @@ class Companion:
     scale: Scale = LOG
 
 
-LIVE, DOMAINS = "live_backlinks", "referring_main_domains"
+LIVE, DOMAINS, LOST_DATE = "live_backlinks", "referring_main_domains", "lost_date"
 COMPANIONS = {
     LIVE: Companion(Source("backlinks", "live"), "live backlinks went"),
     DOMAINS: Companion(Source("referring_main_domains", "live"), "referring main domains"),
+    LOST_DATE: Companion(Source("lost_date", "live", is_set=True), "the date of the loss"),
 }
 """By the name of their column in a history, which may lack it."""
 
@@ -100,6 +102,7 @@ class Metric:
     told_with: tuple[str, ...] = ()  # companions that a flag's sentence has
     confirmed_by: str | None = None  # the companion that falls by the same links when this metric truly rises
     needed: bool = False  # a history without it is refused
+    is_state: bool = False  # rows only where it changes (`target_down.py`), and no series of its own
 
     @property
     def change_words(self) -> str:
@@ -146,10 +149,24 @@ _ALL = (
         confirmed_by=LIVE,
         needed=True,
     ),
+    Metric(
+        name="target_down",
+        title="Target down",
+        subject="The target",
+        statement="No target is down: each has live links, or has had none before.",
+        unit="links",
+        scale=LOG,
+        source=Source("backlinks", "live"),
+        smallest="lost_links_min",
+        robust_z="lost_swings",
+        is_critical=lambda *_: True,
+        is_state=True,
+    ),
 )
 METRICS = {metric.name: metric for metric in sorted(_ALL, key=lambda metric: metric.name)}
 """By name, in the order of their names, which is that of a table's rows."""
 
 NEEDED = tuple(metric.name for metric in _ALL if metric.needed)
-SOURCES = {name: found.source for name, found in (METRICS | COMPANIONS).items()}
+SERIES = {name: metric for name, metric in METRICS.items() if not metric.is_state}
+SOURCES = {name: found.source for name, found in (SERIES | COMPANIONS).items()}
 """Every series of a history with where it is read from."""

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from backlinks_assets.detection.index_moves import confirmed_losses
 from backlinks_assets.detection.matrices import Bools, Floats, Ints
 from backlinks_assets.detection.metrics import Metric
 from backlinks_assets.detection.series import Series, median, quantiles, robust_scale
 from backlinks_assets.detection.settings import DetectionSettings
 
-LOSS_DAYS = (1, 2, 3, 5, 7)
+LOSS_DAYS = (1, 2, 3, 5, 7)  # reading days
+HALF, HALVED_LINKS_MIN = 0.5, 20.0
 DRIFT_DAYS_MAX = 7
 NEED_ROOTS, NEED_SHARE_MIN, NEED_SHARE_MAX = 15.0, 0.03, 0.15
 NONE, STEP, LOSS = range(3)
@@ -66,7 +68,7 @@ class Day:
     series: Series
     day: int
     rows: Ints
-    gap: Ints  # days since the last reading
+    gap: Floats  # usual intervals since the last reading
     readings: Ints  # earlier readings
     value: Floats
     baseline: Floats  # the median of the last week's readings, in today's units
@@ -79,13 +81,14 @@ class Day:
     low: Floats
     high: Floats
     kind: Ints
-    over_days: Ints
+    over_days: Ints  # reading days
+    halved: Bools
 
 
 def open_day(series: Series, day: int, settings: DetectionSettings) -> Day:
     """Today's readings beside their baselines; no rule is applied yet."""
     rows = series.compared(day)
-    gap, readings = day - series.last[rows], series.readings[rows]
+    gap, readings = series.gap(rows, day), series.readings[rows]
     drift = np.nan_to_num(median(series.change[rows, max(0, day - settings.usual_days) : day]))
     drift = drift * readings / (readings + 10)
     base = median(series.last_week(rows))
@@ -98,7 +101,7 @@ def open_day(series: Series, day: int, settings: DetectionSettings) -> Day:
     return Day(
         series, day, rows, gap, readings, value, series.in_todays_units(base, rows, day), drift, last_change, distance,
         1 + settings.caution / readings, floor, blank, blank.copy(), blank.copy(),
-        np.zeros(len(rows), dtype=np.int64), np.zeros(len(rows), dtype=np.int64),
+        np.zeros(len(rows), dtype=np.int64), np.zeros(len(rows), dtype=np.int64), np.zeros(len(rows), dtype=np.bool_),
     )  # fmt: skip
 
 
@@ -160,14 +163,26 @@ def _set_range(today: Day, at: Ints, reach: Floats) -> None:
     )
 
 
-def detect_losses(today: Day, live: Series, limits: Limits, settings: DetectionSettings, *, live_moved: bool) -> None:
+def detect_halved(today: Day, live: Series, limits: Limits, settings: DetectionSettings) -> None:
+    """CONFIRMED LOSS of half of the live links or more since the last reading, whatever is usual and whatever the index did."""
+    there, gone = confirmed_losses(today.series, live, today.rows, today.day)
+    share = np.maximum(HALF, limits.live_percent[today.rows] / 100)
+    own = np.nan_to_num(limits.percent[today.rows] / 100) * today.baseline if settings.lost_percent is None else 0.0
+    least = np.maximum(np.maximum(HALVED_LINKS_MIN, limits.smallest[today.rows]), np.maximum(own, share * there))
+    today.halved = (today.readings >= settings.readings_min) & (np.nan_to_num(gone) >= np.nan_to_num(least, nan=np.inf))
+    hit = np.flatnonzero(today.halved)
+    then = np.minimum(today.series.last[today.rows[hit]], live.last[today.rows[hit]])
+    today.kind[hit], today.over_days[hit] = LOSS, today.day - then
+    today.baseline[hit] = today.low[hit] = today.series.raw[today.rows[hit], then]
+    today.high[hit] = today.low[hit] + least[hit]
+
+
+def detect_losses(today: Day, live: Series, limits: Limits, settings: DetectionSettings) -> None:
     """CONFIRMED LOSS: lost backlinks rose and live backlinks fell by the same links, more than they usually do.
 
     When a linking page or domain goes, its links leave the live ones and join the lost ones. A batch the vendor prunes
     from the lost ones, links that expire there, and a refresh of the lost ones alone leave the live ones as they were.
     """
-    if live_moved:
-        return  # on the days of a refresh that moves live backlinks too, they confirm nothing
     series, day = today.series, today.day
     lost_now, live_now = (s.in_todays_units(s.level[today.rows, day], today.rows, day) for s in (series, live))
     for days in LOSS_DAYS:

@@ -9,6 +9,7 @@ from backlinks_assets.detection.matrices import Floats, Ints
 from backlinks_assets.detection.metrics import Scale
 
 WEEK = 7
+INTERVALS = 14  # of which the median is the usual time between readings
 
 
 class Series:
@@ -18,9 +19,10 @@ class Series:
     reading over the root of the days between; `distance` is that to the median of the last week. Readings are NaN for none.
     """
 
-    def __init__(self, values: Floats, scale: Scale, *, flagged: bool = True) -> None:
-        """A series that is not `flagged` itself has no distances."""
+    def __init__(self, values: Floats, at: Ints, scale: Scale, *, flagged: bool = True) -> None:
+        """`at` are the columns' days as numbers. A series that is not `flagged` itself has no distances."""
         self.scale = scale
+        self.at = at
         self.raw = values
         self.level = scale.level(values)
         self.change = np.full_like(values, np.nan)
@@ -39,6 +41,13 @@ class Series:
         """The targets with a reading on this day and one before."""
         return np.flatnonzero(np.isfinite(self.raw[:, day]) & (self.last >= 0))
 
+    def gap(self, rows: Ints, day: int) -> Floats:
+        """Usual intervals since the last reading, 1 where the next one came in time: a week of a weekly watch is one."""
+        steps = np.diff(self.at[max(0, day - INTERVALS) : day + 1])
+        usual = max(1.0, float(np.median(steps))) if len(steps) else 1.0
+        gap: Floats = np.maximum(1.0, (self.at[day] - self.at[self.last[rows]]) / usual)
+        return gap
+
     def learn(self, day: int) -> None:
         """The day's readings become the last ones."""
         read = np.isfinite(self.raw[:, day])
@@ -46,7 +55,7 @@ class Series:
         self.readings[read] += 1
 
     def last_week(self, rows: Ints) -> Floats:
-        """Levels of the seven days up to each target's last reading, (rows, 7)."""
+        """Levels of the seven reading days up to each target's last reading, (rows, 7)."""
         days = self.last[rows][:, None] - np.arange(WEEK)
         return np.where(days >= 0, self.level[rows[:, None], np.maximum(days, 0)], np.nan)
 

@@ -49,13 +49,14 @@ class DetectionSettings(BaseModel):
     caution: float = Field(
         5.0, ge=0, le=20, description="A target with n earlier readings must exceed 1 + caution/n times the limits."
     )
-    usual_days: int = Field(28, ge=7, le=LONGEST_MEMORY_DAYS, description="Days of history that say what is usual.")
+    usual_days: int = Field(28, ge=7, le=LONGEST_MEMORY_DAYS, description="Days with readings that say what is usual.")
     loss_days: int = Field(
-        60, ge=7, le=LONGEST_MEMORY_DAYS, description="Days of history that say which confirmed losses are usual."
+        60, ge=7, le=LONGEST_MEMORY_DAYS, description="Days with readings that say which confirmed losses are usual."
     )
 
     # Which rules run.
     step_rule: bool = Field(True, description="Judge the change against the last week.")
+    halved_rule: bool = Field(True, description="Always flag the loss of half of the live backlinks.")
     confirmed_loss_rule: bool = Field(True, description="Judge lost backlinks together with live backlinks.")
 
     # When the vendor's index moved, not the targets.
@@ -63,7 +64,7 @@ class DetectionSettings(BaseModel):
         True, description="Recognise days on which the vendor's index moved, and take the move off."
     )
     index_share: float = Field(
-        0.15, gt=0, le=1, description="Share of targets moving one way that makes an index move."
+        0.25, gt=0, le=1, description="Share of targets moving one way that makes an index move."
     )
     index_share_roll_out: float = Field(
         0.06, gt=0, le=1, description="The same on the two days after one, while it is still being rolled out."
