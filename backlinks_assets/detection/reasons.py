@@ -50,11 +50,7 @@ def flag_sentence(  # noqa: PLR0913  a sentence has that many parts
             parts.append(f"; {words} from {_n(before)} to {_n(now)}")
     if index_move:
         day, size, taken = index_move
-        links = (
-            f": {_n(abs(taken), metric.scale)} {metric.unit}"
-            if abs(taken) >= 0.5
-            else ", of which nothing is in this reading"
-        )
+        links = f": {_n(abs(taken), metric.scale)} {metric.unit}" if abs(taken) >= 0.5 else ""
         parts.append(f"; the index move of {day.isoformat()} ({size:+.0f}{metric.change_words}) is taken off{links}")
     if flapped:
         parts.append(

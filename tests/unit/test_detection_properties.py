@@ -77,9 +77,10 @@ def test_later_days_leave_the_earlier_flags_as_they_were(history: pd.DataFrame, 
 @given(histories())
 def test_seven_targets_or_less_do_not_know_of_each_other(history: pd.DataFrame) -> None:
     few = history[history["target"] <= "t06.example"]  # eight can move together, and that is the index's doing
-    whole = detect(few)
+    days = sorted(few["date"].unique())  # on which the watch was at work
+    whole = detect(few, days=days)
     for target in few["target"].unique():
-        same(whole[whole["target"] == target], detect(few[few["target"] == target]))
+        same(whole[whole["target"] == target], detect(few[few["target"] == target], days=days))
 
 
 @quick
@@ -142,7 +143,8 @@ def test_targets_judged_in_parts_are_judged_as_together(seed: int, size: int, in
     history = moving_together(np.random.default_rng(seed))
     chosen, own = DetectionSettings(index_rule=index_rule), {"t02.example": {"spam_points": 2.0}}
     day = FIRST + dt.timedelta(days=15)
-    whole = detect(history, chosen, own, since=day)
+    days = sorted(history["date"].unique())
+    whole = detect(history, chosen, own, since=day, days=days)
     moves = whole[whole["target"] == "*"]
     assert set(moves["metric"]) == ({"lost_backlinks", "spam_score"} if index_rule else set())
     names = sorted(history["target"].unique())
@@ -154,8 +156,7 @@ def test_targets_judged_in_parts_are_judged_as_together(seed: int, size: int, in
         wanted = list(history.columns) if columns is None else ["date", "target", *columns]
         return history.loc[history["target"].isin(targets), wanted]
 
-    span = (FIRST - dt.timedelta(days=3), FIRST + dt.timedelta(days=65))
-    found = list(detect_in_parts(read, parts, span, chosen, own, day))
+    found = list(detect_in_parts(read, parts, days, chosen, own, day))
     assert len(found) == len(parts)
     assert max(asked) <= size
     same(whole, pd.concat(found).sort_values(["date", "target", "metric"], kind="stable"))
