@@ -15,7 +15,7 @@ from backlinks_assets.report.breakdowns import Breakdowns, Row
 from backlinks_assets.report.cards import articles
 from backlinks_assets.report.day_sentence import day_sentence
 from backlinks_assets.report.readings import Histories
-from backlinks_assets.report.summary import Change, read_facts
+from backlinks_assets.report.summary import read_facts
 from backlinks_assets.tables.parquet import parquet_path, write_day
 from backlinks_assets.tables.schemas import TABLES
 
