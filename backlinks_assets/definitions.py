@@ -8,7 +8,6 @@ from typing import Any
 
 import dagster as dg
 
-from backlinks_assets import memory  # noqa: F401 - says how Arrow allocates, before it is imported
 from backlinks_assets.defs.announce import announce_sensor
 from backlinks_assets.defs.assets import ASSETS
 from backlinks_assets.defs.automation import publish_automation_sensor

@@ -12,7 +12,6 @@ import os
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain, groupby, islice
@@ -24,7 +23,6 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from backlinks_assets import memory
 from backlinks_assets.collect.factory import open_store
 from backlinks_assets.detection.batches import detect_in_parts
 from backlinks_assets.detection.settings import DetectionSettings, target_thresholds
@@ -39,7 +37,6 @@ from backlinks_assets.tables.history import detection_history, targets_with_answ
 from backlinks_assets.tables.parquet import days, write_day, writing_day
 from backlinks_assets.tables.rows import answer_tables, costs_table
 from backlinks_assets.tables.schemas import TABLES
-from backlinks_assets.targets.file import Target
 
 HISTORY_DAYS: Final = 120
 """Days before the first judged one that detection is given: more than it looks back, so that the first is whole."""
@@ -169,7 +166,6 @@ def publish_days(
     _fit_older_days(settings, _ANSWER_TABLES, dates, say)
     if len(dates) < DAYS_WORTH_PROCESSES or processes < 2:
         yield from _publish_days(settings, dates)
-        memory.trim()
         return
     parts = [dates[start : start + DAYS_A_PART] for start in range(0, len(dates), DAYS_A_PART)]
     # Started anew rather than forked: a fork would share locks and open databases of this process.
@@ -228,7 +224,6 @@ def publish_changes(
         for date, rows in _days_of(table).items():
             changes[date].append(rows)
         del found, table
-        memory.trim()
     for date in judged:
         parts_of_day = changes.pop(date, [TABLES["backlinks_changes"].arrow.empty_table()])
         of_day = {"backlinks_changes": pa.concat_tables(parts_of_day)}
@@ -243,20 +238,7 @@ def publish_changes(
 
 def publish_warehouse(settings: Settings) -> duckdb_sync.SyncResult:
     """Bring the DuckDB file level with the parquet files; readers that hold the old one go on reading it."""
-    result = duckdb_sync.sync(settings.root)
-    memory.trim()
-    return result
-
-
-@contextmanager
-def publishing_warehouse(settings: Settings, targets: Sequence[Target]) -> Iterator[None]:
-    """Do `publish_warehouse` at the end of a block that judges days whose other tables are written.
-
-    Part of it is done while the block judges, unless the targets are so many that they are judged in parts, for memory.
-    """
-    with duckdb_sync.syncing(settings.root, _ANSWER_TABLES if len(targets) <= TARGETS_TOGETHER else ()):
-        yield
-    memory.trim()
+    return duckdb_sync.sync(settings.root)
 
 
 def _days_of(table: pa.Table) -> dict[dt.date, pa.Table]:

@@ -12,7 +12,6 @@ from typing import Any
 
 import dagster as dg
 
-from backlinks_assets import memory
 from backlinks_assets.collect.collector import StopError
 from backlinks_assets.collect.outcome import Ask, Outcome
 from backlinks_assets.defs import checks
@@ -45,7 +44,6 @@ def summary_responses(
     is built from what is kept. A run over many partitions reports each as it is finished; targets that failed are
     named in the run's error and the others stay materialized.
     """
-    memory.give_memory_back()  # as the command does; a run that Dagster starts has a process of its own
     partitions = partitions_of_run(context, reports_each=True)
     settings = backlinks_data.settings()
     tables.check_instance(context.instance, settings)
@@ -153,7 +151,6 @@ def answer_tables(
     """Reads each kept answer of the days once and writes the tables made of it."""
     from backlinks_assets.pipeline import NothingKeptError, publish_days, publish_warehouse
 
-    memory.give_memory_back()
     settings = backlinks_data.settings()
     tables.check_instance(context.instance, settings)
     watched = backlinks_data.targets()
@@ -193,7 +190,8 @@ def judgement(
 ) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
     """Compares each day with what is normal for each target, and flags what changed sharply."""
     from backlinks_assets.detection.settings import DetectionSettings
-    from backlinks_assets.pipeline import publish_changes, publishing_warehouse
+    from backlinks_assets.pipeline import publish_changes
+    from backlinks_assets.tables.duckdb_sync import syncing
 
     settings = backlinks_data.settings()
     dates = [dt.date.fromisoformat(date) for date in partitions_of_run(context)]
@@ -201,7 +199,7 @@ def judgement(
     last = None
     targets = backlinks_data.targets()
     # Also if judging fails: the tables of the answers may have come by this run.
-    with publishing_warehouse(settings, targets):
+    with syncing(settings.root):
         for day in publish_changes(settings, dates, targets.thresholds, DetectionSettings(), context.log.info):
             by_day[str(day.date)] = tables.changes_metadata(day, simulated=settings.simulated)
             last = day

@@ -48,15 +48,14 @@ def stand_in_the_way(root: Path) -> str:
     return "backlinks.duckdb"
 
 
-@pytest.mark.parametrize("beside", [["api_costs"], []], ids=["beside", "after"])
 @pytest.mark.parametrize("breaks", [damage, stand_in_the_way])
 @pytest.mark.parametrize("first", [ValueError("a bug in the judging"), OSError("no room for a table")], ids=repr)
 def test_what_failed_in_a_block_is_told_though_publishing_fails_after_it(
-    tmp_path: Path, breaks: Callable[[Path], str], beside: list[str], first: Exception
+    tmp_path: Path, breaks: Callable[[Path], str], first: Exception
 ) -> None:
     named = breaks(tmp_path)
     error = type(first)(*first.args)
-    with pytest.raises(type(first)) as caught, syncing(tmp_path, beside):
+    with pytest.raises(type(first)) as caught, syncing(tmp_path):
         raise error
     assert caught.value is error
     (note,) = error.__notes__
@@ -68,14 +67,14 @@ def test_so_it_is_where_another_process_publishes_for_too_long(tmp_path: Path, m
     monkeypatch.setattr(duckdb_sync, "LOCK_TIMEOUT_S", 0.1)
     error = ValueError("a bug in the judging")
     with filelock.FileLock(tmp_path / ".publish.lock"), pytest.raises(ValueError, match="a bug") as caught:
-        with syncing(tmp_path, []):
+        with syncing(tmp_path):
             raise error
     assert caught.value.__notes__[0].startswith("Publishing failed too: Another process has been publishing")
 
 
 def test_a_publication_that_fails_alone_is_the_first_failure(tmp_path: Path) -> None:
     named = damage(tmp_path)
-    with pytest.raises(TablesError) as caught, syncing(tmp_path, []):
+    with pytest.raises(TablesError) as caught, syncing(tmp_path):
         pass
     assert named in str(caught.value)
 
