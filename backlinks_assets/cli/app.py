@@ -13,7 +13,6 @@ from typing import Annotated
 
 import typer
 
-from backlinks_assets import memory  # noqa: F401 - says how Arrow allocates, before it is imported
 from backlinks_assets.anchor import export_other_variables
 from backlinks_assets.cli import targets
 from backlinks_assets.cli.complete import judged_days

@@ -20,8 +20,9 @@ from backlinks_assets.cli.console import (
     settings_and_notices,
     shown,
 )
-from backlinks_assets.cli.execution import RunFailedError, Tally, opened
+from backlinks_assets.cli.execution import RunFailedError, opened
 from backlinks_assets.cli.flags import print_flags, read_flags
+from backlinks_assets.cli.tally import Tally
 from backlinks_assets.collect.collector import utc_now
 from backlinks_assets.collect.factory import watched_targets
 from backlinks_assets.settings import Settings, SettingsError
@@ -50,11 +51,11 @@ def run_demo(days: int, *, as_json: bool) -> int:
             settings.targets_file.parent.mkdir(parents=True, exist_ok=True)
             settings.targets_file.write_text(sample_targets_csv(), encoding="utf-8")
         targets = watched_targets(settings)
-        with progress(f"Collecting {len(targets)} targets, {days} days", days * len(targets)) as advance:
+        with progress(f"Collecting {len(targets)} targets, {days} days", days * len(targets)) as tally.on_outcome:
             for start in range(0, days, DAYS_A_RUN):
                 day = first + dt.timedelta(days=start)
                 last = min(today, day + dt.timedelta(days=DAYS_A_RUN - 1))
-                pipeline.collect(day, last, targets, tally, lambda _: advance())
+                pipeline.collect(day, last, targets, tally)
                 if tally.stopped:
                     complain(tally.stopped)
                     return STOPPED

@@ -22,8 +22,9 @@ from backlinks_assets.cli.console import (
     settings_and_notices,
     shown,
 )
-from backlinks_assets.cli.execution import Pipeline, RunFailedError, Tally, opened
+from backlinks_assets.cli.execution import RunFailedError, opened
 from backlinks_assets.cli.flags import print_flags, read_flags
+from backlinks_assets.cli.tally import Tally
 from backlinks_assets.collect.collector import utc_now
 from backlinks_assets.collect.factory import open_store, watched_targets
 from backlinks_assets.collect.outcome import STATUS_TYPES
@@ -31,7 +32,7 @@ from backlinks_assets.detection.settings import DetectionSettings
 from backlinks_assets.formatting import counted, visible
 from backlinks_assets.report.neighbours import page_name
 from backlinks_assets.settings import Settings
-from backlinks_assets.targets.file import Target, WatchList
+from backlinks_assets.targets.file import WatchList
 
 MOST_NAMED, NAMED_A_REASON = 20, 5
 """Reasons told on the terminal, and failed targets named for each; `--json` names all."""
@@ -60,12 +61,13 @@ def run_day(date: dt.date | None, *, as_json: bool, yes: bool) -> int:
     if not yes and sys.stdin.isatty() and sys.stderr.isatty() and not _agreed(settings, len(targets)):
         complain("Stopped before the first call: nothing was asked and nothing was paid.")
         return STOPPED
-    tally = Tally()
+    tally = Tally(began)
     flags: list[dict[str, Any]] = []
     problem = None
     try:
         with opened(settings) as pipeline:
-            _collect(pipeline, date, targets, tally, began)
+            with progress(f"Collecting {date}", len(targets)) as tally.on_outcome:
+                pipeline.collect(date, date, targets, tally)
             if _is_kept(settings, date):
                 try:
                     pipeline.publish(date, date)
@@ -121,11 +123,6 @@ def _agreed(settings: Settings, targets: int) -> bool:
         f"${calls * settings.expected_price_usd:,.2f} a day ({cap}). `backlinks doctor` tells the account's own price."
     )
     return typer.confirm("Go on?", default=False, err=True)
-
-
-def _collect(pipeline: Pipeline, date: dt.date, targets: Sequence[Target], tally: Tally, began: dt.datetime) -> None:
-    with progress(f"Collecting {date}", len(targets)) as advance:
-        pipeline.collect(date, date, targets, tally, lambda _: advance(), began=began)
 
 
 def _is_kept(settings: Settings, date: dt.date) -> bool:

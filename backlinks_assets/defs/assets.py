@@ -7,6 +7,7 @@ processes of this code location build none.
 
 import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -63,9 +64,9 @@ def summary_responses(
     failed: list[Outcome] = []
     stopped = None
     is_recorded = False
-    with backlinks_api.collector(asked_at(context.instance, context.run)) as collector:
+    with closing(backlinks_api.collect(wanted.asks, asked_at(context.instance, context.run))) as outcomes:
         try:
-            for outcome in collector.collect(wanted.asks):
+            for outcome in outcomes:
                 if outcome.error is not None:
                     failed.append(outcome)
                     continue

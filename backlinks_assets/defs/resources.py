@@ -4,7 +4,7 @@ Fields and opening only. The environment is `settings.py`; what a collector does
 """
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import lru_cache
@@ -16,7 +16,7 @@ from pydantic import Field
 
 from backlinks_assets.collect.collector import Collector
 from backlinks_assets.collect.factory import open_collector, open_store, watched_targets
-from backlinks_assets.collect.outcome import Ask
+from backlinks_assets.collect.outcome import Ask, Outcome
 from backlinks_assets.dataforseo.endpoints.summary import RequestParameters
 from backlinks_assets.settings import Settings
 from backlinks_assets.store.responses import ResponseStore
@@ -96,6 +96,11 @@ class BacklinksApi(dg.ConfigurableResource):  # type: ignore[type-arg]
     def collector(self, began: dt.datetime | None = None) -> Iterator[Collector]:
         with open_collector(Settings.from_env(demo=self.demo), began=began) as collector:
             yield collector
+
+    def collect(self, asks: Sequence[Ask], began: dt.datetime | None = None) -> Generator[Outcome, None, None]:
+        """Yield an outcome for every ask, as `Collector.collect`; close it where it is not read to its end."""
+        with self.collector(began) as collector:
+            yield from collector.collect(asks)
 
 
 @lru_cache

@@ -11,11 +11,8 @@ import pyarrow as pa
 import pytest
 
 from backlinks_assets import pipeline as pipeline_module
-from backlinks_assets.cli.ahead import Ahead
 from backlinks_assets.cli.console import describe
 from backlinks_assets.cli.execution import RunFailedError, opened
-from backlinks_assets.collect.collector import StopError
-from backlinks_assets.defs.resources import BacklinksApi, BacklinksData
 from backlinks_assets.settings import Settings
 from backlinks_assets.simulator.http import faults
 from backlinks_assets.simulator.http.faults import Fault
@@ -141,21 +138,3 @@ def test_failed_targets_are_named_whatever_goes_wrong_after_them(api, write_targ
 
 def _no_flags(*_: object) -> None:
     raise TablesError("the file of flags is gone")
-
-
-def test_a_block_that_fails_beside_collecting_is_told_with_what_collecting_met(write_targets) -> None:
-    write_targets("a.example")
-    ahead = Ahead(BacklinksApi())
-    (target,) = BacklinksData().targets()
-
-    def fails(_: object) -> None:
-        raise ZeroDivisionError("a bug in what is told")
-
-    def at_work() -> None:
-        with ahead.at_work([ahead.ask(str(commands.today()), target)], fails):
-            commands.wait_for(lambda: ahead._done)
-            raise StopError("the block's own end")
-
-    with pytest.raises(StopError) as caught:
-        at_work()
-    assert caught.value.__notes__ == ["Collecting failed too: a bug in what is told"]

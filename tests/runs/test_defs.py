@@ -16,7 +16,8 @@ from dagster._core.definitions.assets.graph.base_asset_graph import BaseAssetNod
 from looks import Automation
 
 from backlinks_assets import pipeline as pipeline_module
-from backlinks_assets.cli.execution import Pipeline, Tally
+from backlinks_assets.cli.execution import Pipeline
+from backlinks_assets.cli.tally import Tally
 from backlinks_assets.collect import collector as collector_module
 from backlinks_assets.collect.collector import utc_now
 from backlinks_assets.collect.factory import open_collector, watched_targets
@@ -204,7 +205,7 @@ def test_the_commands_runs_are_named_and_are_found_by_the_pages_of_their_jobs(in
     write_targets(*TARGETS[:3])  # no credentials: the simulator
     settings = Settings.from_env()
     pipeline = Pipeline(settings, instance)
-    pipeline.collect(TODAY, TODAY, watched_targets(settings), Tally(), lambda _: None, most_keys=2)
+    pipeline.collect(TODAY, TODAY, watched_targets(settings), Tally(), most_keys=2)
     pipeline.publish(TODAY, TODAY)
     runs = instance.get_runs(dg.RunsFilter(tags={".dagster/repository": "__repository__@backlinks_assets"}))
     assert [(run.job_name, run.tags["run"]) for run in reversed(runs)] == [

@@ -1,11 +1,9 @@
-"""What makes a day quick changes nothing of it: collecting ahead of the runs, skipping what is finished, days in parallel."""
+"""What makes a day quick changes nothing of it: skipping what is finished, days in parallel."""
 
 import datetime as dt
 import json
-import os
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import dagster as dg
@@ -14,8 +12,7 @@ import pytest
 from commands import command
 
 from backlinks_assets import pipeline
-from backlinks_assets.cli.ahead import Ahead
-from backlinks_assets.collect.collector import Ask, StopError, utc_now
+from backlinks_assets.collect.collector import utc_now
 from backlinks_assets.collect.factory import open_collector, open_store, watched_targets
 from backlinks_assets.dagster_instance.home import open_instance
 from backlinks_assets.defs.resources import BacklinksApi
@@ -50,97 +47,6 @@ def runs_of(settings: Settings) -> list[str]:
         return [run.job_name for run in instance.get_runs()]
 
 
-# --- collecting ahead ---------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def ahead() -> Ahead:
-    return Ahead(BacklinksApi())
-
-
-def asks_of(ahead: Ahead, settings: Settings) -> list[Ask]:
-    return [ahead.ask(str(TODAY), target) for target in watched_targets(settings)]
-
-
-def test_the_account_is_not_idle_before_the_first_run_asks(ahead, api, write_targets) -> None:
-    server = api()
-    write_targets(*TARGETS)
-    settings = Settings.from_env()
-    told = []
-    everything_told = threading.Event()
-
-    def tell(outcome) -> None:
-        told.append(outcome.target)
-        if len(told) == len(TARGETS):
-            everything_told.set()
-
-    asks = asks_of(ahead, settings)
-    with ahead.at_work(asks, tell):
-        assert everything_told.wait(60)  # and no run has asked for any
-        assert len(server.calls) == 2 * len(TARGETS)
-        first = {outcome.target for outcome in ahead.collect(asks[:5])}
-        rest = {outcome.target for outcome in ahead.collect(asks[5:])}
-    assert first == set(TARGETS[:5])
-    assert rest == set(TARGETS[5:])
-    assert len(server.calls) == 2 * len(TARGETS)
-
-
-def test_a_run_that_asks_for_more_than_was_begun_gets_it(ahead, api, write_targets) -> None:
-    server = api()
-    write_targets(*TARGETS)
-    asks = asks_of(ahead, Settings.from_env())
-    with ahead.at_work(asks[:5], lambda _: None):
-        assert {outcome.target for outcome in ahead.collect(asks[3:8])} == set(TARGETS[3:8])
-    assert len(server.calls) == 16
-
-
-def test_a_stop_reaches_the_run_that_waits_and_says_why(ahead, api, write_targets) -> None:
-    api(credentials=("someone@example.com", "the right one"))
-    write_targets(*TARGETS)
-    asks = asks_of(ahead, Settings.from_env())
-    outcomes = []
-    with ahead.at_work(asks, lambda _: None), pytest.raises(StopError, match="DATAFORSEO_PASSWORD"):
-        outcomes.extend(ahead.collect(asks))
-    assert len(outcomes) == len(TARGETS)
-    assert all(outcome.error for outcome in outcomes)
-    assert ahead.stopped
-
-
-def test_when_the_command_fails_no_further_call_is_made_and_what_came_is_kept(ahead, api, write_targets) -> None:
-    server = api(latency_s=0.2)
-    write_targets(*[f"many{number:04d}.example" for number in range(400)])
-    asks = asks_of(ahead, Settings.from_env())
-
-    def fail_halfway() -> None:
-        with ahead.at_work(asks, lambda _: None):
-            next(ahead.collect(asks))
-            raise RuntimeError("of ours")
-
-    with pytest.raises(RuntimeError, match="of ours"):
-        fail_halfway()
-    made = len(server.calls)
-    assert 0 < made < 800
-    with open_collector(Settings.from_env()) as collector:
-        reused = sum(outcome.reused for outcome in collector.collect(asks))
-    assert reused == made
-
-
-def test_an_error_of_the_collecting_thread_ends_the_command(ahead, api, write_targets) -> None:
-    api()
-    write_targets(*TARGETS)
-    asks = asks_of(ahead, Settings.from_env())
-
-    def break_down(_outcome) -> None:
-        raise RuntimeError("the bar broke")
-
-    def work() -> None:
-        with ahead.at_work(asks, break_down):
-            pass
-
-    with pytest.raises(RuntimeError, match="the bar broke"):
-        work()
-
-
 # --- the command --------------------------------------------------------------------------------------------------------
 
 
@@ -160,9 +66,9 @@ def test_what_is_kept_but_was_never_reported_is_reported_without_a_call(api, wri
     server = api()
     write_targets(*TARGETS)
     settings = Settings.from_env()
-    ahead = Ahead(BacklinksApi())
+    asks = [BacklinksApi().ask(str(TODAY), target) for target in watched_targets(settings)]
     with open_collector(settings) as collector:  # as a run killed before its events
-        assert all(outcome.error is None for outcome in collector.collect(asks_of(ahead, settings)))
+        assert all(outcome.error is None for outcome in collector.collect(asks))
     calls = len(server.calls)
     done = last_line(command("run", "--json"))
     assert (done["reused"], done["calls"]) == (20, 0)
@@ -251,17 +157,6 @@ def test_targets_judged_in_parts_give_the_bytes_of_all_at_once(kept_days, monkey
     assert [rows for rows, *_ in whole] == [6] * 20
     assert judged(1) == whole
     assert judged(2) == whole
-
-
-@pytest.mark.parametrize("begins_with", ["definitions", "cli.app"])
-def test_arrow_keeps_no_memory_of_its_own(begins_with: str) -> None:
-    code = f"import backlinks_assets.{begins_with}, backlinks_assets.pipeline, pyarrow as pa\n"
-    bare = {name: value for name, value in os.environ.items() if name != "ARROW_DEFAULT_MEMORY_POOL"}
-    told = subprocess.run(
-        [sys.executable, "-c", code + "print(pa.default_memory_pool().backend_name)"],
-        env=bare, capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    assert told.stdout.strip() == "system"
 
 
 def test_a_process_that_builds_no_tables_does_not_import_what_does() -> None:
