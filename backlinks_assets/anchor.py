@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from backlinks_assets.errors import BacklinksError
+
 STORE: Final = "responses.sqlite"
 DEMO: Final = "demo"
 """The folder of simulated answers, under the data folder."""
@@ -29,8 +31,10 @@ LONGEST_NAME_BYTES: Final = 255
 _PACKAGE: Final = __name__.partition(".")[0]
 
 
-class AnchorError(ValueError):
+class AnchorError(BacklinksError, ValueError):
     """The folder, its `.env` or the data folder can't be used; the message says what to do."""
+
+    exit_status = 2
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,8 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Final
 
+from backlinks_assets.errors import BacklinksError
+
 _ROOM: Final = "Free some space and run again."
 _RIGHTS: Final = "Give this user the right to write there, or set {variable} to another folder."
 _A_FILE: Final = "A file stands where a folder should be: move it, or set {variable} to another folder."
@@ -36,7 +38,7 @@ _NEXT_STEPS: Final = {
 }
 
 
-class FolderError(Exception):
+class FolderError(BacklinksError):
     """A folder can't hold the project's files; the message names the cause and the next step."""
 
 

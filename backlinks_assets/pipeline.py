@@ -27,6 +27,7 @@ from backlinks_assets.collect.factory import open_store
 from backlinks_assets.detection.batches import detect_in_parts
 from backlinks_assets.detection.settings import DetectionSettings, target_thresholds
 from backlinks_assets.due_days import judged_from
+from backlinks_assets.errors import BacklinksError
 from backlinks_assets.settings import Settings
 from backlinks_assets.store.digests import digests
 from backlinks_assets.store.responses import ResponseStore
@@ -58,7 +59,7 @@ _CHANGE_TABLES: Final = ("backlinks_changes", "backlinks_flags")
 _LOG: Final = logging.getLogger(__name__)
 
 
-class NothingKeptError(Exception):
+class NothingKeptError(BacklinksError):
     """The store holds no answer for a day, so that no table of it can be built; the message says what to do."""
 
 

@@ -15,6 +15,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from backlinks_assets.anchor import DEMO, STORE, Anchor, AnchorError
 from backlinks_assets.cron import HOW, Cron
+from backlinks_assets.errors import BacklinksError
 
 VENDOR_URL = "https://api.dataforseo.com"
 SIMULATOR_PATH = "/simulator"
@@ -27,8 +28,10 @@ SIMULATED_CALLS_PER_MINUTE = 60_000
 """The simulator is an account of its own; its limits only have to keep the paced path in use."""
 
 
-class SettingsError(ValueError):
+class SettingsError(BacklinksError, ValueError):
     """An environment variable, or two together, can't be used; the message names them and the next step."""
+
+    exit_status = 2
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from pathlib import Path
 from backlinks_assets.account.concurrency import LONGEST_CALL_S, SLICE_S, SlotPool
 from backlinks_assets.account.lockfile import BootClock, Clock
 from backlinks_assets.account.rate_limiter import HORIZON_S, Pacer
+from backlinks_assets.errors import BacklinksError
 from backlinks_assets.folder import next_step
 
 MOST_AT_ONCE = 10_000
@@ -22,7 +23,7 @@ class Cancelled(Exception):  # noqa: N818 - what happened, not a fault
     """The wait for a permit was given up as asked; nothing was sent and nothing is held."""
 
 
-class LimiterError(Exception):
+class LimiterError(BacklinksError):
     """The limits can't be kept, so no call may start. No OSError, lest it be retried as the network's."""
 
 

@@ -15,19 +15,17 @@ import typer
 
 from backlinks_assets.anchor import export_other_variables
 from backlinks_assets.cli import targets
-from backlinks_assets.cli.complete import judged_days
 from backlinks_assets.cli.console import UsageError, complain, describe
-from backlinks_assets.cli.help import WIDEST, Command, Group, JsonOption, examples
+from backlinks_assets.cli.options import WIDTH, JsonOption, examples, judged_days
 from backlinks_assets.dates import iso_date
 
 app = typer.Typer(
     name="backlinks",
-    cls=Group,
     no_args_is_help=True,
     add_completion=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
-    context_settings=WIDEST,
+    context_settings=WIDTH,
     help="Keep DataForSEO backlinks summaries as a history and flag the targets that moved sharply.",
     epilog=examples(
         {
@@ -54,7 +52,6 @@ def _day(text: str | None) -> date | None:
 
 
 @app.command(
-    cls=Command,
     short_help="Collect today's answers, build the tables, flag.",
     epilog=examples(
         {
@@ -86,7 +83,6 @@ def run(
 
 
 @app.command(
-    cls=Command,
     short_help="See it all on the bundled simulator, free.",
     epilog=examples(
         {
@@ -111,7 +107,6 @@ def demo(
 
 
 @app.command(
-    cls=Command,
     short_help="Show the flags of a day, with their reasons.",
     epilog=examples(
         {
@@ -141,7 +136,6 @@ def flags(
 
 
 @app.command(
-    cls=Command,
     short_help="Show what would have been flagged.",
     epilog=examples(
         {
@@ -169,7 +163,6 @@ def backtest(
 
 
 @app.command(
-    cls=Command,
     short_help="Check account, folders, limits. Free.",
     epilog=examples(
         {

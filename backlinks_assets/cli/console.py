@@ -3,7 +3,6 @@
 No call's own words; those are in its module. Importing this is cheap: rich is imported when something is shown.
 """
 
-import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -11,8 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from backlinks_assets.errors import BacklinksError
 from backlinks_assets.folder import next_step, next_step_of_sqlite
-from backlinks_assets.settings import Settings, SettingsError
+from backlinks_assets.settings import Settings
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -22,8 +22,10 @@ STOPPED, UNUSABLE, INCOMPLETE = 1, 2, 3
 """Exit statuses beside 0: stopped; unusable input or usage; done, but some targets have no data for the day."""
 
 
-class UsageError(ValueError):
+class UsageError(BacklinksError):
     """What was typed can't be used; the message says how to write it."""
+
+    exit_status = 2
 
 
 def out() -> "Console":
@@ -99,28 +101,10 @@ def describe(error: Exception) -> tuple[str | None, int]:
 
     What failed after it is a note of the error and is told behind it.
     """
-    sentence, status = _described(error)
-    notes = getattr(error, "__notes__", [])
-    return (None if sentence is None else "\n".join([sentence, *notes])), status
-
-
-def _described(error: Exception) -> tuple[str | None, int]:
-    if isinstance(error, UsageError | SettingsError):
-        return str(error), UNUSABLE
-    name = type(error).__name__  # by name, so that `--help` need not import them
-    if name == "TargetsError":
-        return str(error), UNUSABLE
-    if name in {
-        "StoreError",
-        "FolderError",
-        "LimiterError",
-        "TablesError",
-        "AccountError",
-        "RequestError",
-        "TransientError",
-    }:
-        return str(error), STOPPED
-    return (sentence, STOPPED) if (sentence := _of_files(error)) else (None, 1)
+    sentence, status = _of_files(error), STOPPED
+    if isinstance(error, BacklinksError):
+        sentence, status = str(error), error.exit_status
+    return (None if sentence is None else "\n".join([sentence, *getattr(error, "__notes__", [])])), status
 
 
 def _of_files(error: Exception) -> str | None:
@@ -174,8 +158,3 @@ def progress(what: str, total: int) -> Iterator[Callable[[], None]]:
     with Progress(*columns, console=err(), disable=not sys.stderr.isatty(), transient=True) as bar:
         task = bar.add_task(what, total=total)
         yield lambda: bar.advance(task)
-
-
-def no_colour() -> bool:
-    """Whether the person wants no colours (https://no-color.org), or the terminal has none."""
-    return bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"

@@ -29,6 +29,7 @@ from backlinks_assets.defs.partitions import MOST_KEYS_A_RUN, day_range_tags, ra
 from backlinks_assets.defs.resources import BacklinksData
 from backlinks_assets.defs.runs import OF_THIS_LOCATION, collects, publishes
 from backlinks_assets.defs.sensors import add_missing_targets
+from backlinks_assets.errors import BacklinksError
 from backlinks_assets.settings import Settings
 from backlinks_assets.targets.file import Target
 
@@ -43,7 +44,7 @@ _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 T = TypeVar("T")
 
 
-class RunFailedError(Exception):
+class RunFailedError(BacklinksError):
     """A run of a free step failed; the message is the run's own and names the run."""
 
 

@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 
 import typer
 
-from backlinks_assets.cli.complete import watched
-from backlinks_assets.cli.help import WIDEST, Command, Group, JsonOption, examples
+from backlinks_assets.cli.options import WIDTH, JsonOption, examples, watched
 
 if TYPE_CHECKING:
     from backlinks_assets.targets.file import Target, TargetsError, ThresholdCheck
@@ -26,10 +25,9 @@ INCOMPLETE = 3
 
 app = typer.Typer(
     name="targets",
-    cls=Group,
     no_args_is_help=True,
     rich_markup_mode=None,
-    context_settings=WIDEST,
+    context_settings=WIDTH,
     help="The targets file: which domains and pages are watched. It is targets.csv in the data folder, unless "
     "BACKLINKS_TARGETS_FILE names another; an editor or a spreadsheet may change it too.",
     epilog=examples(
@@ -51,7 +49,6 @@ class _Rules(TypedDict):
 
 @app.command(
     "list",
-    cls=Command,
     short_help="List the targets watched today.",
     epilog=examples(
         {
@@ -87,7 +84,6 @@ def list_targets(
 
 
 @app.command(
-    cls=Command,
     short_help="Watch a target from its next collection on.",
     epilog=examples(
         {
@@ -118,7 +114,6 @@ def add(
 
 
 @app.command(
-    cls=Command,
     short_help="Stop watching a target; its history stays.",
     epilog=examples(
         {
@@ -151,7 +146,6 @@ def retire(
 
 
 @app.command(
-    cls=Command,
     short_help="Name every line that can't be used.",
     epilog=examples(
         {

@@ -23,6 +23,7 @@ from backlinks_assets.collect.turns import NotCalledError, Room, Turn, Turns, ne
 from backlinks_assets.dataforseo.client import SummaryClient
 from backlinks_assets.dataforseo.endpoints.summary import SummaryAnswer, SummaryRequest, request_tag
 from backlinks_assets.dataforseo.errors import AccountError, ApiError, RequestError, TargetError, TransientError
+from backlinks_assets.errors import BacklinksError
 from backlinks_assets.store import ledger
 from backlinks_assets.store.budget import Budget, BudgetError, PriceUnknownError
 from backlinks_assets.store.database import StoreError
@@ -45,7 +46,7 @@ LATE: Final = dt.timedelta(hours=1)
 """So long after midnight (UTC) a run that began before it may go on with its day."""
 
 
-class StopError(Exception):
+class StopError(BacklinksError):
     """The run must not start another call; the message says why and what to do. What was paid for is kept."""
 
 

@@ -10,9 +10,10 @@ Only the tree; which status code is which is `status_codes.py`.
 """
 
 from backlinks_assets.dataforseo.endpoints.summary import SummaryAnswer
+from backlinks_assets.errors import BacklinksError
 
 
-class ApiError(Exception):
+class ApiError(BacklinksError):
     """A call that gave no usable answer. `answer` is what came, if anything did: it may have been charged."""
 
     def __init__(self, message: str, *, answer: SummaryAnswer | None = None) -> None:

@@ -17,6 +17,7 @@ from backlinks_assets.defs.busy_days import ENDED, days_at_work, days_of_run
 from backlinks_assets.defs.dead_runs import WHY, process_is_gone
 from backlinks_assets.defs.metadata.collecting import STOPPED
 from backlinks_assets.defs.resources import BacklinksData
+from backlinks_assets.errors import BacklinksError
 from backlinks_assets.formatting import counted
 from backlinks_assets.notify.alerts import FailedRun
 from backlinks_assets.notify.outbox import Memory
@@ -33,7 +34,7 @@ _OVERLAP: Final = dt.timedelta(minutes=2)
 _ERROR_NAME: Final = re.compile(r"^[\w.]+: ")
 
 
-class NotAnnouncedError(Exception):
+class NotAnnouncedError(BacklinksError):
     """Something could not be sent; the message says what, where, how often it was tried and when it is tried again."""
 
 

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from backlinks_assets.errors import BacklinksError
 from backlinks_assets.notify.message import MOST_CHARACTERS, Message, render
 
 SEND_TIMEOUT_S: Final = 20.0
@@ -19,7 +20,7 @@ SEND_TIMEOUT_S: Final = 20.0
 _HTTP_STATUS: Final = re.compile(r"\berror=(\d{3})\b")
 
 
-class SendError(Exception):
+class SendError(BacklinksError):
     """A message did not arrive; the message says why, as far as can be said without quoting the service."""
 
 

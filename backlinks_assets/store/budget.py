@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
+from backlinks_assets.errors import BacklinksError
 from backlinks_assets.statements import Statement
 
 metadata = sa.MetaData()
@@ -53,7 +54,7 @@ _SET_ASIDE: Final = Statement(set_aside.insert())
 _GIVE_BACK: Final = Statement(set_aside.delete().where(set_aside.c.call_id == _call))
 
 
-class BudgetError(Exception):
+class BudgetError(BacklinksError):
     """So many more calls could take the day's spend past its budget; the message gives the amounts."""
 
     def __init__(self, message: str, calls: int) -> None:

@@ -14,6 +14,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 import tenacity
 
+from backlinks_assets.errors import BacklinksError
 from backlinks_assets.folder import next_step, next_step_of_sqlite
 from backlinks_assets.statements import sqlite_of
 
@@ -23,7 +24,7 @@ _LEFT_ALONE_S: Final = 1.0
 """After so long a thread commits itself what it wrote: the one that was to do it may be gone."""
 
 
-class StoreError(Exception):
+class StoreError(BacklinksError):
     """The response store can't be used or written; the message says what to do. Nothing was half-written."""
 
 

@@ -16,13 +16,14 @@ from pathlib import Path
 
 import filelock
 
+from backlinks_assets.errors import BacklinksError
 from backlinks_assets.folder import next_step
 
 STALE_AFTER_S = 3600.0
 """Age at which a temporary file is taken for that of a killed process. Writing one takes seconds."""
 
 
-class TablesError(OSError):
+class TablesError(BacklinksError, OSError):
     """A table could not be written or read; the message is a sentence with the path and the next step."""
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from backlinks_assets.dataforseo.endpoints.summary import ParameterOverrides
+from backlinks_assets.errors import BacklinksError
 from backlinks_assets.targets.name import MAX_SHOWN_CHARACTERS, partition_key, shown
 
 NO_OVERRIDES = ParameterOverrides.model_validate({})
@@ -51,8 +52,10 @@ class Problem:
         return f"{shown(self.text)} {self.message}" if self.text else self.message
 
 
-class TargetsError(ValueError):
+class TargetsError(BacklinksError, ValueError):
     """The targets file, or what was asked of it, can't be used: `problems` holds all that was found."""
+
+    exit_status = 2
 
     def __init__(self, source: str, problems: list[Problem]) -> None:
         super().__init__(source, problems)

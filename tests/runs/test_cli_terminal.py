@@ -69,10 +69,10 @@ def flagged(clean_environment: Path) -> Settings:
 def examples(call: str) -> list[str]:
     """Return the commands under `Examples:` of a call's help, as they are shown."""
     shown = commands.script(*call.split(), "--help").out
-    block = re.search(r"^Examples:\n((?:  .+\n)+)", shown, re.MULTILINE)
+    block = re.search(r"^  Examples:\n((?:    .+\n)+)", shown, re.MULTILINE)
     assert block, f"{call}: no examples"
     lines = block[1].splitlines()
-    assert all(line.startswith("  # ") for line in lines[::2]), f"{call}: each example is told what it does"
+    assert all(line.startswith("    # ") for line in lines[::2]), f"{call}: each example is told what it does"
     return [line.strip() for line in lines[1::2]]
 
 
@@ -96,11 +96,10 @@ def test_an_example_that_the_command_does_not_accept_would_be_found() -> None:
 def test_help_fits_the_terminal_and_keeps_its_lines(call: str, columns: int) -> None:
     status, screen = on_a_terminal(columns, *call.split(), "--help")
     assert status == 0
-    assert "\x1b[1mUsage:" in screen
     assert max(map(len, lines_of(screen))) <= min(columns, 100)
     assert not BOXES.search(screen)
     if call == "run":
-        assert "  backlinks run --json | tail -1 > day.json" in lines_of(screen)
+        assert "    backlinks run --json | tail -1 > day.json" in lines_of(screen)
 
 
 def test_help_and_flags_import_nothing_heavy(flagged: Settings) -> None:

@@ -1,13 +1,27 @@
-"""What the shell offers at the Tab key: the targets that are watched, the days that have flags.
+"""What the calls' options and help texts share: `--json`, examples, and what the shell offers at the Tab key.
 
-Quick and silent: nothing is made or said, and where nothing can be read nothing is offered.
+Completion is quick and silent: nothing is made or said, and where nothing can be read nothing is offered.
 """
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Annotated, Final
+
+import typer
 
 from backlinks_assets.settings import Settings, SettingsError
 
-MOST_DAYS = 31
+MAX_DAYS: Final = 31
+WIDTH: Final = {"max_content_width": 100}
+"""For `context_settings`: longer lines are hard to read, however wide the terminal is."""
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on the last line of stdout.")]
+
+
+def examples(lines: Mapping[str, str], more: str = "") -> str:
+    """Return an epilog of commands, each under a few words on what it does; `more` is a paragraph after them."""
+    typed = "\n".join(f"  # {what}\n  {command}" for command, what in lines.items())
+    return f"\b\nExamples:\n{typed}\n\n{more}"
 
 
 def watched(incomplete: str) -> list[str]:
@@ -29,7 +43,7 @@ def judged_days(incomplete: str) -> list[str]:
         found = sorted((path.name.removeprefix("date=") for path in folder.glob("date=*")), reverse=True)
     except (SettingsError, OSError):
         return []
-    return [day for day in found if day.startswith(incomplete)][:MOST_DAYS]
+    return [day for day in found if day.startswith(incomplete)][:MAX_DAYS]
 
 
 def _columns() -> dict[str, str]:
