@@ -176,7 +176,7 @@ def backtest(
 )
 def doctor(as_json: JsonOption = False) -> None:
     """Check credentials, balance, folders, targets, limits and versions, and say of each what to do. Costs nothing."""
-    from backlinks_assets.cli.doctor import examine
+    from backlinks_assets.cli.doctor.examine import examine
 
     raise typer.Exit(examine(as_json=as_json))
 

@@ -1,6 +1,6 @@
 """How the command speaks: the two consoles, tables, errors as sentences with their exit status, notices.
 
-No call's own words; those are in its module. Importing this is cheap: rich is imported when something is shown.
+What a call says is in its own module.
 """
 
 import shutil
@@ -8,15 +8,23 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
 
 from backlinks_assets.errors import BacklinksError
 from backlinks_assets.folder import next_step, next_step_of_sqlite
 from backlinks_assets.settings import Settings
-
-if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.table import Table
 
 STOPPED, UNUSABLE, INCOMPLETE = 1, 2, 3
 """Exit statuses beside 0: stopped; unusable input or usage; done, but some targets have no data for the day."""
@@ -28,24 +36,17 @@ class UsageError(BacklinksError):
     exit_status = 2
 
 
-def out() -> "Console":
+def out() -> Console:
     """Return the console of stdout, looked up at each call since stdout may have been replaced."""
-    from rich.console import Console
-
     return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
 
 
-def err() -> "Console":
-    from rich.console import Console
-
+def err() -> Console:
     return Console(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty())
 
 
-def table(title: str | None = None, *, lines: bool = False) -> "Table":
+def table(title: str | None = None, *, lines: bool = False) -> Table:
     """Return an empty table in the command's one style; `lines` draws one between rows."""
-    from rich import box
-    from rich.table import Table
-
     return Table(
         title=title,
         title_justify="left",
@@ -60,8 +61,6 @@ def table(title: str | None = None, *, lines: bool = False) -> "Table":
 
 def pairs(said: Mapping[str, str]) -> None:
     """Print a line for each word and what is said about it, as markup; on a terminal what wraps stays in its column."""
-    from rich.table import Table
-
     grid = Table.grid(padding=(0, 2))
     for word, text in said.items():
         if not sys.stdout.isatty():
@@ -91,8 +90,6 @@ def me() -> str:
 
 def complain(sentence: str) -> None:
     """Print an error's sentence on stderr."""
-    from rich.markup import escape
-
     err().print(f"[bold red]backlinks:[/] {escape(sentence)}")
 
 
@@ -127,8 +124,6 @@ def _of_files(error: Exception) -> str | None:
 
 def settings_and_notices(*, demo: bool = False) -> Settings:
     """Read the environment, say what of it has no effect yet, and on simulated numbers say so."""
-    from rich.markup import escape
-
     settings = Settings.from_env(demo=demo)
     for notice in settings.notices:
         err().print(f"[yellow]Note:[/] {escape(notice)}")
@@ -143,15 +138,6 @@ def settings_and_notices(*, demo: bool = False) -> Settings:
 @contextmanager
 def progress(what: str, total: int) -> Iterator[Callable[[], None]]:
     """Yield a function that moves a bar on by one; it is gone at the end. Without a terminal nothing is drawn."""
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-
     columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()]
     if shutil.get_terminal_size().columns >= len(what) + 70:
         columns += [TextColumn("left"), TimeRemainingColumn()]

@@ -9,7 +9,9 @@ from typing import Annotated, Final
 
 import typer
 
+from backlinks_assets.detection.settings import THRESHOLD_COLUMNS
 from backlinks_assets.settings import Settings, SettingsError
+from backlinks_assets.targets.file import TargetsError, load_targets
 
 MAX_DAYS: Final = 31
 WIDTH: Final = {"max_content_width": 100}
@@ -26,10 +28,8 @@ def examples(lines: Mapping[str, str], more: str = "") -> str:
 
 def watched(incomplete: str) -> list[str]:
     """Return the watched targets that begin so, in the file's order."""
-    from backlinks_assets.targets.file import TargetsError, load_targets
-
     try:
-        targets = load_targets(Settings.from_env().targets_file, threshold_columns=_columns(), allow_none=True)
+        targets = load_targets(Settings.from_env().targets_file, threshold_columns=THRESHOLD_COLUMNS, allow_none=True)
     except (SettingsError, TargetsError):
         return []
     today = datetime.now(UTC).date()
@@ -44,9 +44,3 @@ def judged_days(incomplete: str) -> list[str]:
     except (SettingsError, OSError):
         return []
     return [day for day in found if day.startswith(incomplete)][:MAX_DAYS]
-
-
-def _columns() -> dict[str, str]:
-    from backlinks_assets.detection.settings import THRESHOLD_COLUMNS
-
-    return THRESHOLD_COLUMNS

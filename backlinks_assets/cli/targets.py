@@ -1,7 +1,6 @@
 """`backlinks targets`: see, add, retire and check what is watched.
 
-Here belong the command's words and how a list is shown; the file's rules are `targets/file.py`. Importing this is
-cheap, so that `backlinks --help` is: what reads the file is imported when a command runs.
+Here belong the calls and how a list is shown; the file's rules are `targets/file.py`.
 """
 
 import datetime as dt
@@ -9,19 +8,32 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypedDict
+from typing import Annotated, Any, TypedDict
 
 import typer
+from rich.text import Text
 
+from backlinks_assets.cli.console import INCOMPLETE, UNUSABLE, err, out, table
 from backlinks_assets.cli.options import WIDTH, JsonOption, examples, watched
+from backlinks_assets.dates import iso_date
+from backlinks_assets.detection.settings import THRESHOLD_COLUMNS, target_thresholds
+from backlinks_assets.settings import Settings, SettingsError
+from backlinks_assets.targets.file import (
+    Target,
+    TargetsError,
+    ThresholdCheck,
+    add_target,
+    is_reserved_example,
+    load_targets,
+    retire_target,
+)
+from backlinks_assets.targets.name import without_password
 
-if TYPE_CHECKING:
-    from backlinks_assets.targets.file import Target, TargetsError, ThresholdCheck
 
-UNUSABLE_INPUT = 2
-INCOMPLETE = 3
-"""Some lines of the file can't be used; the others were listed."""
+class _Columns(TypedDict):
+    threshold_columns: dict[str, str]
+    check_thresholds: ThresholdCheck
+
 
 app = typer.Typer(
     name="targets",
@@ -39,12 +51,8 @@ app = typer.Typer(
     ),
 )
 
+_COLUMNS = _Columns(threshold_columns=THRESHOLD_COLUMNS, check_thresholds=target_thresholds)
 _TARGET = "A domain (example.com) or a page (https://example.com/path)."
-
-
-class _Rules(TypedDict):
-    threshold_columns: dict[str, str]
-    check_thresholds: "ThresholdCheck"
 
 
 @app.command(
@@ -65,10 +73,8 @@ def list_targets(
 ) -> None:
     """List the targets watched today, in the file's order."""
     with _sentences():
-        from backlinks_assets.targets.file import load_targets
-
-        today, path = _today(), _path()
-        kept = load_targets(path, **_rules(), allow_none=True)
+        today, path = _today(), Settings.from_env().targets_file
+        kept = load_targets(path, **_COLUMNS, allow_none=True)
         targets = [target for target in kept if every or target.active_on(today)]
         if as_json:
             bad = {"problems": _problems(kept.refusal())} if kept.bad_lines else {}
@@ -102,10 +108,8 @@ def add(
     A domain counts links to all its pages; https://example.com/ is its home page alone.
     """
     with _sentences():
-        from backlinks_assets.targets.file import add_target, is_reserved_example
-
-        path = _own_path()
-        added = add_target(path, target, note, **_rules())
+        path = Settings.from_env().own_targets_file
+        added = add_target(path, target, note, **_COLUMNS)
         typer.echo(f"Added {added.target} to {path}, line {added.line}.")
         if "://" in added.target:
             typer.echo("It is watched as one page; a domain (no https://) counts the links to all its pages.")
@@ -133,15 +137,12 @@ def retire(
 ) -> None:
     """Stop watching a target from a day on. Its line and its history are kept."""
     with _sentences():
-        from backlinks_assets.dates import iso_date
-        from backlinks_assets.targets.file import retire_target
-
         try:
             day = iso_date(date) if date else _today()
         except ValueError as error:
             raise typer.BadParameter(f"{date!r}: {error}", param_hint="--date") from None
-        path = _own_path()
-        retired = retire_target(path, target, day, **_rules())
+        path = Settings.from_env().own_targets_file
+        retired = retire_target(path, target, day, **_COLUMNS)
         typer.echo(f"{retired.target} is retired from {retired.retired} on ({path}, line {retired.line}).")
 
 
@@ -158,10 +159,8 @@ def retire(
 def check(as_json: JsonOption = False) -> None:
     """Read the targets file and name every line that can't be used. Costs nothing."""
     with _sentences(as_json=as_json):
-        from backlinks_assets.targets.file import load_targets
-
-        path = _path()
-        targets = load_targets(path, **_rules())
+        path = Settings.from_env().targets_file
+        targets = load_targets(path, **_COLUMNS)
         today = _today()
         active = sum(target.active_on(today) for target in targets)
         if targets.bad_lines:
@@ -172,7 +171,7 @@ def check(as_json: JsonOption = False) -> None:
         elif not targets.bad_lines:
             typer.echo(f"{path}: {active} watched, {len(targets) - active} retired, no problems.")
         if targets.bad_lines:
-            raise typer.Exit(UNUSABLE_INPUT)
+            raise typer.Exit(UNUSABLE)
 
 
 @contextmanager
@@ -181,60 +180,34 @@ def _sentences(*, as_json: bool = False) -> Iterator[None]:
 
     With `as_json` the problems are on stdout too, as an object.
     """
-    from backlinks_assets.settings import SettingsError
-    from backlinks_assets.targets.file import TargetsError
-
     try:
         yield
     except (SettingsError, TargetsError) as error:
         _complain(error)
         if as_json and isinstance(error, TargetsError):
             _print_json({"file": error.source, "watched": None, "retired": None, "problems": _problems(error)})
-        raise typer.Exit(UNUSABLE_INPUT) from None
+        raise typer.Exit(UNUSABLE) from None
 
 
 def _complain(error: Exception) -> None:
-    from backlinks_assets.cli.console import err
-    from backlinks_assets.targets.file import TargetsError
-
     err().print(str(error), markup=False)
     if isinstance(error, TargetsError) and (count := sum(problem.line > 0 for problem in error.problems)):
         err().print(f"{count} {'problem' if count == 1 else 'problems'} in the file.")
 
 
-def _problems(error: "TargetsError") -> list[dict[str, Any]]:
-    from backlinks_assets.targets.name import without_password
-
+def _problems(error: TargetsError) -> list[dict[str, Any]]:
     return [{"line": one.line, "text": without_password(one.text), "message": one.message} for one in error.problems]
-
-
-def _path() -> Path:
-    from backlinks_assets.settings import Settings
-
-    return Settings.from_env().targets_file
-
-
-def _own_path() -> Path:
-    from backlinks_assets.settings import Settings
-
-    return Settings.from_env().own_targets_file
-
-
-def _rules() -> _Rules:
-    from backlinks_assets.detection.settings import THRESHOLD_COLUMNS, target_thresholds
-
-    return {"threshold_columns": THRESHOLD_COLUMNS, "check_thresholds": target_thresholds}
 
 
 def _today() -> dt.date:
     return dt.datetime.now(dt.UTC).date()
 
 
-def _settings(target: "Target") -> dict[str, Any]:
+def _settings(target: Target) -> dict[str, Any]:
     return {**target.overrides.model_dump(exclude_none=True), **target.thresholds}
 
 
-def _record(target: "Target", today: dt.date) -> dict[str, Any]:
+def _record(target: Target, today: dt.date) -> dict[str, Any]:
     return {
         "target": target.target,
         "active": target.active_on(today),
@@ -246,7 +219,7 @@ def _record(target: "Target", today: dt.date) -> dict[str, Any]:
     }
 
 
-def _cells(target: "Target") -> tuple[str, str, str, str]:
+def _cells(target: Target) -> tuple[str, str, str, str]:
     settings = " ".join(
         f"{name}={value if isinstance(value, str) else json.dumps(value)}" for name, value in _settings(target).items()
     )
@@ -257,11 +230,7 @@ def _print_json(found: dict[str, Any]) -> None:
     typer.echo(json.dumps(found, ensure_ascii=False))
 
 
-def _print_table(targets: "list[Target]", *, left_out: int) -> None:
-    from rich.text import Text
-
-    from backlinks_assets.cli.console import out, table
-
+def _print_table(targets: list[Target], *, left_out: int) -> None:
     rows = [_cells(target) for target in targets]
     listed = table()
     columns = ("target", "own settings", "retired", "note")

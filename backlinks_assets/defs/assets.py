@@ -21,6 +21,7 @@ from backlinks_assets.defs.partitions import days, target_days
 from backlinks_assets.defs.resources import BacklinksApi, BacklinksData
 from backlinks_assets.defs.run_partitions import partitions_of_run
 from backlinks_assets.defs.runs import asked_at
+from backlinks_assets.detection.settings import DetectionSettings
 from backlinks_assets.targets.file import Target, WatchList
 
 OWNERS = ["team:seo"]
@@ -190,7 +191,6 @@ def judgement(
     context: dg.AssetExecutionContext, backlinks_data: BacklinksData
 ) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
     """Compares each day with what is normal for each target, and flags what changed sharply."""
-    from backlinks_assets.detection.settings import DetectionSettings
     from backlinks_assets.pipeline import publish_changes
     from backlinks_assets.tables.duckdb_sync import syncing
 

@@ -13,7 +13,8 @@ import dagster as dg
 import filelock
 import pytest
 
-from backlinks_assets.cli.doctor_runs import dead_runs_said
+from backlinks_assets.cli.doctor.finding import Finding
+from backlinks_assets.cli.doctor.instance import runs
 from backlinks_assets.collect.collector import utc_now
 from backlinks_assets.dagster_instance.home import open_instance
 from backlinks_assets.defs.announce import keep_failed_runs
@@ -143,7 +144,7 @@ def test_the_sensor_empties_a_queue_that_four_dead_runs_fill(server, instance) -
     said = dead_runs_sensor(dg.build_sensor_context(instance=instance))
     assert "4 runs ended" in said.skip_message
     assert statuses() == ["FAILURE"] * 4
-    assert dead_runs_said(Settings.from_env()) == ("no run has lost its process", True)
+    assert runs(Settings.from_env()) == Finding("no run has lost its process")
     again = dead_runs_sensor(dg.build_sensor_context(instance=instance))
     assert again.skip_message == "No run has lost its process."
 
@@ -169,7 +170,7 @@ def test_a_frozen_command_is_never_marked_and_goes_on(server, moment: str) -> No
         freeze(run)
         with open_instance(Settings.from_env()) as instance:
             assert end_dead_runs(instance, later) == []
-        assert dead_runs_said(Settings.from_env()) == ("no run has lost its process", True)
+        assert runs(Settings.from_env()) == Finding("no run has lost its process")
         run.signal(signal.SIGCONT)
     assert run.end().status == 0
     assert set(statuses()) == {"SUCCESS"}

@@ -8,7 +8,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from backlinks_assets.cli.doctor import Finding, _account
+from backlinks_assets.cli.doctor import account as account_checks
+from backlinks_assets.cli.doctor.finding import Finding, tried
 from backlinks_assets.settings import Settings
 from backlinks_assets.simulator.http.server import Simulator
 
@@ -48,7 +49,7 @@ def answer(result: object, code: int = 20000, message: str = "Ok.") -> dict[str,
 def look(monkeypatch: pytest.MonkeyPatch, url: str) -> Finding:
     for name, value in (("BASE_URL", url), ("LOGIN", "someone@example.com"), ("PASSWORD", "s3cret-passphrase")):
         monkeypatch.setenv(f"DATAFORSEO_{name}", value)
-    return _account(Settings.from_env())
+    return tried(account_checks.account, Settings.from_env())
 
 
 GOOD = answer({"money": {"balance": 12.5}})

@@ -8,7 +8,8 @@ from functools import partial
 import dagster as dg
 import pytest
 
-from backlinks_assets.cli import doctor, run as run_call
+from backlinks_assets.cli import run as run_call
+from backlinks_assets.cli.doctor import account
 from backlinks_assets.collect.collector import Ask, Outcome, is_open, utc_now
 from backlinks_assets.collect.factory import open_collector, open_store
 from backlinks_assets.dataforseo.endpoints.summary import RequestParameters
@@ -241,9 +242,9 @@ def test_a_tick_that_comes_late_asks_for_its_day_while_that_is_open(
 
 
 def test_doctor_says_when_the_next_tick_is_due(monkeypatch) -> None:
-    monkeypatch.setattr(doctor, "utc_now", lambda: midnight_after(DAY) - MINUTE)
+    monkeypatch.setattr(account, "utc_now", lambda: midnight_after(DAY) - MINUTE)
     monkeypatch.setenv("BACKLINKS_SCHEDULE", "30 4 * * *")
-    found = doctor._schedule(Settings.from_env())
+    found = account.schedule(Settings.from_env())
     assert (found.mark, found.says.split(", while")[0]) == ("fine", "`30 4 * * *` (UTC), next at 2026-11-25 04:30")
 
 

@@ -11,7 +11,7 @@ import dagster as dg
 import pytest
 
 from backlinks_assets.account.leases import Owner
-from backlinks_assets.cli.doctor import examine
+from backlinks_assets.cli.doctor.examine import examine
 from backlinks_assets.cli.run import run_day
 from backlinks_assets.collect.collector import Ask, Outcome, StopError, utc_now
 from backlinks_assets.collect.factory import open_collector, open_store

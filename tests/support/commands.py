@@ -33,7 +33,7 @@ PATIENCE_S = 150
 
 NOTHING: Mapping[str, Any] = {}
 _forkserver = multiprocessing.get_context("forkserver")
-_PRELOADED = ["run", "execution", "flags", "app", "backtest", "doctor"]
+_PRELOADED = ["run", "execution", "flags", "app", "backtest", "doctor.examine"]
 
 
 @dataclass
