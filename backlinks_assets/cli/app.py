@@ -16,7 +16,7 @@ import typer
 from backlinks_assets.anchor import export_other_variables
 from backlinks_assets.cli import targets
 from backlinks_assets.cli.console import UsageError, complain, describe
-from backlinks_assets.cli.options import WIDTH, JsonOption, examples, judged_days
+from backlinks_assets.cli.options import WIDTH, JsonOption, date_option, examples
 from backlinks_assets.dates import iso_date
 
 app = typer.Typer(
@@ -28,14 +28,12 @@ app = typer.Typer(
     context_settings=WIDTH,
     help="Keep DataForSEO backlinks summaries as a history and flag the targets that moved sharply.",
     epilog=examples(
-        {
-            "backlinks demo": "see it work, without credentials or cost",
-            "backlinks targets add example.com": "with an account (credentials in .env): say what to watch",
-            "backlinks doctor": "look before you spend",
-            "backlinks run": "collect and judge today",
-            "backlinks run --help": "each call has its own examples",
-        },
-        "Exit status: 0 all done; 1 stopped (account, budget, space); 2 unusable input or usage; 3 done, but some "
+        "backlinks demo  # see it work, without credentials or cost",
+        "backlinks targets add example.com  # with an account (credentials in .env): say what to watch",
+        "backlinks doctor  # look before you spend",
+        "backlinks run  # collect and judge today",
+        "backlinks run --help  # each call has its own examples",
+        more="Exit status: 0 all done; 1 stopped (account, budget, space); 2 unusable input or usage; 3 done, but some "
         "targets have no data for the day. Errors are told on stderr. --json prints one object on the last line of stdout.",
     ),
 )
@@ -54,21 +52,14 @@ def _day(text: str | None) -> date | None:
 @app.command(
     short_help="Collect today's answers, build the tables, flag.",
     epilog=examples(
-        {
-            "backlinks run": "today; a second run asks only for what is missing",
-            "backlinks run --yes": "from a script on a terminal: do not ask before the first paid day",
-            "backlinks run --json | tail -1 > day.json": "for a program: what came of it, and what it cost",
-            "backlinks run --date 2026-11-23": "build a past day again from the answers that are kept",
-        }
+        "backlinks run  # today; a second run asks only for what is missing",
+        "backlinks run --yes  # from a script on a terminal: do not ask before the first paid day",
+        "backlinks run --json | tail -1 > day.json  # for a program: what came of it, and what it cost",
+        "backlinks run --date 2026-11-23  # build a past day again from the answers that are kept",
     ),
 )
 def run(
-    date_text: Annotated[
-        str | None,
-        typer.Option(
-            "--date", metavar="YYYY-MM-DD", help="The day; today (UTC) if left out.", autocompletion=judged_days
-        ),
-    ] = None,
+    date_text: Annotated[str | None, date_option("The day; today (UTC) if left out.")] = None,
     as_json: JsonOption = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask before the first paid day.")] = False,
 ) -> None:
@@ -85,11 +76,9 @@ def run(
 @app.command(
     short_help="See it all on the bundled simulator, free.",
     epilog=examples(
-        {
-            "backlinks demo": "sixty days, a minute or two",
-            "backlinks demo --days 14": "a shorter history; the first flags need a few days to compare with",
-            "BACKLINKS_DATA_DIR=/tmp/try backlinks demo": "leave nothing in this project's own data folder",
-        }
+        "backlinks demo  # sixty days, a minute or two",
+        "backlinks demo --days 14  # a shorter history; the first flags need a few days to compare with",
+        "BACKLINKS_DATA_DIR=/tmp/try backlinks demo  # leave nothing in this project's own data folder",
     ),
 )
 def demo(
@@ -109,24 +98,14 @@ def demo(
 @app.command(
     short_help="Show the flags of a day, with their reasons.",
     epilog=examples(
-        {
-            "backlinks flags": "the latest day that was judged",
-            "backlinks flags --date 2026-11-24": "another day",
-            "backlinks flags | cut -f 2,3,5": "in a pipe: a line a flag, separated by tabs",
-            "backlinks flags --json": "for a program: all columns",
-        }
+        "backlinks flags  # the latest day that was judged",
+        "backlinks flags --date 2026-11-24  # another day",
+        "backlinks flags | cut -f 2,3,5  # in a pipe: a line a flag, separated by tabs",
+        "backlinks flags --json  # for a program: all columns",
     ),
 )
 def flags(
-    date_text: Annotated[
-        str | None,
-        typer.Option(
-            "--date",
-            metavar="YYYY-MM-DD",
-            help="The day; the latest judged one if left out.",
-            autocompletion=judged_days,
-        ),
-    ] = None,
+    date_text: Annotated[str | None, date_option("The day; the latest judged one if left out.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show the flags of a day, worst first, each with its reason. Reads only, costs nothing."""
@@ -138,14 +117,12 @@ def flags(
 @app.command(
     short_help="Show what would have been flagged.",
     epilog=examples(
-        {
-            "backlinks backtest": "the project's own tables, with the thresholds of the targets file",
-            "backlinks backtest --out flags.csv": "and each flag as a line of a CSV",
-            "backlinks backtest history.csv --out flags.csv": "a history from elsewhere",
-            "backlinks backtest --json": "for a program: the counts by kind, day and target",
-        },
-        "HISTORY.csv has a row for each target and day, with the columns date (YYYY-MM-DD), target, spam_score, lost_backlinks "
-        "and, where there, live_backlinks.",
+        "backlinks backtest  # the project's own tables, with the thresholds of the targets file",
+        "backlinks backtest --out flags.csv  # and each flag as a line of a CSV",
+        "backlinks backtest history.csv --out flags.csv  # a history from elsewhere",
+        "backlinks backtest --json  # for a program: the counts by kind, day and target",
+        more="HISTORY.csv has a row for each target and day, with the columns date (YYYY-MM-DD), target, spam_score, "
+        "lost_backlinks and, where there, live_backlinks.",
     ),
 )
 def backtest(
@@ -165,12 +142,10 @@ def backtest(
 @app.command(
     short_help="Check account, folders, limits. Free.",
     epilog=examples(
-        {
-            "backlinks doctor": "before the first paid day, and when something is odd",
-            "backlinks doctor && backlinks run": "run only where nothing is to be done first",
-            "backlinks doctor --json": "for a program",
-        },
-        "Exit status: 0 all is fine, or has a note; 1 a run would be stopped; 2 the settings or the targets file can't "
+        "backlinks doctor  # before the first paid day, and when something is odd",
+        "backlinks doctor && backlinks run  # run only where nothing is to be done first",
+        "backlinks doctor --json  # for a program",
+        more="Exit status: 0 all is fine, or has a note; 1 a run would be stopped; 2 the settings or the targets file can't "
         "be used.",
     ),
 )

@@ -5,7 +5,7 @@ What a call says is in its own module.
 
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -57,17 +57,6 @@ def table(title: str | None = None, *, lines: bool = False) -> Table:
         show_edge=False,
         pad_edge=False,
     )
-
-
-def pairs(said: Mapping[str, str]) -> None:
-    """Print a line for each word and what is said about it, as markup; on a terminal what wraps stays in its column."""
-    grid = Table.grid(padding=(0, 2))
-    for word, text in said.items():
-        if not sys.stdout.isatty():
-            out().print(f"{word}: {text}")
-        grid.add_row(f"[bold]{word}[/]", text)
-    if sys.stdout.isatty():
-        out().print(grid)
 
 
 def shown(path: Path) -> str:

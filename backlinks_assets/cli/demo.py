@@ -15,7 +15,6 @@ from backlinks_assets.cli.console import (
     err,
     me,
     out,
-    pairs,
     progress,
     settings_and_notices,
     shown,
@@ -108,7 +107,8 @@ def _tell(summary: dict[str, Any], settings: Settings, today: dt.date) -> None:
         "Next": "[bold]make ui[/] opens Dagster on this history, with the schedule, sensors and automation to switch on; "
         f"[bold]{escape(me())} flags[/] shows today's flags",
     }
-    pairs(look)
+    for word, text in look.items():
+        out().print(f"[bold]{word}[/]: {text}")
     if not _is_simulated_here():
         err().print(
             "[yellow]Note:[/] credentials are set, so the other calls and `make ui` show real answers. For the demo's: "

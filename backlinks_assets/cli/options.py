@@ -3,9 +3,8 @@
 Completion is quick and silent: nothing is made or said, and where nothing can be read nothing is offered.
 """
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -20,9 +19,13 @@ WIDTH: Final = {"max_content_width": 100}
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on the last line of stdout.")]
 
 
-def examples(lines: Mapping[str, str], more: str = "") -> str:
-    """Return an epilog of commands, each under a few words on what it does; `more` is a paragraph after them."""
-    typed = "\n".join(f"  # {what}\n  {command}" for command, what in lines.items())
+def date_option(text: str) -> Any:
+    return typer.Option("--date", metavar="YYYY-MM-DD", help=text, autocompletion=judged_days)
+
+
+def examples(*lines: str, more: str = "") -> str:
+    """Return an epilog of `command  # what it does` lines; `more` is a paragraph after them."""
+    typed = "\n".join(f"  # {what}\n  {command}" for command, _, what in (line.partition("  # ") for line in lines))
     return f"\b\nExamples:\n{typed}\n\n{more}"
 
 

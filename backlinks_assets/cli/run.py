@@ -69,7 +69,7 @@ def run_day(date: dt.date | None, *, as_json: bool, yes: bool) -> int:
         with opened(settings) as pipeline:
             with progress(f"Collecting {date}", len(targets)) as tally.on_outcome:
                 pipeline.collect(date, date, targets, tally)
-            if _is_kept(settings, date):
+            if date in _stored_days(settings):  # without any answer there is no table to build
                 try:
                     pipeline.publish(date, date)
                     flags = read_flags(settings, date)[1]
@@ -109,11 +109,8 @@ def _name_unusable_places(settings: Settings) -> None:
 
 def _agreed(settings: Settings, targets: int) -> bool:
     """Ask before the first paid day; True where there is nothing to ask: simulated answers, or a day was paid before."""
-    if settings.simulated:
+    if settings.simulated or _stored_days(settings):
         return True
-    with open_store(settings) as store:
-        if store.dates():
-            return True
     calls = len(STATUS_TYPES) * targets
     budget = settings.budget_usd_per_day
     cap = f"the budget stops it at ${budget:,.2f}" if budget is not None else "no budget is set"
@@ -122,12 +119,6 @@ def _agreed(settings: Settings, targets: int) -> bool:
         f"${calls * settings.expected_price_usd:,.2f} a day ({cap}). `backlinks doctor` tells the account's own price."
     )
     return typer.confirm("Go on?", default=False, err=True)
-
-
-def _is_kept(settings: Settings, date: dt.date) -> bool:
-    """Whether the store holds any answer for a day: without one there is no table to build."""
-    with open_store(settings) as store:
-        return bool(store.landed([date]))
 
 
 def _failed(tally: Tally, watched: WatchList) -> list[dict[str, str]]:
@@ -157,9 +148,9 @@ def _name_failed(failed: Sequence[dict[str, str]], stopped: str | None, targets:
         console.print(f"  and {len(failed) - told:,} more (`--json` names all)")
 
 
-def _days_kept(settings: Settings) -> int:
+def _stored_days(settings: Settings) -> list[dt.date]:
     with open_store(settings) as store:
-        return len(store.dates())
+        return store.dates()
 
 
 def _tell(
@@ -170,7 +161,7 @@ def _tell(
     if as_json:
         print(json.dumps(summary))
         return
-    days = 0 if flags else _days_kept(settings)
+    days = 0 if flags else len(_stored_days(settings))
     if flags or (days and sys.stdout.isatty()):
         print_flags(flags, f"Flags of {summary['date']}", simulated=settings.simulated)
     if 0 < days <= READINGS_BEFORE_FLAGS:

@@ -43,11 +43,9 @@ app = typer.Typer(
     help="The targets file: which domains and pages are watched. It is targets.csv in the data folder, unless "
     "BACKLINKS_TARGETS_FILE names another; an editor or a spreadsheet may change it too.",
     epilog=examples(
-        {
-            'backlinks targets add example.com --note "our own shop"': "watch a domain",
-            "backlinks targets list": "what is watched today",
-            "backlinks targets check && backlinks run": "after an edit by hand: is every line as it should be?",
-        }
+        'backlinks targets add example.com --note "our own shop"  # watch a domain',
+        "backlinks targets list  # what is watched today",
+        "backlinks targets check && backlinks run  # after an edit by hand: is every line as it should be?",
     ),
 )
 
@@ -59,12 +57,10 @@ _TARGET = "A domain (example.com) or a page (https://example.com/path)."
     "list",
     short_help="List the targets watched today.",
     epilog=examples(
-        {
-            "backlinks targets list": "those watched today",
-            "backlinks targets list --all": "retired ones too",
-            "backlinks targets list | cut -f 1": "in a pipe: target, its own settings, retired and note, separated by tabs",
-            "backlinks targets list --all --json": "for a program",
-        }
+        "backlinks targets list  # those watched today",
+        "backlinks targets list --all  # retired ones too",
+        "backlinks targets list | cut -f 1  # in a pipe: target, its own settings, retired and note, separated by tabs",
+        "backlinks targets list --all --json  # for a program",
     ),
 )
 def list_targets(
@@ -92,11 +88,9 @@ def list_targets(
 @app.command(
     short_help="Watch a target from its next collection on.",
     epilog=examples(
-        {
-            "backlinks targets add example.com": "a domain, links to all its pages",
-            "backlinks targets add shop.example.com --note 'the German shop'": "a subdomain, and why",
-            "backlinks targets add https://example.com/guide": "one page",
-        }
+        "backlinks targets add example.com  # a domain, links to all its pages",
+        "backlinks targets add shop.example.com --note 'the German shop'  # a subdomain, and why",
+        "backlinks targets add https://example.com/guide  # one page",
     ),
 )
 def add(
@@ -120,10 +114,8 @@ def add(
 @app.command(
     short_help="Stop watching a target; its history stays.",
     epilog=examples(
-        {
-            "backlinks targets retire example.com": "from today on",
-            "backlinks targets retire example.com --date 2026-12-01": "from a day on",
-        }
+        "backlinks targets retire example.com  # from today on",
+        "backlinks targets retire example.com --date 2026-12-01  # from a day on",
     ),
 )
 def retire(
@@ -149,11 +141,9 @@ def retire(
 @app.command(
     short_help="Name every line that can't be used.",
     epilog=examples(
-        {
-            "backlinks targets check": "after an edit by hand",
-            "backlinks targets check && backlinks run": "run only where all is well (a run checks it too)",
-            "backlinks targets check --json": "for a program: each problem with its line",
-        }
+        "backlinks targets check  # after an edit by hand",
+        "backlinks targets check && backlinks run  # run only where all is well (a run checks it too)",
+        "backlinks targets check --json  # for a program: each problem with its line",
     ),
 )
 def check(as_json: JsonOption = False) -> None:

@@ -98,7 +98,7 @@ class _Wanted:
 def _wanted(partitions: Sequence[str], by_key: Mapping[str, Target], watched: WatchList, api: BacklinksApi) -> _Wanted:
     found = _Wanted()
     for key in partitions:
-        date, target_key = _dimensions(key)
+        date, target_key = key.split("|", 1)
         target = by_key.get(target_key)
         if target is not None and target.active_on(dt.date.fromisoformat(date)):
             found.asks.append(api.ask(date, target))
@@ -111,13 +111,6 @@ def _wanted(partitions: Sequence[str], by_key: Mapping[str, Target], watched: Wa
             found.foreign.append(target_key)
     found.foreign = list(dict.fromkeys(found.foreign))  # one may be there for many days
     return found
-
-
-def _dimensions(key: str) -> tuple[str, str]:
-    """Return the day and the target's key of a partition."""
-    parts = key.keys_by_dimension if isinstance(key, dg.MultiPartitionKey) else None
-    date, target_key = (parts["date"], parts["target"]) if parts else key.split("|", 1)
-    return date, target_key
 
 
 def _table(name: str, deps: list[Any], group: str = "tables") -> dg.AssetSpec:
