@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 from rich.markup import escape
 
-from backlinks_assets.cli.console import UsageError, err, no_formula, out, progress, settings_and_notices, shown, table
+from backlinks_assets.cli.console import UsageError, cell, err, out, progress, settings_and_notices, shown, table
 from backlinks_assets.cli.history_csv import read_history
 from backlinks_assets.detection.detect import detect
 from backlinks_assets.detection.settings import THRESHOLD_COLUMNS, DetectionSettings, target_thresholds
@@ -93,15 +93,9 @@ def _write(flags: pd.DataFrame, file: Path) -> None:
             writer = csv.writer(opened)
             writer.writerow(COLUMNS)
             for row in flags.itertuples(index=False):
-                writer.writerow([_cell(value) for value in row])
+                writer.writerow([cell(value) for value in row])
     except OSError as error:
         raise UsageError(f"{file} can't be written: {error.strerror}.") from None
-
-
-def _cell(value: object) -> str:
-    """Return a value as one printable cell that a spreadsheet does not take for a formula."""
-    text = "".join(c if c.isprintable() else " " for c in ("" if value is None else str(value)))
-    return no_formula(text)
 
 
 def _counted(flags: pd.DataFrame, by: list[str]) -> list[dict[str, Any]]:
@@ -138,7 +132,7 @@ def _tell(summary: dict[str, Any]) -> None:
 
 def _print_lines(heading: str, by: list[str], counts: list[dict[str, Any]]) -> None:
     for count in counts[:_MOST_LISTED]:
-        print(heading, *(_cell(count[name]) for name in by), count["flags"], sep="\t")
+        print(heading, *(cell(count[name]) for name in by), count["flags"], sep="\t")
 
 
 def _print_table(heading: str, by: list[str], counts: list[dict[str, Any]]) -> None:

@@ -65,9 +65,10 @@ def shown(path: Path) -> str:
     return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
 
 
-def no_formula(text: str) -> str:
-    """Return a cell's text so that no spreadsheet takes it for a formula."""
-    return "'" + text if text.lstrip().startswith(("=", "+", "-", "@")) else text
+def cell(value: object) -> str:
+    """Return a value as one cell of a line: no spreadsheet takes it for a formula, and nothing splits it."""
+    text = " ".join("".join(c if c.isprintable() else " " for c in str("" if value is None else value)).split())
+    return "'" + text if text.startswith(("=", "+", "-", "@")) else text
 
 
 def me() -> str:

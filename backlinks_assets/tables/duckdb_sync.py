@@ -43,7 +43,6 @@ class SyncResult:
     removed: tuple[duckdb_file.Day, ...] = ()
     rows: int = 0
     rebuilt: bool = False
-    seconds: float = 0.0
 
     @property
     def changed(self) -> bool:
@@ -67,16 +66,15 @@ def sync(root: Path, *, lock_timeout_s: float | None = None) -> SyncResult:
         TablesError: a parquet file can't be read, the disk is full or can't be written, or another process
             publishes for longer than `lock_timeout_s` (`LOCK_TIMEOUT_S`). The DuckDB file stays as it was.
     """
-    began = time.perf_counter()
     path = warehouse_path(root)
     with _only_publisher(root, LOCK_TIMEOUT_S if lock_timeout_s is None else lock_timeout_s):
         _remove_client_logs(path)
         for attempt in range(1, _ATTEMPTS + 1):
             files = _parquet_files(root)
             if duckdb_file.holdings(path) == files:
-                return SyncResult(path, seconds=time.perf_counter() - began)
+                return SyncResult(path)
             try:
-                return _publish(root, path, files, began)
+                return _publish(root, path, files)
             except TablesError:
                 # A day that was replaced or removed while it was read is no damage: look again.
                 if attempt == _ATTEMPTS or _parquet_files(root) == files:
@@ -134,7 +132,7 @@ def _parquet_files(root: Path) -> duckdb_file.Files:
     return {(table, day): (stat.st_size, stat.st_mtime_ns) for table in TABLES for day, stat in day_files(root, table)}
 
 
-def _publish(root: Path, path: Path, files: duckdb_file.Files, began: float) -> SyncResult:
+def _publish(root: Path, path: Path, files: duckdb_file.Files) -> SyncResult:
     """Update a copy of the file, or build one from nothing if that can't be, and put it in place."""
     folder = _temporary_folder(root)
     sweep(folder)
@@ -156,7 +154,7 @@ def _publish(root: Path, path: Path, files: duckdb_file.Files, began: float) -> 
         _allow_writing(temporary, False)
     _remove_client_logs(path)  # after the old file is gone: beside the new one its log would lock everyone out
     written, removed, rows = result
-    return SyncResult(path, written, removed, rows, rebuilt, time.perf_counter() - began)
+    return SyncResult(path, written, removed, rows, rebuilt)
 
 
 def _copy(path: Path, copy: Path) -> duckdb_file.Files | None:
