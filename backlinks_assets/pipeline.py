@@ -5,13 +5,9 @@ assets call this and say what came out.
 """
 
 import datetime as dt
-import gc
 import logging
-import multiprocessing
-import os
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain, groupby, islice
@@ -47,11 +43,6 @@ TARGETS_TOGETHER: Final = 2000
 """So many targets are judged at once, more in parts, which takes twice the CPU."""
 TARGETS_JUDGED: Final = 1000
 """Targets of a part; 120 days of one take some 60 kB of memory while they are read and judged."""
-PROCESSES: Final = min(2, os.cpu_count() or 1)
-"""Processes that build the tables of many days together; each takes some 200 MB."""
-DAYS_WORTH_PROCESSES: Final = 20
-"""Starting a process takes as long as building five days of 2,000 targets."""
-DAYS_A_PART: Final = 12
 
 _ANSWER_TABLES: Final = ("backlinks_summary", "referring_links", "api_costs")
 _CHANGE_TABLES: Final = ("backlinks_changes", "backlinks_flags")
@@ -153,38 +144,21 @@ def _fit_older_days(
 
 
 def publish_days(
-    settings: Settings,
-    dates: Sequence[dt.date],
-    processes: int = PROCESSES,
-    say: Callable[[str], object] = _LOG.info,
+    settings: Settings, dates: Sequence[dt.date], say: Callable[[str], object] = _LOG.info
 ) -> Iterator[AnswersDay | NothingKeptError]:
     """Do `publish_answers` for each of some days and yield what came of it, in their order.
 
-    Many days are shared out to processes, each with the store open for itself: reading JSON leaves no thread room.
     A day without any answer gives its error instead of raising it. Older days' files are brought to the columns of
     this version first; what was done is told to `say`.
     """
     _fit_older_days(settings, _ANSWER_TABLES, dates, say)
-    if len(dates) < DAYS_WORTH_PROCESSES or processes < 2:
-        yield from _publish_days(settings, dates)
-        return
-    parts = [dates[start : start + DAYS_A_PART] for start in range(0, len(dates), DAYS_A_PART)]
-    # Started anew rather than forked: a fork would share locks and open databases of this process.
-    # Nothing that reading makes refers to itself, so that looking for such garbage is time lost.
-    with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), initializer=gc.disable) as pool:
-        for published in pool.map(_publish_days, [settings] * len(parts), parts):
-            yield from published
-
-
-def _publish_days(settings: Settings, dates: Sequence[dt.date]) -> list[AnswersDay | NothingKeptError]:
-    published: list[AnswersDay | NothingKeptError] = []
     with open_store(settings) as store:
         for date in dates:
             try:
-                published.append(publish_answers(settings, store, date))
+                published: AnswersDay | NothingKeptError = publish_answers(settings, store, date)
             except NothingKeptError as error:
-                published.append(error)
-    return published
+                published = error
+            yield published
 
 
 def publish_changes(

@@ -14,9 +14,10 @@ import typer
 from rich.text import Text
 
 from backlinks_assets.cli.console import INCOMPLETE, UNUSABLE, err, out, table
-from backlinks_assets.cli.options import WIDTH, JsonOption, examples, watched
+from backlinks_assets.cli.options import WIDTH, JsonOption, date_option, examples, watched
 from backlinks_assets.dates import iso_date
 from backlinks_assets.detection.settings import THRESHOLD_COLUMNS, target_thresholds
+from backlinks_assets.formatting import counted
 from backlinks_assets.settings import Settings, SettingsError
 from backlinks_assets.targets.file import (
     Target,
@@ -120,12 +121,7 @@ def add(
 )
 def retire(
     target: Annotated[str, typer.Argument(metavar="TARGET", help=_TARGET, autocompletion=watched)],
-    date: Annotated[
-        str,
-        typer.Option(
-            metavar="YYYY-MM-DD", help="The first day it is not watched; today (UTC) if left out.", show_default=False
-        ),
-    ] = "",
+    date: Annotated[str | None, date_option("The first day it is not watched; today (UTC) if left out.")] = None,
 ) -> None:
     """Stop watching a target from a day on. Its line and its history are kept."""
     with _sentences():
@@ -182,7 +178,7 @@ def _sentences(*, as_json: bool = False) -> Iterator[None]:
 def _complain(error: Exception) -> None:
     err().print(str(error), markup=False)
     if isinstance(error, TargetsError) and (count := sum(problem.line > 0 for problem in error.problems)):
-        err().print(f"{count} {'problem' if count == 1 else 'problems'} in the file.")
+        err().print(f"{counted(count, 'problem')} in the file.")
 
 
 def _problems(error: TargetsError) -> list[dict[str, Any]]:
@@ -191,10 +187,6 @@ def _problems(error: TargetsError) -> list[dict[str, Any]]:
 
 def _today() -> dt.date:
     return dt.datetime.now(dt.UTC).date()
-
-
-def _settings(target: Target) -> dict[str, Any]:
-    return {**target.overrides.model_dump(exclude_none=True), **target.thresholds}
 
 
 def _record(target: Target, today: dt.date) -> dict[str, Any]:
@@ -210,10 +202,9 @@ def _record(target: Target, today: dt.date) -> dict[str, Any]:
 
 
 def _cells(target: Target) -> tuple[str, str, str, str]:
-    settings = " ".join(
-        f"{name}={value if isinstance(value, str) else json.dumps(value)}" for name, value in _settings(target).items()
-    )
-    return target.target, settings, str(target.retired or ""), target.note
+    own = {**target.overrides.model_dump(exclude_none=True), **target.thresholds}
+    settings = (f"{name}={value if isinstance(value, str) else json.dumps(value)}" for name, value in own.items())
+    return target.target, " ".join(settings), str(target.retired or ""), target.note
 
 
 def _print_json(found: dict[str, Any]) -> None:
@@ -231,8 +222,8 @@ def _print_table(targets: list[Target], *, left_out: int) -> None:
         listed.add_row(*(Text(row[index]) for index in filled))  # Text: a note's [brackets] are no markup
     if targets:
         out().print(listed)
-        counted = f"{len(targets)} {'target' if len(targets) == 1 else 'targets'}"
+        says = counted(len(targets), "target")
     else:
-        counted = "No target is watched: add one with `backlinks targets add example.com`"
+        says = "No target is watched: add one with `backlinks targets add example.com`"
     retired = f"; {left_out} retired, shown by --all" if left_out else ""
-    out().print(f"{counted}{retired}.", markup=False)
+    out().print(f"{says}{retired}.", markup=False)
