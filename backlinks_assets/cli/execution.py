@@ -60,12 +60,7 @@ class Pipeline:
         self._definitions = build_defs({"backlinks_data": BacklinksData(demo=demo), "backlinks_api": api})
 
     def collect(
-        self,
-        first: dt.date,
-        last: dt.date,
-        targets: Sequence[Target],
-        tally: Tally,
-        most_keys: int = MOST_KEYS_A_RUN,
+        self, first: dt.date, last: dt.date, targets: Sequence[Target], tally: Tally, most_keys: int = MOST_KEYS_A_RUN
     ) -> None:
         """Collect targets from the first to the last day by runs of `collect_job`; what comes of it is in `tally`.
 

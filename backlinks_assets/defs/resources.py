@@ -74,14 +74,7 @@ class BacklinksApi(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def parameters(self) -> RequestParameters:
         """Return the project's request parameters; raises ValueError for those the API would refuse."""
-        return _parameters(
-            include_subdomains=self.include_subdomains,
-            include_indirect_links=self.include_indirect_links,
-            exclude_internal_backlinks=self.exclude_internal_backlinks,
-            internal_list_limit=self.internal_list_limit,
-            rank_scale=self.rank_scale,
-            backlinks_filters=self.backlinks_filters,
-        )
+        return _parameters(**self.model_dump(exclude={"demo"}))
 
     def ask(self, date: str, target: Target) -> Ask:
         """Return what is to be asked about a target on a day (`YYYY-MM-DD`)."""
