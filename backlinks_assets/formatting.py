@@ -14,7 +14,6 @@ MONTHS: Final = (
 """English whatever the locale: the same tables give the same bytes on every machine."""
 
 WEEKDAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-METRIC_NAMES: Final = {"lost_backlinks": "Lost backlinks", "spam_score": "Spam score"}
 
 _UNSEEN: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 """Control, format (among them what turns the direction of writing), surrogate and separator characters."""
@@ -33,11 +32,6 @@ def long_day(day: dt.date) -> str:
 def short_day(day: dt.date) -> str:
     """Return a day as `24 Nov`."""
     return f"{day.day} {MONTHS[day.month - 1][:3]}"
-
-
-def metric_name(metric: str) -> str:
-    """Return a metric's name as a heading has it."""
-    return METRIC_NAMES.get(metric, metric.replace("_", " ").capitalize())
 
 
 def number(value: float | None) -> str:

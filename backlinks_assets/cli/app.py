@@ -18,6 +18,7 @@ from backlinks_assets.cli import targets
 from backlinks_assets.cli.console import UsageError, complain, describe
 from backlinks_assets.cli.options import WIDTH, JsonOption, date_option, examples
 from backlinks_assets.dates import iso_date
+from backlinks_assets.detection.metrics import NEEDED
 
 app = typer.Typer(
     name="backlinks",
@@ -121,8 +122,8 @@ def flags(
         "backlinks backtest --out flags.csv  # and each flag as a line of a CSV",
         "backlinks backtest history.csv --out flags.csv  # a history from elsewhere",
         "backlinks backtest --json  # for a program: the counts by kind, day and target",
-        more="HISTORY.csv has a row for each target and day, with the columns date (YYYY-MM-DD), target, spam_score, "
-        "lost_backlinks and, where there, live_backlinks.",
+        more=f"HISTORY.csv has a row for each target and day, with the columns date (YYYY-MM-DD), target, {', '.join(NEEDED)} "
+        "and, where there, live_backlinks.",
     ),
 )
 def backtest(

@@ -21,11 +21,12 @@ import pandas as pd
 from backlinks_assets.cli.console import UsageError
 from backlinks_assets.collect.collector import utc_now
 from backlinks_assets.dates import iso_date
+from backlinks_assets.detection import metrics
 from backlinks_assets.targets.pasted import column_name, is_separator_line, text_of
 from backlinks_assets.targets.target import TargetsError
 
-NEEDED = ("date", "target", "spam_score", "lost_backlinks")
-NUMBERS = ("spam_score", "lost_backlinks", "live_backlinks", "referring_main_domains")
+NEEDED = ("date", "target", *metrics.NEEDED)
+NUMBERS = tuple(metrics.SOURCES)
 TEXTS = ("request_key", "captured_at")
 """Columns that detection heeds beside date and target, where the file has them; any other is passed over."""
 

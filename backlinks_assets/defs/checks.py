@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import dagster as dg
 
+from backlinks_assets.detection.metrics import METRICS
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -23,8 +25,7 @@ _SUMMARY: Final = {
     "schema_is_as_declared": "The parquet files have the declared columns and types.",
 }
 _FLAGS: Final = {
-    "spam_score_did_not_change_sharply": "No target's spam score changed sharply, compared with what is normal for it.",
-    "lost_backlinks_did_not_change_sharply": "No target lost backlinks sharply, compared with what is normal for it.",
+    **{f"{name}_did_not_change_sharply": metric.statement for name, metric in METRICS.items()},
     "vendor_index_did_not_move": "The vendor's index did not move; if it did, this is the one message about it.",
 }
 
@@ -55,8 +56,7 @@ def flags_results(day: dt.date, flags: "pd.DataFrame") -> list[dg.AssetCheckResu
     from backlinks_assets.tables import quality
 
     findings = (
-        quality.sharp_changes(flags, "spam_score", day),
-        quality.sharp_changes(flags, "lost_backlinks", day),
+        *(quality.sharp_changes(flags, metric, day) for metric in METRICS),
         quality.index_moves(flags, day),
     )
     pairs = zip(_FLAGS, findings, strict=True)

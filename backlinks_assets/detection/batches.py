@@ -12,7 +12,8 @@ import pandas as pd
 
 from backlinks_assets.detection.detect import KnownMoves, detect
 from backlinks_assets.detection.index_moves import IndexMove, IndexWatch, follow_index
-from backlinks_assets.detection.matrices import LIVE, METRICS, Ints, Span, as_matrices
+from backlinks_assets.detection.matrices import Ints, Span, as_matrices
+from backlinks_assets.detection.metrics import COMPANIONS, LIVE, METRICS
 from backlinks_assets.detection.output import ALL_TARGETS
 from backlinks_assets.detection.series import Series
 from backlinks_assets.detection.settings import DetectionSettings
@@ -63,7 +64,7 @@ def _moves(
         for day, changed in part.restarts.items():
             restarts.setdefault(day, []).append(rows[changed])
         first += len(targets)
-    series, watch = Series(values, log=name != "spam_score", judged=False), IndexWatch()
+    series, watch = Series(values, (METRICS | COMPANIONS)[name].scale, flagged=False), IndexWatch()
     for day in range(days):
         if day in restarts:
             series.forget(np.concatenate(restarts[day]), day)

@@ -1,6 +1,6 @@
-"""The judgement as one call: a history in, its changes and flags out. Days are replayed in order, all targets at once.
+"""Detection as one call: a history in, its changes and flags out. Days are replayed in order, all targets at once.
 
-What is sharp is in `rules.py`, what the vendor's index did in `index_moves.py`; here they meet, and repeats are held back.
+What is sharp is in `rules.py`, what the vendor's index did in `index_moves.py`; here they meet, with the cooldown of flags.
 """
 
 import datetime as dt
@@ -11,9 +11,10 @@ import numpy as np
 import pandas as pd
 
 from backlinks_assets.detection.index_moves import IndexMove, IndexWatch, follow_index
-from backlinks_assets.detection.matrices import LIVE, METRICS, Bools, Floats, History, Span, as_matrices
+from backlinks_assets.detection.matrices import Bools, Floats, History, Span, as_matrices
+from backlinks_assets.detection.metrics import COMPANIONS, LIVE, METRICS, Metric
 from backlinks_assets.detection.output import Collected
-from backlinks_assets.detection.rules import NONE, Day, Limits, judge_losses, judge_steps, open_day
+from backlinks_assets.detection.rules import NONE, Day, Limits, detect_losses, detect_steps, open_day
 from backlinks_assets.detection.series import Series
 from backlinks_assets.detection.settings import DetectionSettings, check_thresholds
 
@@ -36,15 +37,15 @@ def detect(
 ) -> pd.DataFrame:
     """A row per day from `since`, target and metric that was read, and rows of target `*` for moves of the vendor's index.
 
-    `history` has `date`, `target`, `spam_score`, `lost_backlinks` and, where known, `live_backlinks`,
-    `referring_main_domains` and `request_key` (a change of it starts the target's history anew); rows in any order, of
+    `history` has `date`, `target`, a column for each metric (`metrics.py`) and companion, of which only the `NEEDED` must
+    be there, and where known `request_key` (a change of it starts the target's history anew); rows in any order, of
     several a day the latest counts, NULL is no reading. Days before `since` are replayed for what they say is usual.
-    `on_day` is told of each day that has been replayed. `known` is for a part of the targets: the moves of the index,
+    `on_day` is called with each day that has been replayed. `known` is for a part of the targets: the moves of the index,
     found over all of them (`batches.py`).
 
-    Columns: `date, target, metric, value, previous, previous_date, baseline, change, score, direction, kind, severity,
-    reason`, sorted by the first three. Flags are the rows with a `severity`. For an index move `value` is how many targets
-    moved, `change` their median move (percent of lost backlinks, points of spam score).
+    Columns: `date, target, metric, value, previous, previous_date, baseline, usual_low, usual_high, change, score,
+    direction, kind, severity, reason`, sorted by the first three. Flags are the rows with a `severity`. For an index move
+    `value` is how many targets moved, `change` their median move (percent on a log scale, points otherwise).
 
     Raises ValueError if a column is missing, a date can't be read, or a threshold is unknown or out of range.
     """
@@ -52,7 +53,7 @@ def detect(
     for target, values in own.items():
         check_thresholds(target, values)
     past = as_matrices(history, known.span if known else None)
-    replay = _Replay(past, settings, Limits.of(past.targets, settings, own), known)
+    replay = _Replay(past, settings, own, known)
     for day, date in enumerate(past.days):
         replay.play(day, wanted=since is None or date >= since)
         if on_day is not None:
@@ -63,27 +64,35 @@ def detect(
 class _Replay:
     """The state that one day hands to the next."""
 
-    def __init__(self, past: History, settings: DetectionSettings, limits: Limits, known: KnownMoves | None) -> None:
-        self.past, self.settings, self.limits = past, settings, limits
-        self.series = {m: Series(past.values[m], log=m == "lost_backlinks") for m in METRICS}
+    def __init__(
+        self,
+        past: History,
+        settings: DetectionSettings,
+        own: Mapping[str, Mapping[str, float | bool]],
+        known: KnownMoves | None,
+    ) -> None:
+        self.past, self.settings = past, settings
+        self.metrics = [metric for name, metric in METRICS.items() if name in past.values]
+        self.series = {m.name: Series(past.values[m.name], m.scale) for m in self.metrics}
         if LIVE in past.values:
-            self.series[LIVE] = Series(past.values[LIVE], log=True, judged=False)
+            self.series[LIVE] = Series(past.values[LIVE], COMPANIONS[LIVE].scale, flagged=False)
         self.watch = {name: IndexWatch(known.moves[name] if known else None) for name in self.series}
+        self.limits = {m.name: Limits.of(m, past.targets, settings, own) for m in self.metrics}
         targets = len(past.targets)
-        self.flagged_on = {m: np.full(targets, -(10**6)) for m in METRICS}
-        self.flagged_size = {m: np.zeros(targets) for m in METRICS}
-        self.found = Collected(past, limits, settings)
+        self.flagged_on = {m.name: np.full(targets, -(10**6)) for m in self.metrics}
+        self.flagged_size = {m.name: np.zeros(targets) for m in self.metrics}
+        self.found = Collected(past, settings)
 
     def play(self, day: int, *, wanted: bool) -> None:
         self._restart_changed_requests(day)
         for name, series in self.series.items():
             follow_index(series, self.watch[name], day, self.settings)
-        for metric in METRICS:
-            today = open_day(self.series[metric], day, self.settings)
-            self._judge(metric, today, score_all=wanted)
-            self.series[metric].swing[today.rows, day] = today.swing
+        for metric in self.metrics:
+            today = open_day(self.series[metric.name], day, self.settings)
+            self._detect(metric, today, score_all=wanted)
+            self.series[metric.name].distance[today.rows, day] = today.distance
             if wanted:
-                self._keep(metric, today)
+                self._collect(metric, today)
         for series in self.series.values():
             series.learn(day)
 
@@ -92,30 +101,30 @@ class _Replay:
         if changed is not None:
             for series in self.series.values():
                 series.forget(changed, day)
-            for metric in METRICS:
-                self.flagged_on[metric][changed] = -(10**6)
+            for flagged_on in self.flagged_on.values():
+                flagged_on[changed] = -(10**6)
 
-    def _judge(self, metric: str, today: Day, *, score_all: bool) -> None:
-        judge_steps(today, self.limits, self.settings, score_all=score_all)
-        live = self.series.get(LIVE)
-        if metric == "lost_backlinks" and live is not None and self.settings.confirmed_loss_rule:
-            moved = self.watch[LIVE].moving(today.day, within=2) is not None
-            judge_losses(today, live, self.limits, self.settings, live_moved=moved)
-        self._hold_back(metric, today)
+    def _detect(self, metric: Metric, today: Day, *, score_all: bool) -> None:
+        limits, confirming = self.limits[metric.name], metric.confirmed_by
+        detect_steps(today, limits, self.settings, score_all=score_all)
+        if confirming in self.series and self.settings.confirmed_loss_rule:
+            moved = self.watch[confirming].moving(today.day, within=2) is not None
+            detect_losses(today, self.series[confirming], limits, self.settings, live_moved=moved)
+        self._cool_down(metric, today)
 
-    def _hold_back(self, metric: str, today: Day) -> None:
-        """What only repeats an open flag is not a new one."""
-        on, size = self.flagged_on[metric], self.flagged_size[metric]
-        flagged = (today.kind != NONE) & ~self.limits.muted[today.rows]
+    def _cool_down(self, metric: Metric, today: Day) -> None:
+        """A change that only repeats an open flag is not a new one."""
+        on, size = self.flagged_on[metric.name], self.flagged_size[metric.name]
+        flagged = (today.kind != NONE) & ~self.limits[metric.name].muted[today.rows]
         again: Bools = today.day - on[today.rows] <= self.settings.quiet_days
-        now: Floats = np.abs(today.swing)
+        now: Floats = np.abs(today.distance)
         flagged &= ~again | (now > self.settings.louder * size[today.rows])
         today.kind[~flagged] = NONE
         on[today.rows[flagged]], size[today.rows[flagged]] = today.day, now[flagged]
 
-    def _keep(self, metric: str, today: Day) -> None:
-        move: IndexMove | None = self.watch[metric].moving(today.day)
+    def _collect(self, metric: Metric, today: Day) -> None:
+        move: IndexMove | None = self.watch[metric.name].moving(today.day)
         if move:
-            self.found.add_move(metric, move, log=self.series[metric].log)
-        recent = self.watch[metric].moving(today.day, within=7)
-        self.found.add_day(metric, today, self.series.get(LIVE), recent)
+            self.found.add_move(metric, move)
+        recent = self.watch[metric.name].moving(today.day, within=7)
+        self.found.add_day(metric, today, recent)

@@ -1,6 +1,6 @@
 """Days on which the vendor's index moved: found by how many targets move, and taken off each target's level.
 
-An index move is one message for the day. What a target moved beyond the others stays in its level, for the rules to judge.
+An index move is one message for the day. What a target moved beyond the others stays in its level, for the rules.
 """
 
 from collections.abc import Mapping
@@ -15,18 +15,15 @@ from backlinks_assets.detection.settings import DetectionSettings
 VOTE_DAYS = 14  # a target votes by moving further than on any of these days
 VOTE_CHANGES_MIN = 3  # and can vote once it has this many earlier changes
 VOTE_GAP_DAYS = 3  # a change over more days than this says nothing of today
-VOTE_LINKS_MIN = 50  # below, a single link is more than a percent or two
 VOTES_MIN = 5
 ROLL_OUT_DAYS = 2
 USUAL_DAYS = 28
 USUAL_TIMES, USUAL_TIMES_ROLL_OUT = 4.0, 2.0
-SMALLEST_LOG, SMALLEST_POINTS = 0.02, 1.5
-SPREAD_MIN_LOG, SPREAD_MIN_POINTS = 0.005, 0.6
 
 
 @dataclass(frozen=True)
 class IndexMove:
-    """`median` and `spread` are in log links or points, `usual_share` is that of the last four weeks."""
+    """`median` and `spread` are in levels, `usual_share` is that of the last four weeks."""
 
     day: int
     sign: int
@@ -51,7 +48,7 @@ class IndexWatch:
 
 
 def follow_index(series: Series, watch: IndexWatch, day: int, settings: DetectionSettings) -> None:
-    """Takes today's index move, if there is one, off the levels; then keeps today's changes as history."""
+    """Take today's index move, if there is one, off the levels; then record today's changes."""
     rows = series.compared(day)
     gap = day - series.last[rows]
     change = series.level[rows, day] - series.level[rows, series.last[rows]]
@@ -79,10 +76,9 @@ def _move_of(
 ) -> IndexMove | None:
     rows = series.compared(day)
     past = series.change[rows, max(0, day - VOTE_DAYS) : day]
-    smallest = SMALLEST_LOG if series.log else SMALLEST_POINTS
+    smallest = series.scale.smallest_move
     votes = (np.isfinite(past).sum(axis=1) >= VOTE_CHANGES_MIN) & (day - series.last[rows] <= VOTE_GAP_DAYS)
-    if series.log:
-        votes &= series.raw[rows, day] >= VOTE_LINKS_MIN
+    votes &= series.raw[rows, day] >= series.scale.min_to_vote
     compared = int(votes.sum())
     if compared < settings.index_targets_min:
         return None
@@ -105,8 +101,7 @@ def _measured(series: Series, day: int, sign: int, moves: Floats, compared: int,
     middle = float(np.median(moves))
     deviation = np.abs(moves - middle)[None, :]
     (typical, high), _ = quantiles(deviation, 0.5, 0.9)
-    smallest = SPREAD_MIN_LOG if series.log else SPREAD_MIN_POINTS
-    spread = max(1.4826 * float(typical[0]), float(high[0]) / 1.645, smallest)
+    spread = max(1.4826 * float(typical[0]), float(high[0]) / 1.645, series.scale.spread_min)
     return IndexMove(day, sign, len(moves), compared, middle, spread, usual)
 
 

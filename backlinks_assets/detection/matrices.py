@@ -1,6 +1,6 @@
 """A history as a table becomes one matrix per column, targets down and days across, so that no rule loops over targets.
 
-Only the shape is made here: doubles, gaps and NULLs are settled, nothing is judged.
+Only the shape is made here, and what doubles, gaps and NULLs are; no rule is applied.
 """
 
 import datetime as dt
@@ -11,13 +11,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from backlinks_assets.detection.metrics import NEEDED, SOURCES
+
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
-
-METRICS = ("lost_backlinks", "spam_score")
-LIVE = "live_backlinks"
-OPTIONAL = (LIVE, "referring_main_domains")
 
 _EPOCH = dt.date(1970, 1, 1)
 
@@ -30,7 +28,7 @@ Span = tuple[dt.date, dt.date]
 class History:
     """`values[column]` is (targets, days), NaN where there is no reading.
 
-    `restarts` has, for the days on which any is, the targets that were asked with other parameters than before.
+    `restarts` has, for the days on which any is, the targets whose request had other parameters than before.
     """
 
     days: list[dt.date]
@@ -39,7 +37,7 @@ class History:
     restarts: Mapping[int, Ints]
 
 
-def as_matrices(history: pd.DataFrame, span: Span | None = None, needed: Collection[str] = METRICS) -> History:
+def as_matrices(history: pd.DataFrame, span: Span | None = None, needed: Collection[str] = NEEDED) -> History:
     """The history as matrices. Of several rows of a target and day the latest wins: by `captured_at` where there is one.
 
     Its days are those from the first to the last row, or a `span` that has them all.
@@ -61,7 +59,7 @@ def as_matrices(history: pd.DataFrame, span: Span | None = None, needed: Collect
         first, last = ((one - _EPOCH).days for one in span)
     shape = (len(names), last - first + 1)
     at = (target_codes, day - first)  # numpy keeps the last of several values put in one place: the latest row
-    values = {c: _matrix(history[c], at, shape) for c in (*METRICS, *OPTIONAL) if c in history.columns}
+    values = {c: _matrix(history[c], at, shape) for c in SOURCES if c in history.columns}
     restarts: Mapping[int, Ints] = {}
     if "request_key" in history.columns:
         request = np.full(shape, -1, dtype=np.int32, order="F")

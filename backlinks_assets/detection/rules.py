@@ -1,6 +1,6 @@
 """The two rules that say a reading is sharp, each over all targets of a day at once.
 
-A rule first asks what is cheap (is the change large enough?), and only then what is usual for the targets that remain.
+A rule first tests what is cheap (is the change large enough?), and only then what is usual for the targets that remain.
 """
 
 from collections.abc import Mapping
@@ -9,13 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from backlinks_assets.detection.matrices import Bools, Floats, Ints
-from backlinks_assets.detection.series import Series, median, quantiles, same_sign, usual_swing
+from backlinks_assets.detection.metrics import Metric
+from backlinks_assets.detection.series import Series, median, quantiles, robust_scale
 from backlinks_assets.detection.settings import DetectionSettings
 
 LOSS_DAYS = (1, 2, 3, 5, 7)
 DRIFT_DAYS_MAX = 7
-PRIOR_LOG, PRIOR_POINTS = 0.012, 0.5  # the usual swing before a target has shown its own
-FLOOR_LOG, FLOOR_POINTS = 0.004, 0.5  # counts are whole: a swing smaller than this is a series that stood still
 NEED_ROOTS, NEED_SHARE_MIN, NEED_SHARE_MAX = 15.0, 0.03, 0.15
 NONE, STEP, LOSS = range(3)
 KINDS: tuple[str | None, ...] = (None, "step", "confirmed_loss")
@@ -23,40 +22,46 @@ KINDS: tuple[str | None, ...] = (None, "step", "confirmed_loss")
 
 @dataclass(frozen=True)
 class Limits:
-    """The smallest changes that are flagged, a value a target."""
+    """One metric's thresholds, a value a target."""
 
-    spam_points: Floats
-    links_min: Floats
-    percent: Floats  # NaN: the sliding default
+    smallest: Floats  # change that is flagged, links or points
+    percent: Floats  # of the baseline; NaN: the sliding default
     live_percent: Floats
-    lost_swings: Floats
-    spam_swings: Floats
+    robust_z: Floats
     muted: Bools
 
     @classmethod
     def of(
-        cls, targets: list[str], settings: DetectionSettings, own: Mapping[str, Mapping[str, float | bool]]
+        cls,
+        metric: Metric,
+        targets: list[str],
+        settings: DetectionSettings,
+        own: Mapping[str, Mapping[str, float | bool]],
     ) -> "Limits":
         """The settings for all, a target's own thresholds in their place where it has any."""
 
-        def column(name: str, default: float | None) -> Floats:
+        def column(threshold: str, default: float | None) -> Floats:
             fallback = np.nan if default is None else default
-            return np.array([own[t].get(name, fallback) if t in own else fallback for t in targets], dtype=np.float64)
+            return np.array([own[t].get(threshold, fallback) if t in own else fallback for t in targets], np.float64)
+
+        def setting(name: str) -> Floats:
+            return column(name, getattr(settings, name))
 
         return cls(
-            spam_points=column("spam_points", settings.spam_points),
-            links_min=column("lost_links_min", settings.lost_links_min),
-            percent=column("lost_percent", settings.lost_percent),
-            live_percent=column("live_percent", settings.live_percent),
-            lost_swings=column("usual_swings", settings.lost_swings),
-            spam_swings=column("usual_swings", settings.spam_swings),
+            smallest=setting(metric.smallest),
+            percent=setting(metric.percent) if metric.percent else np.full(len(targets), np.nan),
+            live_percent=setting("live_percent"),
+            robust_z=column("usual_swings", getattr(settings, metric.robust_z)),
             muted=column("mute_flags", 0.0) > 0,
         )
 
 
 @dataclass
 class Day:
-    """One metric's day: for each target read today, what it is compared to and what was found. Arrays of one length."""
+    """One metric's day: for each target read today, what it is compared to and what was found. Arrays of one length.
+
+    `low` and `high` are the usual range, a reading between them is not unusual; NaN as `score` where it is not known.
+    """
 
     series: Series
     day: int
@@ -67,16 +72,18 @@ class Day:
     baseline: Floats  # the median of the last week's readings, in today's units
     drift: Floats  # a day, in level units
     last_change: Floats  # level units
-    swing: Floats  # distance to the baseline, level units
-    caution: Floats
+    distance: Floats  # from the baseline and its drift, level units
+    young: Floats  # how many times the limits are as high, the history being short
     floor: Floats
-    score: Floats
+    score: Floats  # robust z
+    low: Floats
+    high: Floats
     kind: Ints
     over_days: Ints
 
 
 def open_day(series: Series, day: int, settings: DetectionSettings) -> Day:
-    """Today's readings beside their baselines; nothing is judged yet."""
+    """Today's readings beside their baselines; no rule is applied yet."""
     rows = series.compared(day)
     gap, readings = day - series.last[rows], series.readings[rows]
     drift = np.nan_to_num(median(series.change[rows, max(0, day - settings.usual_days) : day]))
@@ -84,11 +91,13 @@ def open_day(series: Series, day: int, settings: DetectionSettings) -> Day:
     base = median(series.last_week(rows))
     value, level = series.raw[rows, day], series.level[rows, day]
     last_change = level - series.level[rows, series.last[rows]] - drift * np.minimum(gap, DRIFT_DAYS_MAX)
-    swing = level - base - drift * np.minimum(gap + 2, DRIFT_DAYS_MAX)
-    floor = np.maximum(FLOOR_LOG, 0.3 / np.sqrt(value + 10)) if series.log else np.full(len(rows), FLOOR_POINTS)
+    distance = level - base - drift * np.minimum(gap + 2, DRIFT_DAYS_MAX)
+    floor, blank = np.full(len(rows), series.scale.floor), np.full(len(rows), np.nan)
+    if series.scale.log:
+        floor = np.maximum(floor, 0.3 / np.sqrt(value + 10))
     return Day(
-        series, day, rows, gap, readings, value, series.in_todays_units(base, rows, day), drift, last_change, swing,
-        1 + settings.caution / readings, floor, np.full(len(rows), np.nan),
+        series, day, rows, gap, readings, value, series.in_todays_units(base, rows, day), drift, last_change, distance,
+        1 + settings.caution / readings, floor, blank, blank.copy(), blank.copy(),
         np.zeros(len(rows), dtype=np.int64), np.zeros(len(rows), dtype=np.int64),
     )  # fmt: skip
 
@@ -99,17 +108,16 @@ def need(today: Day, limits: Limits) -> Floats:
     For links the larger of the least number and a share of the baseline: what comes and goes is whole domains, so the noise
     of a sum grows with its root, and the share falls from 15 % at 10,000 links to 3 % at 250,000. Or the target's own share.
     """
-    if not today.series.log:
-        least = limits.spam_points[today.rows]
-    else:
+    least = limits.smallest[today.rows]
+    if today.series.scale.log:
         base = np.maximum(today.baseline, 1.0)
         share = np.clip(NEED_ROOTS / np.sqrt(base), NEED_SHARE_MIN, NEED_SHARE_MAX)
         own = limits.percent[today.rows] / 100
-        least = np.maximum(limits.links_min[today.rows], np.where(np.isnan(own), share, own) * base)
-    return np.where(today.readings < 7, least * today.caution, least)
+        least = np.maximum(least, np.where(np.isnan(own), share, own) * base)
+    return np.where(today.readings < 7, least * today.young, least)
 
 
-def judge_steps(today: Day, limits: Limits, settings: DetectionSettings, *, score_all: bool) -> None:
+def detect_steps(today: Day, limits: Limits, settings: DetectionSettings, *, score_all: bool) -> None:
     """STEP: far from the last week's median, and today's own change is a sharp one in that direction."""
     change = today.value - today.baseline
     large = np.abs(change) >= need(today, limits)
@@ -117,25 +125,42 @@ def judge_steps(today: Day, limits: Limits, settings: DetectionSettings, *, scor
     wanted = np.flatnonzero((large | score_all) & (today.readings >= 2))
     if not len(wanted):
         return
-    log, series, past = today.series.log, today.series, slice(max(0, today.day - settings.usual_days), today.day)
-    rows, gap, prior = today.rows[wanted], today.gap[wanted], PRIOR_LOG if log else PRIOR_POINTS
-    usual = usual_swing(series.swing[rows, past], prior, today.floor[wanted], tail=log)
-    today.score[wanted] = today.swing[wanted] / (usual * np.sqrt(np.minimum(1 + (gap - 1) / 3, 4)))
+    series, past = today.series, slice(max(0, today.day - settings.usual_days), today.day)
+    scale = series.scale
+    rows, gap = today.rows[wanted], today.gap[wanted]
+    usual = robust_scale(series.distance[rows, past], scale.prior, today.floor[wanted], tail=scale.log)
+    usual *= np.sqrt(np.minimum(1 + (gap - 1) / 3, 4))
+    today.score[wanted] = today.distance[wanted] / usual
+    needed_z = limits.robust_z[today.rows] * today.young
+    _set_range(today, wanted, needed_z[wanted] * usual)
     if not settings.step_rule:
         return
     near = np.flatnonzero(large & enough)
-    usual_change = usual_swing(series.change[today.rows[near], past], prior, today.floor[near], tail=True)
+    usual_change = robust_scale(series.change[today.rows[near], past], scale.prior, today.floor[near], tail=True)
     last_step = today.last_change[near] / (usual_change * np.sqrt(np.minimum(today.gap[near], 9)))
-    swings = (limits.lost_swings if log else limits.spam_swings)[today.rows[near]]
     sharp = (
-        (np.abs(today.score[near]) > swings * today.caution[near])
-        & same_sign(today.last_change[near], today.swing[near])
-        & (np.abs(last_step) > settings.last_step_swings * np.sqrt(today.caution[near]))
+        (np.abs(today.score[near]) > needed_z[near])
+        & (np.sign(today.last_change[near]) == np.sign(today.distance[near]))
+        & (np.abs(last_step) > settings.last_step_swings * np.sqrt(today.young[near]))
     )
     today.kind[near[sharp]], today.over_days[near[sharp]] = STEP, 1
 
 
-def judge_losses(today: Day, live: Series, limits: Limits, settings: DetectionSettings, *, live_moved: bool) -> None:
+def _set_range(today: Day, at: Ints, reach: Floats) -> None:
+    """Set the usual range of some rows: the readings whose robust z would not have exceeded what a step needs.
+
+    On the metric's scale it reaches, from where the baseline and its drift put today, robust scale × needed z × the factor
+    of a gap either way; both ends are then put in the metric's unit, with the index moves back on.
+    """
+    series, rows = today.series, today.rows[at]
+    middle = series.level[rows, today.day] - today.distance[at]
+    today.low[at], today.high[at] = (
+        np.clip(series.in_todays_units(end, rows, today.day), 0, series.scale.highest)
+        for end in (middle - reach, middle + reach)
+    )
+
+
+def detect_losses(today: Day, live: Series, limits: Limits, settings: DetectionSettings, *, live_moved: bool) -> None:
     """CONFIRMED LOSS: lost backlinks rose and live backlinks fell by the same links, more than they usually do.
 
     When a linking page or domain goes, its links leave the live ones and join the lost ones. A batch the vendor prunes
@@ -151,7 +176,7 @@ def judge_losses(today: Day, live: Series, limits: Limits, settings: DetectionSe
             break
         lost_then, here = (s.in_todays_units(s.level[today.rows, day - days], today.rows, day) for s in (series, live))
         moved = _confirmed(lost_then, lost_now, here, live_now)
-        least = np.maximum(limits.links_min[today.rows], limits.live_percent[today.rows] / 100 * here)
+        least = np.maximum(limits.smallest[today.rows], limits.live_percent[today.rows] / 100 * here)
         own = limits.percent[today.rows] / 100
         least = np.maximum(least, np.where(np.isnan(own), 0.0, own) * today.baseline)
         near = np.flatnonzero((moved >= least) & (today.readings >= settings.readings_min) & (today.kind == NONE))
@@ -162,10 +187,12 @@ def judge_losses(today: Day, live: Series, limits: Limits, settings: DetectionSe
         past = _confirmed(gone[:, :-days], gone[:, days:], there[:, :-days], there[:, days:])
         read = np.isfinite(series.level[rows, start + days : day])
         (usual,), known = quantiles(np.where(read, np.maximum(past, 0), np.nan), 0.95)
-        sharp = (known > 0) & (moved[near] >= settings.confirmed_loss_ratio * np.nan_to_num(usual))
+        usual_loss = settings.confirmed_loss_ratio * np.nan_to_num(usual)
+        sharp = (known > 0) & (moved[near] >= usual_loss)
         hit = near[sharp]
         today.kind[hit], today.over_days[hit] = LOSS, days
-        today.baseline[hit] = lost_then[hit]
+        today.baseline[hit] = today.low[hit] = lost_then[hit]
+        today.high[hit] = lost_then[hit] + usual_loss[sharp]
 
 
 def _confirmed(lost_before: Floats, lost: Floats, live_before: Floats, live: Floats) -> Floats:

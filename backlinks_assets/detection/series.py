@@ -1,37 +1,37 @@
-"""One metric of all targets as it is known on a day: its readings, the same with index moves taken off, and its past swings.
+"""One metric of all targets as it is known on a day: its readings, the same with index moves taken off, its past distances.
 
-The statistics of "usual" live here; what is unusual enough to be flagged is decided in `rules.py`.
+The robust statistics live here; what is unusual enough to be flagged is decided in `rules.py`.
 """
 
 import numpy as np
 
-from backlinks_assets.detection.matrices import Bools, Floats, Ints
+from backlinks_assets.detection.matrices import Floats, Ints
+from backlinks_assets.detection.metrics import Scale
 
 WEEK = 7
-LINKS_OFFSET = 10.0  # log(links + 10): proportional for large targets, nearly linear below ten links
 
 
 class Series:
     """A metric's matrices (targets, days) and what each target's last reading was.
 
-    `level` is the reading, in log links or points, less the index moves of its past; `change` is the change since the
-    last reading over the root of the days between; `swing` is the distance to the median of the last week.
+    `level` is the reading on the metric's scale, less the index moves of its past; `change` is the change since the last
+    reading over the root of the days between; `distance` is that to the median of the last week. Readings are NaN for none.
     """
 
-    def __init__(self, values: Floats, *, log: bool, judged: bool = True) -> None:
-        """Takes readings, NaN for none; `log` for link counts. Where nothing is `judged` there are no swings."""
-        self.log = log
+    def __init__(self, values: Floats, scale: Scale, *, flagged: bool = True) -> None:
+        """A series that is not `flagged` itself has no distances."""
+        self.scale = scale
         self.raw = values
-        self.level = np.log(np.maximum(values, 0) + LINKS_OFFSET) if log else values.copy(order="K")
+        self.level = scale.level(values)
         self.change = np.full_like(values, np.nan)
-        self.swing = np.full_like(values if judged else values[:, :0], np.nan)
+        self.distance = np.full_like(values if flagged else values[:, :0], np.nan)
         self.last: Ints = np.full(len(values), -1, dtype=np.int64)
         self.readings: Ints = np.zeros(len(values), dtype=np.int64)
         self.pending = np.zeros(len(values))
 
     def forget(self, rows: Ints, day: int) -> None:
         """Their request changed: what was read before is another series."""
-        for matrix in (self.level, self.change, self.swing):
+        for matrix in (self.level, self.change, self.distance):
             matrix[rows, :day] = np.nan
         self.last[rows], self.readings[rows], self.pending[rows] = -1, 0, 0.0
 
@@ -58,13 +58,9 @@ class Series:
         return carried
 
     def in_todays_units(self, level: Floats, rows: Ints, day: int) -> Floats:
-        """Levels as links or points, with the index moves put back on: what they would read today."""
-        shift = (np.log(self.raw[rows, day] + LINKS_OFFSET) if self.log else self.raw[rows, day]) - self.level[
-            rows, day
-        ]
-        shift = shift if level.ndim == 1 else shift[:, None]
-        shown: Floats = np.exp(level + shift) - LINKS_OFFSET if self.log else level + shift
-        return shown
+        """Levels as readings, with the index moves put back on: what they would read today."""
+        shift = self.scale.level(self.raw[rows, day]) - self.level[rows, day]
+        return self.scale.reading(level + (shift if level.ndim == 1 else shift[:, None]))
 
 
 def quantiles(values: Floats, *shares: float) -> tuple[list[Floats], Ints]:
@@ -87,8 +83,8 @@ def median(values: Floats) -> Floats:
     return quantiles(values, 0.5)[0][0]
 
 
-def usual_swing(past: Floats, prior: Floats | float, floor: Floats | float, *, tail: bool) -> Floats:
-    """The usual size of a target's past values around their median, (rows,), in their own unit.
+def robust_scale(past: Floats, prior: float, floor: Floats, *, tail: bool) -> Floats:
+    """The robust scale of each target's past values, (rows,), in their own unit.
 
     1.4826 times the median absolute deviation estimates a standard deviation that outliers don't widen (Hampel 1974). It
     is zero for a target that moves on few days only; with `tail` the 90th percentile of the deviations (over 1.645, what it
@@ -100,11 +96,5 @@ def usual_swing(past: Floats, prior: Floats | float, floor: Floats | float, *, t
     if tail:
         own = np.maximum(own, high / 1.645)
     own = np.nan_to_num(own)
-    blended = np.sqrt((count * own**2 + 5 * np.asarray(prior) ** 2) / (count + 5))
-    return np.maximum(np.where(count < 3, 1.5 * np.asarray(prior), blended), floor)
-
-
-def same_sign(a: Floats, b: Floats) -> Bools:
-    """Where both go the same way."""
-    same: Bools = np.sign(a) == np.sign(b)
-    return same
+    blended = np.sqrt((count * own**2 + 5 * prior**2) / (count + 5))
+    return np.maximum(np.where(count < 3, 1.5 * prior, blended), floor)

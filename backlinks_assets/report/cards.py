@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from backlinks_assets.formatting import counted, long_day, metric_name, number, percent, short_day, signed
+from backlinks_assets.detection.metrics import METRICS
+from backlinks_assets.formatting import counted, long_day, number, percent, short_day, signed
 from backlinks_assets.report.breakdowns import Breakdown, Breakdowns
 from backlinks_assets.report.charts import Chart, history_chart, shares_chart
 from backlinks_assets.report.readings import MOVED_DAYS, SHOWN_DAYS, Histories, History
@@ -54,7 +55,7 @@ def articles(root: Path, facts: Facts, flags: Sequence[Change]) -> list[Article]
 def _article(facts: Facts, flag: Change, history: History, breakdowns: Breakdowns) -> Article:
     key = anchor(flag.target, flag.metric)
     moved, unit = _moved(flag), "%" if flag.is_index_move else ""
-    name = metric_name(flag.metric)
+    name = METRICS[flag.metric].title
     whose = "all targets" if flag.is_index_move else flag.target
     title = f"{name} of {whose}, {SHOWN_DAYS} days to {long_day(facts.date)}"
     draw = shares_chart if flag.is_index_move else history_chart
@@ -92,22 +93,23 @@ def _moved(flag: Change) -> str:
 
 def size(flag: Change) -> str:
     """Return a flag's change in the unit it is judged by: points, or links and percent."""
+    metric = METRICS[flag.metric]
+    change = round(flag.change or 0) if metric.scale.log else flag.change
     if flag.is_index_move:
-        unit = "%" if flag.metric == "lost_backlinks" else "points"
-        return f"{signed(flag.change if unit == 'points' else round(flag.change or 0))} {unit} in the median"
-    if flag.metric == "spam_score":
-        return f"{signed(flag.change)} points"
+        return f"{signed(change)}{metric.change_words} in the median"
+    if not metric.scale.log:
+        return f"{signed(change)} {metric.unit}"
     share = percent(flag.change, flag.baseline)
-    return f"{signed(round(flag.change or 0))}{f' ({share})' if share else ''}"
+    return f"{signed(change)}{f' ({share})' if share else ''}"
 
 
 def _caption(flag: Change, history: History) -> str:
+    name = METRICS[flag.metric].title
     if flag.is_index_move:
         way = "rose" if (flag.change or 0) > 0 else "fell"
-        name = metric_name(flag.metric).lower()
-        return f"Share of targets whose {name} {way} further than on any of their last {MOVED_DAYS} days"
+        return f"Share of targets whose {name.lower()} {way} further than on any of their last {MOVED_DAYS} days"
     band = "; shaded: the usual range" if any(low is not None for _, _, low, _ in history.readings()) else ""
-    return f"{metric_name(flag.metric)}, the last {SHOWN_DAYS} days{band}"
+    return f"{name}, the last {SHOWN_DAYS} days{band}"
 
 
 def _described(history: History, unit: str) -> str:

@@ -60,7 +60,9 @@ class Chart:
 
 def history_chart(history: History, *, key: str, title: str, description: str, height: int = HEIGHT) -> Chart:
     """Return a target's chart: its readings as a line, the usual range where known, the flagged reading marked."""
-    values, low, high = (series.tolist() for series in (history.values, history.low, history.high))
+    values, known = history.values.tolist(), [value for _, value, _, _ in history.readings()] or [0.0]
+    span = max(known) - min(known) or 1.0  # a range that reaches further is cut, or it would leave the line no height
+    low, high = (edge.clip(min(known) - span, max(known) + span).tolist() for edge in (history.low, history.high))
     fell = _fell(values)
     scale = _Scale(len(values), *_room(values + low + high, fell=fell), WIDTH - RIGHT, height)
     runs = list(_runs([scale.place(*reading) for reading in enumerate(values)]))

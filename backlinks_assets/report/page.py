@@ -10,7 +10,8 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any, Final
 
-from backlinks_assets.formatting import counted, dollars, long_day, metric_name, number
+from backlinks_assets.detection.metrics import METRICS
+from backlinks_assets.formatting import counted, dollars, long_day, number
 from backlinks_assets.report.cards import anchor, articles, size
 from backlinks_assets.report.day_sentence import day_sentence, undated_sentence
 from backlinks_assets.report.index import Day, add_page
@@ -88,7 +89,7 @@ def _row(flag: Change) -> dict[str, str]:
         "severity": "index" if flag.is_index_move else (flag.severity or "warning"),
         "name": "Index move" if flag.is_index_move else (flag.severity or "warning").capitalize(),
         "target": "All targets" if flag.is_index_move else flag.target,
-        "metric": metric_name(flag.metric),
+        "metric": METRICS[flag.metric].title,
         "size": size(flag),
         "reason": flag.reason or "",
     }
@@ -97,7 +98,7 @@ def _row(flag: Change) -> dict[str, str]:
 def _other(change: Change) -> dict[str, str]:
     return {
         "target": change.target,
-        "metric": metric_name(change.metric),
+        "metric": METRICS[change.metric].title,
         "move": f"{number(change.baseline)} → {number(change.value)}",
         "swings": number(round(abs(change.score or 0), 1)),
     }

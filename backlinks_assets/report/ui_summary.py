@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from backlinks_assets.formatting import markdown_name, markdown_text, metric_name, number
+from backlinks_assets.detection.metrics import METRICS
+from backlinks_assets.formatting import markdown_name, markdown_text, number
 from backlinks_assets.report.cards import anchor, size
 from backlinks_assets.report.charts import WIDTH, Chart, history_chart, shares_chart
 from backlinks_assets.report.day_sentence import day_sentence
@@ -75,7 +76,7 @@ def _panel(flag: Change, history: History) -> dict[str, str | Chart]:
     move = size(flag) if flag.is_index_move else f"{number(flag.baseline)} → {number(flag.value)}"
     name = "All targets" if flag.is_index_move else flag.target
     draw = shares_chart if flag.is_index_move else history_chart
-    said = f"{kind} · {metric_name(flag.metric).lower()} {move}"
+    said = f"{kind} · {METRICS[flag.metric].title.lower()} {move}"
     return {
         "severity": kind.removesuffix(" move"),
         "name": name if len(name) <= NAME_CHARACTERS else f"{name[: NAME_CHARACTERS - 1]}…",

@@ -1,4 +1,4 @@
-"""The history that detection reads: per day and target the few numbers it watches.
+"""The history that detection reads: per day and target the metrics and their companions (`detection/metrics.py`).
 
 Taken from the parquet files, which hold a day as soon as it is written. What is made of it is `detection/`.
 """
@@ -12,32 +12,23 @@ import duckdb
 import pandas as pd
 import pyarrow as pa
 
+from backlinks_assets.detection.metrics import SOURCES
 from backlinks_assets.tables import parquet
 from backlinks_assets.tables.atomic import tables_error
 from backlinks_assets.tables.duckdb_file import DAY_OF_FILE, unglobbed
 
-_COLUMNS = {
-    "date": "datetime64[us]",
-    "target": "str",
-    "spam_score": "float64",
-    "lost_backlinks": "float64",
-    "live_backlinks": "float64",
-    "referring_main_domains": "float64",
-    "request_key": "str",
-}
+_COLUMNS = {"date": "datetime64[us]", "target": "str"} | dict.fromkeys(SOURCES, "float64") | {"request_key": "str"}
 _MADE_OF = {
     "date": "date",
     "target": "target",
-    "spam_score": "live.backlinks_spam_score::DOUBLE",
-    "lost_backlinks": "lost.backlinks::DOUBLE",
-    "live_backlinks": "live.backlinks::DOUBLE",
-    "referring_main_domains": "live.referring_main_domains::DOUBLE",
+    **{name: f"{source.status_type}.{source.column}::DOUBLE" for name, source in SOURCES.items()},
     "request_key": """CASE WHEN live.request_key <> lost.request_key
         THEN concat(live.request_key, '+', lost.request_key)
         ELSE coalesce(live.request_key, lost.request_key) END""",
 }
+_READ = ", ".join(sorted({source.column for source in SOURCES.values()}))
 _ANSWERS = f"""
-SELECT {DAY_OF_FILE} AS date, target, status_type, request_key, backlinks_spam_score, backlinks, referring_main_domains
+SELECT {DAY_OF_FILE} AS date, target, status_type, request_key, {_READ}
 FROM read_parquet(?, filename = true, hive_partitioning = false)
 """  # noqa: S608 - a constant is put in
 _DAYS_TOGETHER = 30
@@ -55,10 +46,9 @@ def detection_history(
 ) -> pd.DataFrame:
     """Return a row per day and target with an answer, of the `days` days up to `until`, sorted by both.
 
-    Columns: `date` (datetime64, midnight); `target`; `spam_score` (0-100), `live_backlinks` and
-    `referring_main_domains` of the live answer; `lost_backlinks` of the lost one, all float64, NaN where that
-    answer or the field is missing; `request_key`, equal as long as both were asked with the same parameters:
-    an answer that is missing does not change it, a live and a lost one asked differently give `live+lost`.
+    Columns: `date` (datetime64, midnight); `target`; each of `SOURCES` by its name, of the live or the lost answer, all
+    float64, NaN where that answer or the field is missing; `request_key`, equal as long as both requests had the same
+    parameters: a missing answer does not change it, a live and a lost one of different parameters give `live+lost`.
 
     `targets` are those wanted, all if left out; `columns` those wanted beside the first two.
 

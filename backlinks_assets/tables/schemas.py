@@ -8,7 +8,9 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-SCHEMA_VERSION = 1
+from backlinks_assets.detection.metrics import METRICS
+
+SCHEMA_VERSION = 2
 """Raised by one whenever a column is added, renamed, retyped, moved or described anew.
 
 A DuckDB file of another version is built again from the parquet files; those of older days are brought to the columns
@@ -215,17 +217,22 @@ _LINKS = TableSchema(
 
 
 def _change_columns() -> pa.Schema:
+    unit = " or ".join(dict.fromkeys(metric.unit for metric in METRICS.values()))
     return pa.schema(
         [
             _DATE,
             _text("target", "The target; `*` is a move of the whole index.", key=True),
-            _text("metric", "`spam_score` or `lost_backlinks`.", key=True),
-            _number("value", "The day's reading.", "0-100 or links"),
-            _number("previous", "The reading before it.", "0-100 or links"),
+            _text("metric", f"{' or '.join(f'`{name}`' for name in METRICS)}.", key=True),
+            _number("value", "The day's reading.", unit),
+            _number("previous", "The reading before it.", unit),
             _column("previous_date", pa.date32(), "Day of the reading before it."),
-            _number("baseline", "What was usual until then.", "0-100 or links"),
-            _number("change", "`value` less `baseline`.", "points or links"),
-            _number("score", "How unusual the change is: multiples of the target's usual swing."),
+            _number("baseline", "What was usual until then.", unit),
+            _number(
+                "usual_low", "Lower end of the usual range that the day was judged against: a step lies outside.", unit
+            ),
+            _number("usual_high", "Upper end of the usual range. Both are NULL where `score` is.", unit),
+            _number("change", "`value` less `baseline`.", unit),
+            _number("score", "How unusual the change is: its robust z, multiples of the target's robust scale."),
             _text("direction", "`up` or `down`."),
             _text("kind", "Shape of the change, as detection names it."),
             _text("severity", "NULL, `warning` or `critical`."),

@@ -114,6 +114,32 @@ def test_todays_value_is_not_in_its_own_baseline() -> None:
     assert row["baseline"] == pytest.approx(values.iloc[-7:].median())
 
 
+def test_the_usual_range_ends_where_the_score_would_be_what_a_step_needs() -> None:
+    history = change(made(), DAYS - 1, 2, spam_score=lambda score: score + 30)
+    young = 1 + 5 / (DAYS - 1)
+    for metric, needed, level in (("spam_score", 4.5, lambda x: x), ("lost_backlinks", 5.5, lambda x: np.log(x + 10))):
+        found = detect(history, since=FIRST + dt.timedelta(days=DAYS - 1))
+        today = found[(found["metric"] == metric) & (found["usual_low"] > 0)]
+        assert len(today) == 30
+        low, high, value = (level(today[name]) for name in ("usual_low", "usual_high", "value"))
+        score = young * needed * (2 * value - low - high) / (high - low)
+        assert score.to_numpy() == pytest.approx(today["score"].to_numpy(), abs=1e-6)
+    (flag,) = flags(history).itertuples()
+    assert flag.usual_low < flag.baseline < flag.usual_high < flag.value
+
+
+def test_the_usual_range_follows_a_targets_own_threshold_and_the_index() -> None:
+    history = made()
+    for target in range(30):
+        history = change(history, 40, target, lost_backlinks=lambda lost, t=target: np.round(lost * (1.5 + t / 1000)))
+    day = FIRST + dt.timedelta(days=40)
+    found = detect(history, since=day, thresholds={"site003.example": {"usual_swings": 50.0}})
+    today = found[(found["date"] == day) & (found["metric"] == "lost_backlinks")].set_index("target").drop("*")
+    assert today["value"].between(today["usual_low"], today["usual_high"]).all()  # the move is in the range
+    width = np.log(today["usual_high"] + 10) - np.log(today["usual_low"] + 10)
+    assert width["site003.example"] > 4 * width.drop("site003.example").max()
+
+
 @pytest.mark.parametrize("cut", [10, 25, 41, 42])
 def test_it_never_looks_ahead(cut: int) -> None:
     history = change(made(), 40, 5, spam_score=lambda score: score + 18)

@@ -44,7 +44,7 @@ def golden_flags() -> pd.DataFrame:
 def test_every_flag_and_its_sentence_is_the_golden_one(world: World) -> None:
     kept = golden_flags()
     kept = kept[kept["world"] == world.name].reset_index(drop=True)
-    found = flags_of(found_in(world))
+    found = flags_of(found_in(world))[kept.columns]
     assert found[[*KEY, "kind", "severity", "direction", "reason"]].to_dict("records") == kept[
         [*KEY, "kind", "severity", "direction", "reason"]
     ].to_dict("records")
@@ -57,6 +57,22 @@ def test_every_number_of_every_row_is_the_golden_one(world: World) -> None:
     kept = kept[kept["world"] == world.name].reset_index(drop=True)
     found = found_in(world)[kept.columns]
     pd.testing.assert_frame_equal(found, kept, check_dtype=False, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("world", WORLDS, ids=lambda world: world.name)
+def test_a_step_lies_outside_its_usual_range_and_what_is_not_unusual_inside(world: World) -> None:
+    found = found_in(world)
+    found = found[found["target"] != "*"]
+    inside = found["value"].between(found["usual_low"], found["usual_high"])
+    assert found["usual_low"].notna().equals(found["score"].notna())
+    assert (found["usual_low"].dropna() >= 0).all()
+    assert (found.loc[found["metric"] == "spam_score", "usual_high"].dropna() <= 100).all()
+    assert not inside[found["kind"] == "step"].any()
+    repeated_loss = found["usual_low"] == found["baseline"]
+    assert inside[found["kind"].isna() & (found["score"].abs() < 1) & ~repeated_loss].all()
+    losses = found[found["kind"] == "confirmed_loss"]
+    assert losses["usual_low"].equals(losses["baseline"])
+    assert (losses["value"] >= losses["usual_high"] * (1 - 1e-12)).all()
 
 
 @pytest.mark.parametrize("world", [w for w in WORLDS if LIVE in w.history.columns], ids=lambda world: world.name)

@@ -111,6 +111,13 @@ def test_the_range_begins_anew_where_two_days_have_nothing_in_common(low, high, 
         assert max(x for x, _ in places(area)) - min(x for x, _ in places(area)) > 50  # a day's range is seen, too
 
 
+def test_a_range_far_wider_than_the_readings_leaves_the_line_its_height() -> None:
+    chart = a_chart([20.0, 22.0, 43.0], [0.0, 0.0, 0.0], [1e6, 1e9, 1e6])
+    heights = [y for _, y in places(chart.line)]
+    assert max(heights) - min(heights) > 0.3 * (chart.height - 46)
+    assert [round(value_at(chart, y)) for y in heights] == [20, 22, 43]
+
+
 def test_a_day_without_a_flag_has_no_column_and_the_others_reach_their_count() -> None:
     days = [DAY + dt.timedelta(days=at) for at in range(5)]
     chart = flags_chart(days, np.array([0.0, 2, 0, 0, 10]), np.array([0.0, 0, 3, 0, 20]), title="t", description="d")

@@ -7,15 +7,16 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from backlinks_assets.formatting import dollars, number, percent, signed
 from backlinks_assets.report.breakdowns import Breakdowns, Row
 from backlinks_assets.report.cards import articles
 from backlinks_assets.report.day_sentence import day_sentence
-from backlinks_assets.report.readings import Histories, usual_range
-from backlinks_assets.report.summary import Change, read_facts
-from backlinks_assets.tables.parquet import write_day
+from backlinks_assets.report.readings import Histories
+from backlinks_assets.report.summary import read_facts
+from backlinks_assets.tables.parquet import parquet_path, write_day
 from backlinks_assets.tables.schemas import TABLES
 
 DAY = dt.date(2026, 11, 24)
@@ -49,6 +50,8 @@ def a_flag(target: str = "shop.example", **changes: Any) -> dict[str, Any]:
         "previous": 1003.0,
         "previous_date": days_before(1),
         "baseline": 1000.0,
+        "usual_low": 970.0,
+        "usual_high": 1030.0,
         "change": 500.0,
         "score": 20.0,
         "direction": "up",
@@ -152,23 +155,22 @@ def test_gaps_stay_gaps_and_the_usual_range_is_detections_own(tmp_path: Path) ->
     assert len(history.days) == 60
     assert history.days[-1] == DAY
     assert np.flatnonzero(np.isnan(history.values)).tolist() == [47, 48, 49]
-    assert history.low[-1] < 1000 < history.high[-1] < history.values[-1] == 1500
+    assert np.flatnonzero(history.low != 970).tolist() == np.flatnonzero(history.high != 1030).tolist() == [47, 48, 49]
+    assert np.isnan(history.low[48])
 
 
-def test_the_range_is_two_swings_either_side_of_the_baseline() -> None:
-    flag = Change("t", "spam_score", 30.0, 20.0, days_before(1), 20.0, 10.0, 5.0, "step", "warning", "")
-    values, baseline = np.array([20.0, 22.0, 30.0]), np.array([np.nan, 20.0, 20.0])
-    low, high = usual_range(values, baseline, np.array([np.nan, 1.0, 5.0]), flag)
-    assert (low[-1], high[-1]) == (16.0, 24.0)
-
-
-def test_only_this_day_judged_gives_a_range_over_the_week_before() -> None:
-    flag = Change("t", "spam_score", 30.0, 20.0, days_before(1), 20.0, 10.0, 5.0, "step", "warning", "")
-    nothing = np.full(60, np.nan)
-    baseline, score, values = nothing.copy(), nothing.copy(), np.full(60, 20.0)
-    baseline[-1], score[-1], values[-1] = 20.0, 5.0, 30.0
-    low, _ = usual_range(values, baseline, score, flag)
-    assert np.isfinite(low).sum() == 8
+def test_a_day_judged_before_there_was_a_usual_range_is_drawn_without_one(tmp_path: Path) -> None:
+    a_history(tmp_path, ["shop.example"], days=9)
+    a_day(tmp_path, [a_flag()])
+    for table, back in (("backlinks_changes", 0), ("backlinks_changes", 3), ("backlinks_flags", 0)):
+        path = parquet_path(tmp_path, table, days_before(back))
+        pq.write_table(pq.read_table(path, partitioning=None).drop_columns(["usual_low", "usual_high"]), path)
+    facts = read_facts(tmp_path, DAY, simulated=False)
+    (article,) = articles(tmp_path, facts, facts.flags)
+    usual = dict.fromkeys(range(9), "970 – 1,030") | {0: "–", 3: "–"}
+    assert [range_ for _, _, range_ in article.readings] == list(usual.values())
+    assert article.chart.flagged
+    assert article.chart.band.count("M") == 2
 
 
 def test_an_index_moves_chart_shows_the_share_of_targets_that_moved(tmp_path: Path) -> None:

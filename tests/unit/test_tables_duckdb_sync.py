@@ -168,7 +168,7 @@ def test_every_type_comes_through_from_parquet_to_duckdb(tmp_path: Path) -> None
     with reading(tmp_path) as connection:
         assert connection.execute("SELECT * FROM api_costs").fetchall() == [(DAY, 40, 38, 0.912, 1, True)]
         row = connection.execute("SELECT * FROM backlinks_flags").fetchall()[0]
-    assert row == (DAY, "a.com", "spam_score", *[None] * 11)
+    assert row == (DAY, "a.com", "spam_score", *[None] * 13)
 
 
 def test_the_latest_flags_are_none_on_a_day_without_flags(tmp_path: Path) -> None:

@@ -71,7 +71,7 @@ def columns_read(root: Path, table: str) -> dict[str, set[str]]:
 
 
 GROWN = [
-    ("backlinks_flags", 9, [pa.field("usual_low", pa.float64()), pa.field("usual_high", pa.float64())]),
+    ("backlinks_flags", 9, [pa.field("instrument", pa.string()), pa.field("incident", pa.string())]),
     ("backlinks_summary", 6, [pa.field("referring_ips_nofollow", pa.int64())]),
     ("api_costs", None, [pa.field("currency", pa.string()), pa.field("at", pa.timestamp("us", "UTC"))]),
     ("referring_links", 1, [pa.field("kinds", pa.list_(pa.string()))]),

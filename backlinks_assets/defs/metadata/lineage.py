@@ -9,6 +9,7 @@ from typing import Final
 
 import dagster as dg
 
+from backlinks_assets.detection.metrics import COMPANIONS, METRICS
 from backlinks_assets.tables.schemas import TABLES
 
 _ANSWERS, _SUMMARY, _CHANGES = "summary_responses", "backlinks_summary", "backlinks_changes"
@@ -33,7 +34,7 @@ ANSWER_COLUMNS: Final = dg.TableSchema(
 _KEPT_AS_THEY_ARE: Final = ANSWER_COLUMNS.columns[:-1]
 
 # What detection reads of `backlinks_summary`; other request parameters start a target's history anew.
-_READINGS: Final = ["backlinks_spam_score", "backlinks", "status_type"]
+_READINGS: Final = [*dict.fromkeys(metric.source.column for metric in METRICS.values()), "status_type"]
 _JUDGED: Final = [*_READINGS, "request_key"]
 _CHANGES_FROM: Final[Mapping[str, Sequence[str]]] = {
     "date": ["date"],
@@ -42,7 +43,7 @@ _CHANGES_FROM: Final[Mapping[str, Sequence[str]]] = {
     "value": _READINGS,
     "previous": _READINGS,
     "previous_date": [*_READINGS, "date"],
-    "reason": [*_JUDGED, "referring_main_domains"],
+    "reason": [*dict.fromkeys([*_JUDGED, *(companion.source.column for companion in COMPANIONS.values())])],
     "simulated": ["simulated"],
 }
 # Calls are counted by the account's ledger, whether an answer came or not.

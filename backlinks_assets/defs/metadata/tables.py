@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import dagster as dg
 
 from backlinks_assets.defs.metadata.lineage import column_lineage
+from backlinks_assets.detection.metrics import METRICS
 from backlinks_assets.formatting import markdown_text
 from backlinks_assets.settings import Settings
 from backlinks_assets.tables.schemas import TABLES
@@ -84,8 +85,7 @@ def changes_metadata(day: "ChangesDay", *, simulated: bool) -> Metadata:
     numbers = {
         "flags": len(of_target),
         "critical": int((of_target["severity"] == "critical").sum()),
-        "spam_score_flags": int((of_target["metric"] == "spam_score").sum()),
-        "lost_backlinks_flags": int((of_target["metric"] == "lost_backlinks").sum()),
+        **{f"{name}_flags": int((of_target["metric"] == name).sum()) for name in METRICS},
         "index_moves": len(day.flags) - len(of_target),
     }
     by_table: Metadata = {name: {"dagster/partition_row_count": rows, **numbers} for name, rows in day.rows.items()}
