@@ -1,4 +1,4 @@
-"""The doctor's checks of this machine: folders, locks, tables, places of announcements and Dagster's instance.
+"""The doctor's checks of this machine: folders, locks, tables, channels of announcements and Dagster's instance.
 
 Each tries what it calls fine: it writes, locks, opens, parses. The account and the targets are `doctor.py`. Nothing is
 spent and nothing is sent.
@@ -103,16 +103,38 @@ def tables(settings: Settings) -> Finding:
 
 
 def announcements(settings: Settings) -> Finding:
-    """Have apprise parse each URL; none is shown."""
+    """Have apprise parse each URL, and read what the sensor's last tick could not send. No URL is shown."""
     if not settings.notify_urls:
-        return Finding("announcements", "none are sent; BACKLINKS_NOTIFY_URLS names where to")
-    from backlinks_assets.notify.channels import places_of
+        return Finding("announcements", "none are sent; BACKLINKS_NOTIFY_URLS names the channels")
+    from backlinks_assets.notify.channels import channels_of
 
-    places, refused = places_of(settings.notify_urls, b"")
-    if refused:
-        return Finding("announcements", "\n".join(refused), UNUSABLE)
-    named = ", ".join(f"number {place.number} {place.scheme}" for place in places)
-    return Finding("announcements", f"{counted(len(places), 'place')} ({named}), told while Dagster's daemon runs")
+    channels, unusable = channels_of(settings.notify_urls)
+    if unusable:
+        return Finding("announcements", "\n".join(unusable), UNUSABLE)
+    named = ", ".join(f"number {channel.number} {channel.scheme}" for channel in channels)
+    says = f"{counted(len(channels), 'channel')} ({named}), served while Dagster's daemon runs"
+    if problems := _not_sent(settings):
+        return Finding("announcements", f"{says}. At the last look: {' '.join(problems)}", note=True)
+    return Finding("announcements", says)
+
+
+def _not_sent(settings: Settings) -> list[str]:
+    if not settings.dagster_dir.is_dir():
+        return []
+    from backlinks_assets.dagster_instance.home import open_instance
+    from backlinks_assets.defs.announce import saved_cursor
+    from backlinks_assets.notify.cursor import CursorError
+
+    try:
+        with open_instance(settings) as opened:
+            cursor = saved_cursor(opened)
+    except CursorError as error:
+        return [str(error)]
+    except Exception as error:
+        if describe(error)[0] is None:
+            raise
+        return []  # the instance has a finding of its own
+    return cursor.problems if cursor else []
 
 
 def instance(settings: Settings) -> Finding:

@@ -100,9 +100,9 @@ def run_day(date: dt.date | None, *, as_json: bool, yes: bool) -> int:
 def _name_unusable_places(settings: Settings) -> None:
     """Say which announcements of this day will not arrive: a wrong URL stops no run."""
     if settings.notify_urls:
-        from backlinks_assets.notify.channels import places_of
+        from backlinks_assets.notify.channels import channels_of
 
-        for sentence in places_of(settings.notify_urls, b"")[1]:
+        for sentence in channels_of(settings.notify_urls)[1]:
             err().print(f"[yellow]Note:[/] {escape(sentence)}")
 
 
