@@ -71,8 +71,9 @@ def _read(sql: sqlite3.Connection, cursor: Cursor) -> None:
         channel = cursor.channels.setdefault(place, ChannelState())
         about, at = dt.date.fromisoformat(day), dt.datetime.fromisoformat(composed_at)
         got.setdefault(place, set()).add(message_id)
-        channel.messages[about] = channel.messages.get(about, (0, at))[0] + 1, at
-        if state == "waiting":
+        if state == "sent":
+            channel.messages[about] = channel.messages.get(about, (0, at))[0] + 1, at
+        elif state == "waiting":
             channel.waiting.setdefault(about, {})[at] = hashes.get(message_id, set())
             if attempts > channel.attempts:
                 channel.attempts, channel.reason = attempts, reason or ""

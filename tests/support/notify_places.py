@@ -33,6 +33,16 @@ MORNING = dt.datetime(2026, 11, 24, 6, 30, tzinfo=dt.UTC)
 MINUTE = dt.timedelta(minutes=1)
 LATER = SECOND_MESSAGE_AFTER + MINUTE
 
+OLD_TABLES = """
+CREATE TABLE announced_messages (message_id INTEGER PRIMARY KEY, day VARCHAR, composed_at VARCHAR, message VARCHAR);
+CREATE TABLE announced_news (day VARCHAR, key VARCHAR, message_id INTEGER, PRIMARY KEY (day, key));
+CREATE TABLE announcement_deliveries (message_id INTEGER, place VARCHAR, state VARCHAR, attempts INTEGER,
+    next_at VARCHAR, claimed_until VARCHAR, reason VARCHAR, PRIMARY KEY (message_id, place));
+CREATE TABLE announced_runs (run_id VARCHAR PRIMARY KEY, day VARCHAR, failed VARCHAR);
+CREATE TABLE announcement_notes (name VARCHAR PRIMARY KEY, value VARCHAR);
+"""
+"""In which versions before the cursor kept what they had announced."""
+
 
 class Looks:
     """Looks as the sensor's ticks do: the settings and the cursor are read anew each time, as after a restart."""
