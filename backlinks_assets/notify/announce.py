@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from backlinks_assets.collect.factory import open_store, watched_targets
-from backlinks_assets.formatting import counted, long_day
+from backlinks_assets.formatting import counted
 from backlinks_assets.notify import alerts as found
 from backlinks_assets.notify.alerts import INCOMPLETE, Alert, FailedRun
 from backlinks_assets.notify.balance import account_alerts
@@ -175,23 +175,21 @@ class Look:
                 send(channel, message)
             except SendError as error:
                 failed[channel.key] = str(error)
-                if state.give_up(day, self.now):
-                    self.problems.append(
-                        f"A message about {long_day(day)} was given up after {GIVEN_UP_AFTER.days} days: "
-                        f"{channel}: {error}."
-                    )
             else:
                 state.arrived(day, alerts, self.now)
                 self.sent.append(message)
         for channel in self.channels:
             state = self.cursor.channels[channel.key]
             if channel.key in failed:
-                state.failed(failed[channel.key], self.now)
-            elif channel.key not in untried:
-                state.works(self.now)
+                if state.failed(failed[channel.key], self.now):
+                    self.problems.append(
+                        f"What waited {GIVEN_UP_AFTER.days} days for {channel} was given up: {state.reason}."
+                    )
+            elif channel.key not in untried and (state.next_at is None or state.next_at <= self.now):
+                state.works()
             if state.next_at and state.waiting:
                 self.problems.append(
-                    f"{counted(len(state.waiting), 'message')} could not be sent to {channel}: {state.reason}. "
+                    f"What is announced could not be sent to {channel}: {state.reason}. "
                     f"{counted(state.attempts, 'attempt')} so far; the next is at {state.next_at:%H:%M:%S} UTC."
                 )
 

@@ -9,7 +9,7 @@ import base64
 import datetime as dt
 import hashlib
 from collections.abc import Collection, Sequence
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import pydantic
 
@@ -35,9 +35,9 @@ def _split(hashes: object) -> object:
     return hashes
 
 
-def short(key: str) -> str:
-    """Return the hash under which an alert's key is in the cursor."""
-    digest = hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()
+def short(day: dt.date, key: str) -> str:
+    """Return the hash under which a key of an alert about a day is in the cursor."""
+    digest = hashlib.sha256(f"{day}|{key}".encode("utf-8", "surrogatepass")).digest()
     return base64.urlsafe_b64encode(digest).decode()[:_HASH_LENGTH]
 
 
@@ -53,19 +53,19 @@ class CursorError(Exception):
 class ChannelState(pydantic.BaseModel):
     """One channel: what it has not had of what was announced, its messages of each day, and how sending goes."""
 
-    waiting: dict[dt.date, dict[dt.datetime, Hashes]] = {}
-    """By day, and by when they began to wait."""
-    missed: dict[dt.date, Hashes] = {}
+    waiting: dict[dt.datetime, Hashes] = {}
+    """By when they began to wait."""
+    missed: Hashes = set()
     """Announced before the channel was set: it gets these only if they wait for a channel that is removed."""
     messages: dict[dt.date, tuple[int, dt.datetime]] = {}
     """How many a day has had, and when the last one was sent."""
     attempts: int = 0
-    """Attempts that failed since the last success."""
+    """Ticks in which sending failed since the last in which it did not."""
     next_at: dt.datetime | None = None
     reason: str = ""
 
     def waits_for(self, day: dt.date, key: str) -> bool:
-        return any(short(key) in hashes for hashes in self.waiting.get(day, {}).values())
+        return any(short(day, key) in hashes for hashes in self.waiting.values())
 
     def due(self, day: dt.date, alerts: Sequence[Alert], now: dt.datetime) -> list[Alert]:
         """Return the alerts of a day that the channel has not had; none before it is time for the day's next message."""
@@ -76,40 +76,29 @@ class ChannelState(pydantic.BaseModel):
 
     def arrived(self, day: dt.date, alerts: Sequence[Alert], now: dt.datetime) -> None:
         """Note that a message with these alerts has arrived."""
-        had = {short(key) for alert in alerts for key in alert.keys}
-        self._set_waiting(day, {since: hashes - had for since, hashes in self.waiting[day].items()})
+        had = {short(day, key) for alert in alerts for key in alert.keys}
+        self.waiting = {since: hashes - had for since, hashes in self.waiting.items() if hashes - had}
         self.messages[day] = self.messages.get(day, (0, now))[0] + 1, now
 
-    def failed(self, reason: str, now: dt.datetime) -> None:
-        """Note that the channel failed in this tick: it is tried again after 1, 2, 4 … 60 minutes."""
+    def failed(self, reason: str, now: dt.datetime) -> bool:
+        """Note that sending failed, and try again after 1, 2, 4 … 60 minutes; return whether alerts were given up."""
         self.reason = reason
         self.next_at = now + min(FIRST_RETRY_AFTER * 2 ** min(self.attempts, 10), MAX_RETRY_AFTER)
         self.attempts += 1
+        before = len(self.waiting)
+        self.waiting = {since: hashes for since, hashes in self.waiting.items() if now - since <= GIVEN_UP_AFTER}
+        return len(self.waiting) < before
 
-    def works(self, now: dt.datetime) -> None:
-        """Note that nothing failed in this tick, if it was time to try."""
-        if self.next_at and self.next_at <= now:
-            self.attempts, self.next_at, self.reason = 0, None, ""
-
-    def give_up(self, day: dt.date, now: dt.datetime) -> bool:
-        """Drop what has waited for three days; return whether there was any."""
-        before = len(self.waiting[day])
-        self._set_waiting(day, {at: left for at, left in self.waiting[day].items() if now - at <= GIVEN_UP_AFTER})
-        return len(self.waiting.get(day, {})) < before
+    def works(self) -> None:
+        """Note that nothing failed when it was time to try."""
+        self.attempts, self.next_at, self.reason = 0, None, ""
 
     def take_over(self, removed: "ChannelState") -> None:
         """Let what waits for a removed channel wait for this one, as far as it has not had it: a URL was corrected."""
-        for day, waiting in removed.waiting.items():
-            for since, hashes in waiting.items():
-                moved = hashes & self.missed.get(day, set())
-                if moved:
-                    self.missed[day] -= moved
-                    self.waiting.setdefault(day, {}).setdefault(since, set()).update(moved)
-
-    def _set_waiting(self, day: dt.date, waiting: dict[dt.datetime, set[str]]) -> None:
-        self.waiting[day] = {since: hashes for since, hashes in waiting.items() if hashes}
-        if not self.waiting[day]:
-            del self.waiting[day]
+        for since, hashes in removed.waiting.items():
+            if moved := hashes & self.missed:
+                self.missed -= moved
+                self.waiting.setdefault(since, set()).update(moved)
 
 
 class Account(pydantic.BaseModel):
@@ -151,40 +140,39 @@ class Cursor(pydantic.BaseModel):
 
     def forget_before(self, first: dt.date) -> None:
         """Drop what is about days before `first`."""
+        self.announced = {day: hashes for day, hashes in self.announced.items() if day >= first}
+        known = self._known()
         for state in self.channels.values():
-            for days in (state.waiting, state.missed, state.messages):
-                _forget(days, first)
-        _forget(self.announced, first)
+            state.waiting = {since: hashes & known for since, hashes in state.waiting.items() if hashes & known}
+            state.missed &= known
+            state.messages = {day: last for day, last in state.messages.items() if day >= first}
 
     def set_channels(self, keys: Collection[str]) -> None:
         """Make the channels those of `keys`. A new one gets what is announced from now on."""
         removed = [self.channels.pop(key) for key in self.channels.keys() - set(keys)]
-        for key in set(keys) - self.channels.keys():
-            self.channels[key] = ChannelState(missed={day: set(had) for day, had in self.announced.items()})
-        for state in self.channels.values():
+        for key in keys:
+            state = self.channels.setdefault(key, ChannelState(missed=self._known()))
             for one in removed:
                 state.take_over(one)
 
     def announce(self, day: dt.date, alerts: Sequence[Alert], now: dt.datetime) -> None:
         """Let the alerts that are new wait for every channel."""
+        fresh = [alert for alert in alerts if not self.is_announced(day, alert.keys[0])]
         known = self.announced.setdefault(day, set())
-        new = {short(key) for alert in alerts if short(alert.keys[0]) not in known for key in alert.keys} - known
-        known |= new
-        for state in self.channels.values():
-            if new:
-                state.waiting.setdefault(day, {}).setdefault(now, set()).update(new)
+        if new := {short(day, key) for alert in fresh for key in alert.keys} - known:
+            known |= new
+            for state in self.channels.values():
+                state.waiting.setdefault(now, set()).update(new)
 
     def is_announced(self, day: dt.date, key: str) -> bool:
-        return short(key) in self.announced.get(day, set())
+        return short(day, key) in self.announced.get(day, set())
 
     def is_waited_for(self, day: dt.date, key: str) -> bool:
         return any(state.waits_for(day, key) for state in self.channels.values())
 
     def mark(self, day: dt.date, key: str) -> None:
         """Count something as announced that needs no message."""
-        self.announced.setdefault(day, set()).add(short(key))
+        self.announced.setdefault(day, set()).add(short(day, key))
 
-
-def _forget(days: dict[dt.date, Any], first: dt.date) -> None:
-    for day in [day for day in days if day < first]:
-        del days[day]
+    def _known(self) -> set[str]:
+        return set().union(*self.announced.values())

@@ -60,25 +60,25 @@ def _read(sql: sqlite3.Connection, cursor: Cursor) -> None:
     cursor.started = dt.date.fromisoformat(notes.get("started_on", str(cursor.started)))
     cursor.has_old_tables = True
     hashes: dict[int | None, set[str]] = {}
-    for day, key, message_id in sql.execute("SELECT day, key, message_id FROM announced_news"):
-        cursor.mark(dt.date.fromisoformat(day), key)
-        hashes.setdefault(message_id, set()).add(short(key))
+    for text, key, message_id in sql.execute("SELECT day, key, message_id FROM announced_news"):
+        day = dt.date.fromisoformat(text)
+        cursor.mark(day, key)
+        hashes.setdefault(message_id, set()).add(short(day, key))
         if key == notes.get("bad_lines_told"):
-            cursor.bad_lines = key, max(cursor.bad_lines[1], dt.date.fromisoformat(day))
-    of_message = dict(sql.execute("SELECT message_id, day FROM announced_messages"))
-    got: dict[str, set[int]] = {}
-    for place, day, composed_at, state, attempts, next_at, reason, message_id in sql.execute(_DELIVERIES):
-        channel = cursor.channels.setdefault(place, ChannelState())
-        about, at = dt.date.fromisoformat(day), dt.datetime.fromisoformat(composed_at)
-        got.setdefault(place, set()).add(message_id)
+            cursor.bad_lines = key, max(cursor.bad_lines[1], day)
+    known: set[str] = set().union(*hashes.values())
+    for place, text, composed_at, state, attempts, next_at, reason, message_id in sql.execute(_DELIVERIES):
+        channel = cursor.channels.setdefault(place, ChannelState(missed=set(known)))
+        day, at, alerts = (
+            dt.date.fromisoformat(text),
+            dt.datetime.fromisoformat(composed_at),
+            hashes.get(message_id, set()),
+        )
+        channel.missed -= alerts
         if state == "sent":
-            channel.messages[about] = channel.messages.get(about, (0, at))[0] + 1, at
+            channel.messages[day] = channel.messages.get(day, (0, at))[0] + 1, at
         elif state == "waiting":
-            channel.waiting.setdefault(about, {})[at] = hashes.get(message_id, set())
+            channel.waiting.setdefault(at, set()).update(alerts)
             if attempts > channel.attempts:
                 channel.attempts, channel.reason = attempts, reason or ""
                 channel.next_at = dt.datetime.fromisoformat(next_at)
-    for place, channel in cursor.channels.items():
-        for message_id in of_message.keys() - got[place]:
-            about = dt.date.fromisoformat(of_message[message_id])
-            channel.missed.setdefault(about, set()).update(hashes.get(message_id, set()))

@@ -85,7 +85,7 @@ def test_what_could_not_be_sent_is_a_failed_tick_until_it_arrives(
     assert "HTTP 503. 1 attempt so far; the next is at" in str(seen[SENDS].skip_reason)
     assert seen[LOOKS].status is TickStatus.FAILURE
     told = str(seen[LOOKS].error)
-    assert "1 message could not be sent to number 1 of BACKLINKS_NOTIFY_URLS (json)" in told
+    assert "could not be sent to number 1 of BACKLINKS_NOTIFY_URLS (json)" in told
     found = announcements(Settings.from_env())
     assert (found.note, found.status) == (True, 0)
     assert "HTTP 503. 1 attempt so far" in found.says
