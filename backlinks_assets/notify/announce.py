@@ -32,7 +32,7 @@ LOOKS_BACK: Final = dt.timedelta(days=7)
 """Days that were not announced while no daemon ran are announced later; older ones are history. Days before announcements
 were first switched on are never announced."""
 SENDING_S: Final = 25.0
-"""A tick starts no delivery after this: Dagster ends a tick at 60 s, and one delivery takes 20 s at most."""
+"""A look starts no delivery after this: Dagster ends a tick at 60 s, and one delivery takes 20 s at most."""
 CLOSED: Final = "closed"
 """Key of a day that is over and has been looked at for lost targets."""
 
@@ -69,6 +69,7 @@ class Look:
 
     def __init__(self, settings: Settings, cursor: Cursor, now: dt.datetime) -> None:
         self.settings, self.cursor, self.now = settings, cursor, now
+        self._began = time.monotonic()
         self.channels, self.problems = channels_of(settings.notify_urls, bytes.fromhex(cursor.salt))
         self.sent: list[Message] = []
         self.watched, self._unusable_file = _targets(settings)
@@ -163,11 +164,10 @@ class Look:
 
     def deliver(self, due: Sequence[tuple[Channel, dt.date, list[Alert], Message]]) -> None:
         """Send what is due, each channel and each day's message apart, and note how it went."""
-        began = time.monotonic()
         failed: dict[str, str] = {}
         untried = {channel.key for channel, *_ in due}
         for channel, day, alerts, message in due:
-            if time.monotonic() - began >= SENDING_S:
+            if time.monotonic() - self._began >= SENDING_S:
                 break
             untried.discard(channel.key)
             state = self.cursor.channels[channel.key]
