@@ -8,7 +8,7 @@ from typing import Any
 
 import dagster as dg
 
-from backlinks_assets.defs.announce import announce_sensor
+from backlinks_assets.defs.announce import announce_sensor, announcements_arrive_sensor
 from backlinks_assets.defs.assets import ASSETS
 from backlinks_assets.defs.automation import publish_automation_sensor
 from backlinks_assets.defs.dead_runs import dead_runs_sensor
@@ -29,7 +29,14 @@ def build_defs(resources: Mapping[str, Any] | None = None) -> dg.Definitions:
         assets=ASSETS,
         jobs=[collect_job, publish_job, retention_job],
         schedules=[daily_collect_schedule(), retention_schedule],
-        sensors=[targets_sensor, makeup_sensor, publish_automation_sensor, announce_sensor, dead_runs_sensor],
+        sensors=[
+            targets_sensor,
+            makeup_sensor,
+            publish_automation_sensor,
+            announce_sensor,
+            announcements_arrive_sensor,
+            dead_runs_sensor,
+        ],
         resources={"backlinks_data": BacklinksData(), "backlinks_api": BacklinksApi(), **(resources or {})},
     )
 

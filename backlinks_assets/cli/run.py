@@ -30,7 +30,7 @@ from backlinks_assets.collect.factory import open_store, watched_targets
 from backlinks_assets.collect.outcome import STATUS_TYPES
 from backlinks_assets.detection.settings import DetectionSettings
 from backlinks_assets.formatting import counted, visible
-from backlinks_assets.notify.channels import places_of
+from backlinks_assets.notify.channels import channels_of
 from backlinks_assets.report.neighbours import page_name
 from backlinks_assets.settings import Settings
 from backlinks_assets.targets.file import WatchList
@@ -103,7 +103,7 @@ def run_day(date: dt.date | None, *, as_json: bool, yes: bool) -> int:
 def _name_unusable_places(settings: Settings) -> None:
     """Say which announcements of this day will not arrive: a wrong URL stops no run."""
     if settings.notify_urls:
-        for sentence in places_of(settings.notify_urls, b"")[1]:
+        for sentence in channels_of(settings.notify_urls)[1]:
             err().print(f"[yellow]Note:[/] {escape(sentence)}")
 
 

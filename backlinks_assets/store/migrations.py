@@ -1,9 +1,9 @@
 """The layout of `responses.sqlite` by version: what brings an older file to this one, and which files are refused.
 
 Here belong the steps from one version to the next, and the opening of a file before anything is read of it or paid for.
-The tables themselves are declared where they are used: `responses.py`, `ledger.py`, `notify/outbox.py`. A new table
-needs no step, since missing ones are made at each opening; a change of a table that is there does. The version is
-SQLite's `user_version`; files of before there was one have 0.
+The tables themselves are declared where they are used: `responses.py`, `ledger.py`. A new table needs no step, since missing
+ones are made at each opening; a change of a table that is there does. The version is SQLite's `user_version`; files of before
+there was one have 0.
 """
 
 import os

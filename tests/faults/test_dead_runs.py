@@ -17,11 +17,10 @@ from backlinks_assets.cli.doctor.finding import Finding
 from backlinks_assets.cli.doctor.instance import runs
 from backlinks_assets.collect.collector import utc_now
 from backlinks_assets.dagster_instance.home import open_instance
-from backlinks_assets.defs.announce import keep_failed_runs
+from backlinks_assets.defs.announce import failed_runs
 from backlinks_assets.defs.dead_runs import WHY, dead_runs, dead_runs_sensor, end_dead_runs
 from backlinks_assets.defs.sensors import add_missing_targets
-from backlinks_assets.notify.alerts import collecting_news
-from backlinks_assets.notify.announce import opened
+from backlinks_assets.notify.alerts import collecting_alerts
 from backlinks_assets.settings import Settings
 from backlinks_assets.simulator.http.server import Simulator
 
@@ -232,9 +231,8 @@ def test_two_dead_runs_of_a_day_are_announced_once_with_what_they_leave(server, 
         kill(server, "while it collects")
     end_dead_runs(instance)
     today = commands.today()
-    with opened(Settings.from_env()) as memory:
-        keep_failed_runs(instance, memory, utc_now())
-        runs = memory.failed_runs(today)
-    (news,) = collecting_news(runs, NAMES, [], today)
-    assert news.text.startswith(WHY)
-    assert "20 of 20 targets have no answers" in news.text
+    runs = failed_runs(instance, utc_now() - dt.timedelta(hours=1))
+    assert [run.day for run in runs] == [today] * 2
+    (alert,) = collecting_alerts(runs, NAMES, [], today)
+    assert alert.text.startswith(WHY)
+    assert "20 of 20 targets have no answers" in alert.text

@@ -58,7 +58,7 @@ def test_a_run_names_the_place_too_and_goes_on(api, write_targets, monkeypatch) 
     monkeypatch.setenv("BACKLINKS_NOTIFY_URLS", "https://hook.example/s3cret")
     ended = commands.command("run")
     assert ended.status == 0
-    assert "Number 1 of BACKLINKS_NOTIFY_URLS is none that apprise can use" in ended.err
+    assert "Number 1 of BACKLINKS_NOTIFY_URLS is not a valid URL for apprise" in ended.err
     assert "s3cret" not in ended.err + ended.out
 
 

@@ -14,7 +14,6 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from backlinks_assets.notify.outbox import metadata as of_announcements
 from backlinks_assets.store import ledger
 from backlinks_assets.store.database import Database
 from backlinks_assets.store.migrations import open_tables
@@ -22,7 +21,7 @@ from backlinks_assets.store.responses import metadata
 
 VERSION_0 = Path(__file__).parents[1] / "fixtures" / "responses-v0.sqlite"
 DAYS = [dt.date(2026, 11, 24) + dt.timedelta(days=number) for number in range(3)]
-ALL = (metadata, ledger.metadata, of_announcements)
+ALL = (metadata, ledger.metadata)
 
 
 def put_version_0(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -76,8 +75,8 @@ def rebuild_keys(tx: sa.Connection) -> None:
 
 
 def add_channel(tx: sa.Connection) -> None:
-    if tx.exec_driver_sql("PRAGMA table_info(announcement_notes)").all():
-        tx.exec_driver_sql("ALTER TABLE announcement_notes ADD COLUMN channel VARCHAR NOT NULL DEFAULT ''")
+    if tx.exec_driver_sql("PRAGMA table_info(daily_spend)").all():
+        tx.exec_driver_sql("ALTER TABLE daily_spend ADD COLUMN channel VARCHAR NOT NULL DEFAULT ''")
 
 
 def to_2(tx: sa.Connection) -> None:
@@ -92,7 +91,7 @@ def grown(of: sa.MetaData) -> sa.MetaData:
         copy = table.to_metadata(new)
         if table.name in ("responses", "claims"):
             copy.append_column(sa.Column("endpoint", sa.String, primary_key=True, server_default="summary"))
-        elif table.name == "announcement_notes":
+        elif table.name == "daily_spend":
             copy.append_column(sa.Column("channel", sa.String, nullable=False, server_default=""))
     return new
 

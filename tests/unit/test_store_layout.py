@@ -10,7 +10,6 @@ import pytest
 from store_files import DAYS, GROWN, beside, bring_up, contents, put_version_0
 
 from backlinks_assets.collect.factory import open_store
-from backlinks_assets.notify.announce import opened
 from backlinks_assets.settings import Settings
 from backlinks_assets.store.database import StoreError
 
@@ -52,7 +51,7 @@ def test_a_newer_version_that_is_only_in_the_write_ahead_log_is_refused_too(file
         other.execute("PRAGMA user_version = 2")
         with pytest.raises(StoreError, match="has version 2"):
             bring_up(file)
-        with pytest.raises(StoreError, match="has version 2"), opened(Settings.from_env()):
+        with pytest.raises(StoreError, match="has version 2"), open_store(Settings.from_env()):
             pass
 
 

@@ -31,8 +31,6 @@ from store_files import (
 from backlinks_assets.account.leases import Owner
 from backlinks_assets.collect.factory import open_store
 from backlinks_assets.dataforseo.endpoints.summary import RequestParameters, SummaryAnswer
-from backlinks_assets.notify.announce import opened
-from backlinks_assets.notify.outbox import metadata as of_announcements
 from backlinks_assets.settings import Settings
 from backlinks_assets.store import ledger, migrations
 from backlinks_assets.store.database import Database, StoreError
@@ -59,20 +57,17 @@ def test_a_store_of_the_first_version_opens_with_all_that_it_held(file: Path) ->
         key = Key(DAYS[2], "late.example", "live", RequestParameters().key)
         assert store.claim([key], NOW) is not None, "the one who had claimed it is dead"
         store.release(key)
-    with opened(Settings.from_env()) as memory:
-        assert memory.is_told(DAYS[2], next(key for day, key, _ in before["announced_news"] if day == str(DAYS[2])))
-        assert memory.failing([row[1] for row in before["announcement_deliveries"]]) == []
     assert rows(file) == before | {"claims": [], "evidence": [], "set_aside": []}
     assert contents(file)[0] == 1
     assert beside(file) == ["responses.sqlite"]
 
 
-@pytest.mark.parametrize("first", [[metadata, ledger.metadata], [of_announcements]], ids=["answers", "announcements"])
+@pytest.mark.parametrize("first", [[metadata, ledger.metadata], [ledger.metadata]], ids=["answers", "ledger"])
 def test_whoever_opens_it_first_migrates_all_of_it(file: Path, first: list[sa.MetaData], next_version: None) -> None:
     bring_up(file, *[grown(one) for one in first])
     assert contents(file)[0] == 2
     assert "endpoint" in columns(file, "responses")
-    assert "channel" in columns(file, "announcement_notes")
+    assert "channel" in columns(file, "daily_spend")
 
 
 @pytest.mark.slow
@@ -108,8 +103,8 @@ def test_a_rebuilt_table_and_a_new_column_keep_every_row(file: Path, made_by: st
     assert contents(file)[0] == 2
     assert after["responses"] == sorted([(*row, "summary") for row in before["responses"]], key=repr)
     assert after["claims"] == [(*row, "summary") for row in before["claims"]]
-    assert after["announcement_notes"] == [(*row, "") for row in before["announcement_notes"]]
-    for name in before.keys() - {"responses", "claims", "announcement_notes"}:
+    assert after["daily_spend"] == [(*row, "") for row in before["daily_spend"]]
+    for name in before.keys() - {"responses", "claims", "daily_spend"}:
         assert after[name] == before[name], name
     assert beside(file) == ["responses.sqlite"]
 

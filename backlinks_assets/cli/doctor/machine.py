@@ -15,13 +15,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from backlinks_assets.anchor import OWN_VARIABLES, Anchor, AnchorError, env_variables
-from backlinks_assets.cli.console import STOPPED, UNUSABLE, shown
+from backlinks_assets.cli.console import STOPPED, UNUSABLE, describe, shown
 from backlinks_assets.cli.doctor.finding import Finding
 from backlinks_assets.collect.collector import SPACE_KEPT_BYTES, utc_now
 from backlinks_assets.collect.factory import open_store
+from backlinks_assets.dagster_instance.home import open_instance
+from backlinks_assets.defs.announce import saved_cursor
 from backlinks_assets.folder import FolderError, next_step, try_folder
 from backlinks_assets.formatting import counted
-from backlinks_assets.notify.channels import places_of
+from backlinks_assets.notify.channels import channels_of
+from backlinks_assets.notify.cursor import CursorError
 from backlinks_assets.settings import Settings
 from backlinks_assets.tables.client_logs import remove_client_logs
 from backlinks_assets.tables.parquet import days, parquet_path
@@ -124,14 +127,32 @@ def tables(settings: Settings) -> Finding:
 
 
 def announcements(settings: Settings) -> Finding:
-    """Have apprise parse each URL; none is shown."""
+    """Have apprise parse each URL, and read what the sensor's last tick could not send. No URL is shown."""
     if not settings.notify_urls:
-        return Finding("none are sent; BACKLINKS_NOTIFY_URLS names where to")
-    places, refused = places_of(settings.notify_urls, b"")
-    if refused:
-        return Finding("\n".join(refused), UNUSABLE)
-    named = ", ".join(f"number {place.number} {place.scheme}" for place in places)
-    return Finding(f"{counted(len(places), 'place')} ({named}), sent to while Dagster's daemon runs")
+        return Finding("none are sent; BACKLINKS_NOTIFY_URLS names the channels")
+    channels, unusable = channels_of(settings.notify_urls)
+    if unusable:
+        return Finding("\n".join(unusable), UNUSABLE)
+    named = ", ".join(f"number {channel.number} {channel.scheme}" for channel in channels)
+    says = f"{counted(len(channels), 'channel')} ({named}), served while Dagster's daemon runs"
+    if problems := _not_sent(settings):
+        return Finding(f"{says}. At the last look: {' '.join(problems)}", note=True)
+    return Finding(says)
+
+
+def _not_sent(settings: Settings) -> list[str]:
+    if not settings.dagster_dir.is_dir():
+        return []
+    try:
+        with open_instance(settings) as opened:
+            cursor = saved_cursor(opened)
+    except CursorError as error:
+        return [str(error)]
+    except Exception as error:
+        if describe(error)[0] is None:
+            raise
+        return []  # the instance has a finding of its own
+    return cursor.problems if cursor else []
 
 
 def versions(_settings: Settings) -> Finding:
