@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from backlinks_assets.account.clock import Clock
 from backlinks_assets.account.concurrency import LONGEST_CALL_S, SLICE_S, SlotPool
-from backlinks_assets.account.lockfile import BootClock, Clock
 from backlinks_assets.account.rate_limiter import HORIZON_S, Pacer
 from backlinks_assets.errors import BacklinksError
 from backlinks_assets.folder import next_step
@@ -89,7 +89,7 @@ class AccountLimiter:
         self.calls_per_minute = calls_per_minute
         self.calls_at_once = calls_at_once
         self.call_timeout_s = call_timeout_s
-        self._clock = clock or BootClock()
+        self._clock = clock or Clock()
         self._pacer = Pacer(directory, calls_per_minute, self._clock)
         self._slots = SlotPool(directory, calls_at_once, self._clock)
 

@@ -13,7 +13,7 @@ TESTS = ROOT / "tests"
 PACKAGE = ROOT / "backlinks_assets"
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path.name != "__init__.py")
 
-BASE = "dates formatting folder paths errors statements"
+BASE = "dates formatting folder paths errors"
 MAY_IMPORT = {
     # What each room may import beside itself, as `room` or `room.module`. README.md says the same in words.
     "errors": "",
@@ -40,7 +40,6 @@ MAY_IMPORT = {
     "defs": f"{BASE} settings anchor targets dataforseo store collect tables detection pipeline due_days report notify "
     "dagster_instance",
     "definitions": "defs",
-    "statements": "",
     "load": f"{BASE} settings targets tables",
     "cli": f"{BASE} settings anchor targets account dataforseo store collect tables detection report notify defs "
     "definitions dagster_instance simulator.world simulator.http",

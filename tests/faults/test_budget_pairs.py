@@ -215,7 +215,7 @@ def test_room_set_aside_before_midnight_is_the_old_days_and_the_call_is_booked_o
         start(database, "c", 2 * PRICE, "d", at=early)
     with database.read() as tx:
         days = tx.execute(ledger.daily_spend.select().order_by("booked_on")).all()
-    assert [(day.booked_on, day.in_flight) for day in days] == [("2026-11-24", 1), ("2026-11-25", 1)]
+    assert [(str(day.booked_on), day.in_flight) for day in days] == [("2026-11-24", 1), ("2026-11-25", 1)]
 
 
 def test_without_a_budget_nothing_is_set_aside(database: Database) -> None:
@@ -230,7 +230,7 @@ def test_a_dead_owners_room_is_given_back_and_a_living_ones_is_not(settings, api
         database = store._database
         for owner in ("long-dead", store._owner.name):
             with database.write() as tx:
-                tx.execute(budget.set_aside.insert(), {"call_id": owner, "booked_on": "2026-11-24", "owner": owner})
+                tx.execute(budget.set_aside.insert(), {"call_id": owner, "booked_on": NOON.date(), "owner": owner})
         assert store.close_dead_calls(utc_now()) == 0
         assert aside(database) == [store._owner.name]
     assert isinstance(store, ResponseStore)

@@ -61,7 +61,7 @@ def columns(file: Path, table: str) -> list[str]:
 
 
 def rebuild_keys(tx: sa.Connection) -> None:
-    """Put an endpoint into the key of answers and claims, which SQLite can do by building the tables anew only."""
+    """Put a region into the key of answers and claims, which SQLite can do by building the tables anew only."""
     for name in ("responses", "claims"):
         table = grown(metadata).tables[name]
         found = tx.exec_driver_sql(f"PRAGMA table_info({name})").all()
@@ -79,7 +79,7 @@ def add_channel(tx: sa.Connection) -> None:
         tx.exec_driver_sql("ALTER TABLE daily_spend ADD COLUMN channel VARCHAR NOT NULL DEFAULT ''")
 
 
-def to_2(tx: sa.Connection) -> None:
+def to_3(tx: sa.Connection) -> None:
     rebuild_keys(tx)
     add_channel(tx)
 
@@ -90,7 +90,7 @@ def grown(of: sa.MetaData) -> sa.MetaData:
     for table in of.tables.values():
         copy = table.to_metadata(new)
         if table.name in ("responses", "claims"):
-            copy.append_column(sa.Column("endpoint", sa.String, primary_key=True, server_default="summary"))
+            copy.append_column(sa.Column("region", sa.String, primary_key=True, server_default="everywhere"))
         elif table.name == "daily_spend":
             copy.append_column(sa.Column("channel", sa.String, nullable=False, server_default=""))
     return new

@@ -10,12 +10,15 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 import orjson
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from backlinks_assets.targets.name import normal_form
+
+NAME: Final = "backlinks/summary/live"
+"""The endpoint's name: its path after `/v3/`."""
 
 StatusType = Literal["live", "lost", "all"]
 RankScale = Literal["one_hundred", "one_thousand"]
