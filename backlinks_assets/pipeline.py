@@ -39,7 +39,7 @@ from backlinks_assets.tables.history import detection_history, targets_with_answ
 from backlinks_assets.tables.parquet import days, write_day, writing_day
 from backlinks_assets.tables.rows import answer_tables, costs_table
 from backlinks_assets.tables.schemas import TABLES
-from backlinks_assets.targets.file import Target
+from backlinks_assets.targets.target import Target
 
 HISTORY_DAYS: Final = 120
 """Days before the first judged one that detection is given: more than it looks back, so that the first is whole."""

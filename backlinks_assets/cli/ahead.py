@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from backlinks_assets.collect.collector import Collector, StopError
 from backlinks_assets.collect.outcome import Ask, Outcome
 from backlinks_assets.defs.resources import BacklinksApi
-from backlinks_assets.targets.file import Target
+from backlinks_assets.targets.target import Target
 
 
 class Ahead:

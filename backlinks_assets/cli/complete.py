@@ -12,10 +12,11 @@ MOST_DAYS = 31
 
 def watched(incomplete: str) -> list[str]:
     """Return the watched targets that begin so, in the file's order."""
-    from backlinks_assets.targets.file import TargetsError, load_targets
+    from backlinks_assets.targets.file import load_targets
+    from backlinks_assets.targets.target import TargetsError
 
     try:
-        targets = load_targets(Settings.from_env().targets_file, threshold_columns=_columns(), allow_none=True)
+        targets = load_targets(Settings.from_env().targets_file, allow_none=True)
     except (SettingsError, TargetsError):
         return []
     today = datetime.now(UTC).date()
@@ -30,9 +31,3 @@ def judged_days(incomplete: str) -> list[str]:
     except (SettingsError, OSError):
         return []
     return [day for day in found if day.startswith(incomplete)][:MOST_DAYS]
-
-
-def _columns() -> dict[str, str]:
-    from backlinks_assets.detection.settings import THRESHOLD_COLUMNS
-
-    return THRESHOLD_COLUMNS

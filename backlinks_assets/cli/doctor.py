@@ -24,7 +24,7 @@ from backlinks_assets.formatting import counted
 from backlinks_assets.settings import Settings
 from backlinks_assets.store.database import StoreError
 from backlinks_assets.tables.client_logs import remove_client_logs
-from backlinks_assets.targets.file import TargetsError
+from backlinks_assets.targets.target import TargetsError
 
 _PACKAGES = ("dagster", "duckdb", "pandas", "pyarrow", "requests")
 _PROBLEMS_TOLD = 3

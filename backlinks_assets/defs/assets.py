@@ -21,7 +21,7 @@ from backlinks_assets.defs.partitions import days, target_days
 from backlinks_assets.defs.resources import BacklinksApi, BacklinksData
 from backlinks_assets.defs.run_partitions import partitions_of_run
 from backlinks_assets.defs.runs import asked_at
-from backlinks_assets.targets.file import Target, WatchList
+from backlinks_assets.targets.target import Target, WatchList
 
 OWNERS = ["team:seo"]
 

@@ -21,7 +21,7 @@ from backlinks_assets.defs.run_partitions import DIMENSION
 from backlinks_assets.defs.runs import MAKES_UP_FOR
 from backlinks_assets.defs.schedules import NAME, requests, was_made_up_for
 from backlinks_assets.settings import SettingsError
-from backlinks_assets.targets.file import TargetsError
+from backlinks_assets.targets.target import TargetsError
 
 CAUGHT_UP_WITHIN: Final = dt.timedelta(minutes=2)
 """So long a tick that is not there is waited for: a daemon that was down makes its last one when it is back."""

@@ -28,7 +28,7 @@ from backlinks_assets.settings import Settings
 from backlinks_assets.store.database import Database
 from backlinks_assets.tables.atomic import TablesError
 from backlinks_assets.tables.parquet import days, parquet_path, read_days
-from backlinks_assets.targets.file import Target, TargetsError, WatchList
+from backlinks_assets.targets.target import Target, TargetsError, WatchList
 
 LOOKS_BACK: Final = dt.timedelta(days=7)
 """Days that were not told while no daemon ran are told later; older ones are history. Days before announcements were

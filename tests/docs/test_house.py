@@ -25,7 +25,7 @@ MAY_IMPORT = {
     "anchor": "errors folder",
     "settings": "errors anchor cron paths",
     "dataforseo": f"{BASE} targets.name",
-    "targets": f"{BASE} dataforseo.endpoints",
+    "targets": f"{BASE} dataforseo.endpoints detection.settings",
     "account": BASE,
     "store": f"{BASE} account dataforseo",
     "collect": f"{BASE} settings account dataforseo store targets detection.metrics detection.settings simulator",

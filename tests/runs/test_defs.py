@@ -34,7 +34,7 @@ from backlinks_assets.store.responses import responses
 from backlinks_assets.tables import duckdb_sync
 from backlinks_assets.tables.atomic import TablesError
 from backlinks_assets.tables.duckdb_sync import SyncResult
-from backlinks_assets.targets.file import partition_key
+from backlinks_assets.targets.name import partition_key
 
 TODAY = utc_now().date()
 NOV_24 = dt.date(2026, 11, 24)
