@@ -35,7 +35,8 @@ _FIELDS: Final = {
 _VALUE: Final = r"([0-9]{1,2}|[a-z]{3})"
 _PART: Final = rf"(\*/[0-9]+|{_VALUE}(-{_VALUE}(/[0-9]+)?)?)"
 _FIELD: Final = re.compile(rf"\*|{_PART}(,{_PART})*")
-_ANY_MOMENT: Final = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+_LEAP_YEAR: Final = 2028
+_ANY_MOMENT: Final = dt.datetime(_LEAP_YEAR - 1, 12, 31, tzinfo=dt.UTC)
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,14 @@ class Cron:
         """Return the last time of now's UTC day that has come, or None."""
         last = self.last_until(now)
         return last if last.date() == now.astimezone(dt.UTC).date() else None
+
+    def longest_interval(self) -> dt.timedelta:
+        """Return the longest time from the first time of a day to that of the next day that has any."""
+        longest, first = dt.timedelta(), self.next_after(_ANY_MOMENT)
+        while first.year < _LEAP_YEAR + 1:
+            following = self.next_after(first.replace(hour=23, minute=59))
+            longest, first = max(longest, following - first), following
+        return longest
 
     def next_after(self, moment: dt.datetime) -> dt.datetime:
         """Return the first time after a moment."""

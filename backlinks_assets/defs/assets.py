@@ -16,6 +16,7 @@ from backlinks_assets import memory
 from backlinks_assets.collect.collector import StopError
 from backlinks_assets.collect.outcome import Ask, Outcome
 from backlinks_assets.defs import checks
+from backlinks_assets.defs.code_versions import CODE_VERSIONS
 from backlinks_assets.defs.metadata import collecting, page, tables
 from backlinks_assets.defs.partitions import days, target_days
 from backlinks_assets.defs.resources import BacklinksApi, BacklinksData
@@ -130,6 +131,7 @@ def _table(name: str, deps: list[Any], group: str = "tables") -> dg.AssetSpec:
         owners=OWNERS,
         metadata=tables.static_metadata(name),
         partitions_def=days,
+        code_version=CODE_VERSIONS[name],
         skippable=False,
     )
 
@@ -218,6 +220,7 @@ def judgement(
     group_name="flags",
     kinds={"html"},
     owners=OWNERS,
+    code_version=CODE_VERSIONS["flags_report"],
 )
 def flags_report(context: dg.AssetExecutionContext, backlinks_data: BacklinksData) -> dg.MaterializeResult[Any]:
     """A page of the day's flags that opens from disk: each with its reason, its recent history drawn, and what moved with it.

@@ -25,13 +25,16 @@ _COLUMNS = {
     "referring_main_domains": "float64",
     "request_key": "str",
 }
+MAX_SPAM_SCORE = 100
 _MADE_OF = {
     "date": "date",
     "target": "target",
-    "spam_score": "live.backlinks_spam_score::DOUBLE",
-    "lost_backlinks": "lost.backlinks::DOUBLE",
-    "live_backlinks": "live.backlinks::DOUBLE",
-    "referring_main_domains": "live.referring_main_domains::DOUBLE",
+    # A value out of its range is not a reading: `quality.py` names it.
+    "spam_score": f"CASE WHEN live.backlinks_spam_score BETWEEN 0 AND {MAX_SPAM_SCORE} "
+    "THEN live.backlinks_spam_score::DOUBLE END",
+    "lost_backlinks": "CASE WHEN lost.backlinks >= 0 THEN lost.backlinks::DOUBLE END",
+    "live_backlinks": "CASE WHEN live.backlinks >= 0 THEN live.backlinks::DOUBLE END",
+    "referring_main_domains": "CASE WHEN live.referring_main_domains >= 0 THEN live.referring_main_domains::DOUBLE END",
     "request_key": """CASE WHEN live.request_key <> lost.request_key
         THEN concat(live.request_key, '+', lost.request_key)
         ELSE coalesce(live.request_key, lost.request_key) END""",
@@ -57,7 +60,7 @@ def detection_history(
 
     Columns: `date` (datetime64, midnight); `target`; `spam_score` (0-100), `live_backlinks` and
     `referring_main_domains` of the live answer; `lost_backlinks` of the lost one, all float64, NaN where that
-    answer or the field is missing; `request_key`, equal as long as both were asked with the same parameters:
+    answer or the field is missing or out of its range; `request_key`, equal as long as both were asked with the same parameters:
     an answer that is missing does not change it, a live and a lost one asked differently give `live+lost`.
 
     `targets` are those wanted, all if left out; `columns` those wanted beside the first two.
