@@ -1,8 +1,8 @@
 """Where relative folders and `.env` are looked for: in `DAGSTER_HOME` where it is this project's, else here.
 
 The webserver, the daemon, the code server and the command may each have another working folder; with one
-`DAGSTER_HOME` they all keep to one data folder. Here belongs which folder that is, what its `.env` says, and which data
-folders can't be used by their name or place. What the other variables mean is `settings.py`. Nothing is written.
+`DAGSTER_HOME` they all use one data folder. Which data folders can't be used by their name or place is here, too; the
+other variables are `settings.py`. Nothing is written.
 """
 
 import os
@@ -24,9 +24,9 @@ _DATA_DIR: Final = "BACKLINKS_DATA_DIR"
 
 DUCKDB_TAKES_FOR_SYNTAX: Final = "?\\"
 """DuckDB puts its log of `why?/x.duckdb` into the folder `why.wal?`, and takes a backslash for a slash."""
-LONGEST_DATA_DIR_BYTES: Final = 380
+MAX_DATA_DIR_BYTES: Final = 380
 """SQLite opens paths of 512 bytes at most; below the data folder the longest one of Dagster's has some 110."""
-LONGEST_NAME_BYTES: Final = 255
+MAX_NAME_BYTES: Final = 255
 
 _PACKAGE: Final = __name__.partition(".")[0]
 
@@ -39,7 +39,7 @@ class AnchorError(BacklinksError, ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Anchor:
-    """The folder that relative paths start from, and the environment with what the folder's `.env` says beneath it.
+    """The folder that relative paths start from, and the environment over what the folder's `.env` says.
 
     `other` is the second folder that relative paths could have started from, if there is one.
     """
@@ -73,15 +73,10 @@ class Anchor:
 
     @property
     def env_file(self) -> Path:
-        """The file that is read where it is there."""
         return self.folder / ENV_FILE
 
     def path(self, variable: str, text: str) -> Path:
-        """Return the whole path that a variable's text means.
-
-        Raises:
-            AnchorError: it begins with `~` and no such home is known, or is not UTF-8.
-        """
+        """Return the whole path that a variable's text means; raises AnchorError for one that can't be used."""
         return _path(self.folder, variable, text)
 
     def data_dir(self, *, simulated: bool) -> Path:
@@ -94,9 +89,8 @@ class Anchor:
         data_dir = self.path(_DATA_DIR, text)
         _refuse_unusable(data_dir)
         if self.other is not None and not text.startswith(("/", "~")):  # a whole path is meant as it stands
-            if missed := _store_missed(
-                data_dir, there := self._data_dir_of(self.other, self.given), simulated=simulated
-            ):
+            there = self._data_dir_of(self.other, self.given)
+            if missed := _store_missed(data_dir, there, simulated=simulated):
                 raise AnchorError(
                     f"{missed} Relative folders are looked for in {self.folder} ({self.name}), not in {self.other}. To go on "
                     f"with the store that is there, set BACKLINKS_DATA_DIR={there} in {self.env_file}; to begin a new one, "
@@ -106,15 +100,15 @@ class Anchor:
         return data_dir
 
     def _data_dir_of(self, folder: Path, given: Mapping[str, str]) -> Path:
-        """Return the data folder of a process whose anchor is a folder, in an environment."""
         return _path(folder, _DATA_DIR, {**_env_variables_if_any(folder), **given}.get(_DATA_DIR, "").strip() or "data")
 
     def _stop_if_dagster_read_the_other_env(self, data_dir: Path, other: Path, *, simulated: bool) -> None:
-        """Dagster's own commands put the `.env` of the current folder into the environment, before the project is asked."""
+        """Dagster's own commands put the `.env` of the current folder into the environment, before the project reads it."""
         text = self.given.get(_DATA_DIR)
         if not self.is_dagster_home or not text or _env_variables_if_any(other).get(_DATA_DIR) != text:
             return
-        if missed := _store_missed(data_dir, there := self._data_dir_of(self.folder, {}), simulated=simulated):
+        there = self._data_dir_of(self.folder, {})
+        if missed := _store_missed(data_dir, there, simulated=simulated):
             raise AnchorError(
                 f"{missed} The first is what BACKLINKS_DATA_DIR means in {other / ENV_FILE}, which Dagster reads where it is "
                 f"started; the second is that of {self.folder} (DAGSTER_HOME). To go on with the store that is there, take "
@@ -125,8 +119,7 @@ class Anchor:
 def env_variables(folder: Path) -> dict[str, str]:
     """Return what the `.env` of a folder sets, as python-dotenv (and so Dagster) reads it; nothing without one.
 
-    Raises:
-        AnchorError: it is there and can't be read.
+    Raises AnchorError where it is there and can't be read.
     """
     file = folder / ENV_FILE
     try:
@@ -219,10 +212,10 @@ def _refuse_unusable(data_dir: Path) -> None:
             "than a part of a name. Rename the folder, or set BACKLINKS_DATA_DIR to another path."
         )
     raw = os.fsencode(data_dir)
-    if len(raw) > LONGEST_DATA_DIR_BYTES or any(len(name) > LONGEST_NAME_BYTES for name in raw.split(b"/")):
+    if len(raw) > MAX_DATA_DIR_BYTES or any(len(name) > MAX_NAME_BYTES for name in raw.split(b"/")):
         raise AnchorError(
-            f"The data folder's path is {len(raw)} bytes long: {data_dir}. It may have {LONGEST_DATA_DIR_BYTES}, since "
-            f"SQLite opens no path above 512, and each name in it {LONGEST_NAME_BYTES}. Set BACKLINKS_DATA_DIR to a "
+            f"The data folder's path is {len(raw)} bytes long: {data_dir}. It may have {MAX_DATA_DIR_BYTES}, since "
+            f"SQLite opens no path above 512, and each name in it {MAX_NAME_BYTES}. Set BACKLINKS_DATA_DIR to a "
             "shorter one."
         )
 

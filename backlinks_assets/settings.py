@@ -1,8 +1,7 @@
-"""What the environment says: credentials, folders, limits, and whether answers are real or simulated.
+"""The project's environment variables: credentials, folders, limits, and whether answers are real or simulated.
 
-Here belong the project's environment variables and where each thing is kept. Nothing is read at import and
-nothing is created on disk. Which folder relative paths and `.env` belong to is `anchor.py`; request parameters are
-fields of the API resource (`defs/resources.py`), and the thresholds of flags are `detection/settings.py`.
+Nothing is read at import and nothing is created on disk. Which folder relative paths and `.env` belong to is `anchor.py`;
+request parameters are fields of the API resource (`defs/resources.py`), thresholds are `detection/settings.py`.
 """
 
 import ipaddress
@@ -22,7 +21,7 @@ SIMULATOR_PATH = "/simulator"
 """Path that the bundled simulator serves under: how a base URL tells that its answers are simulated."""
 
 DAILY = Cron.parse("0 6 * * *")
-"""When the daily schedule asks where BACKLINKS_SCHEDULE is not set."""
+"""Where BACKLINKS_SCHEDULE is not set."""
 
 SIMULATED_CALLS_PER_MINUTE = 60_000
 """The simulator is an account of its own; its limits only have to keep the paced path in use."""
@@ -36,7 +35,7 @@ class SettingsError(BacklinksError, ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The environment, read once and checked. `root` is the folder that everything is kept under."""
+    """The environment, read once and checked. `root` is the folder that everything is stored under."""
 
     data_dir: Path
     targets_file: Path
@@ -57,11 +56,10 @@ class Settings:
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] | None = None, *, demo: bool = False) -> "Settings":
-        """Read the contract's variables; `demo` asks for the embedded simulator whatever the credentials.
+        """Read the variables; `demo` means the embedded simulator whatever the credentials.
 
-        `env` stands for the process's environment; what it does not name may be in the anchor's `.env`.
-        The demo has targets of its own and never reads or writes those of the user. They are what is watched on the
-        embedded simulator, too, as long as the user has no targets file.
+        `env` stands for the process's environment; what it does not name may be in the anchor's `.env`. The demo has
+        targets of its own. They are watched on the embedded simulator, too, as long as the user has no targets file.
 
         Raises:
             SettingsError: naming the variable, what is wrong with it and what to do.
@@ -93,23 +91,20 @@ class Settings:
         if _text(env, "BACKLINKS_DATABASE_URL"):
             raise SettingsError(
                 "BACKLINKS_DATABASE_URL is set, but a shared database is not supported yet: the response store and "
-                "the account's limits are kept under BACKLINKS_DATA_DIR, for one machine. Unset it to go on."
+                "the account's limits are under BACKLINKS_DATA_DIR, for one machine. Unset it to go on."
             )
         notify_urls = _notify_urls(_text(env, "BACKLINKS_NOTIFY_URLS"))
-        notices = []
-        if notify_urls and simulated:
-            notices.append(
-                "BACKLINKS_NOTIFY_URLS is set: a Dagster daemon over this folder sends what is flagged there too, and "
-                "says that the numbers are simulated."
-            )
+        notice = (
+            "BACKLINKS_NOTIFY_URLS is set: a Dagster daemon over this folder sends what is flagged there too, and says "
+            "that the numbers are simulated."
+        )
         data_dir = anchor.data_dir(simulated=simulated)
         targets_file = _text(env, "BACKLINKS_TARGETS_FILE")
         targets = anchor.path("BACKLINKS_TARGETS_FILE", targets_file) if targets_file else data_dir / "targets.csv"
+        of_demo = data_dir / DEMO / "targets.csv"
         embedded = simulated and base_url is None
-        if demo or (
-            embedded and not targets_file and not targets.exists() and (data_dir / DEMO / "targets.csv").exists()
-        ):
-            targets = data_dir / DEMO / "targets.csv"
+        if demo or (embedded and not targets_file and not targets.exists() and of_demo.exists()):
+            targets = of_demo
         return cls(
             data_dir=data_dir,
             targets_file=targets,
@@ -122,8 +117,7 @@ class Settings:
             ),
             calls_at_once=_whole(env, "BACKLINKS_CALLS_AT_ONCE", 30, 1000),
             budget_usd_per_day=_dollars(env, "BACKLINKS_BUDGET_USD_PER_DAY"),
-            # What a call is expected to cost until answers have said what calls do cost: the vendor's price for a
-            # request of one row since July 2026. Only the budget's check before a call reads it.
+            # The vendor's price for a request of one row since July 2026, until answers have said what calls cost.
             expected_price_usd=_dollars(env, "BACKLINKS_EXPECTED_PRICE_USD") or 0.024036,
             # The vendor's own limit on a Live call is 120 s: waiting less could abandon an answer that is paid for.
             read_timeout_s=_whole(env, "BACKLINKS_READ_TIMEOUT_S", 120, 500),
@@ -131,7 +125,7 @@ class Settings:
             low_balance_usd=_dollars(env, "BACKLINKS_LOW_BALANCE_USD"),
             reports_url=_reports_url(_text(env, "BACKLINKS_REPORTS_URL")),
             schedule=schedule_from_env(env),
-            notices=tuple(notices),
+            notices=(notice,) if notify_urls and simulated else (),
         )
 
     @property
@@ -163,7 +157,7 @@ class Settings:
 
     @property
     def limits_dir(self) -> Path:
-        """Where the account's pace and slots are kept, shared by every process that uses this root."""
+        """The folder of the account's pace and slots, shared by every process that uses this root."""
         return self.root / "account"
 
     @property
@@ -188,11 +182,7 @@ class Settings:
 
 
 def schedule_from_env(env: Mapping[str, str]) -> Cron:
-    """Return the times at which the daily schedule asks.
-
-    Raises:
-        SettingsError: BACKLINKS_SCHEDULE is not a usable cron.
-    """
+    """Return the times of the daily schedule; raises SettingsError where BACKLINKS_SCHEDULE is not a usable cron."""
     text = _text(env, "BACKLINKS_SCHEDULE")
     if text is None:
         return DAILY
@@ -221,32 +211,25 @@ def _is_loopback(url: str) -> bool:
         return False
 
 
-def _url_parts(variable: str, text: str, how: str) -> SplitResult:
-    """Return a URL's parts; `how` ends the sentence about one that has none."""
+def _web_address(variable: str, text: str, what: str, how: str, on_credentials: str) -> SplitResult:
+    """Return the parts of an address that something may be added to: a scheme of the web, a host, no query, no fragment."""
     try:
         parts = urlsplit(text)
         _ = parts.port
     except ValueError as error:
-        raise SettingsError(f"{variable} is no usable URL: {error}. {how}") from None
+        raise SettingsError(f"{variable} is not a valid URL: {error}. {how}") from None
+    if "@" in parts.netloc:
+        raise SettingsError(f"{variable} holds credentials{on_credentials}")
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+        raise SettingsError(f"{variable} is {text!r}, which is not a valid {what}. {how}")
     return parts
-
-
-def _is_place(parts: SplitResult) -> bool:
-    """Whether a URL names a place on the web that something may be added to: a host, no query, no fragment."""
-    return parts.scheme in {"http", "https"} and bool(parts.hostname) and not parts.query and not parts.fragment
 
 
 def _base_url(text: str | None) -> str | None:
     if text is None:
         return None
-    how = f"Write it as {VENDOR_URL}."
-    parts = _url_parts("DATAFORSEO_BASE_URL", text, how)
-    if "@" in parts.netloc:
-        raise SettingsError(
-            "DATAFORSEO_BASE_URL holds credentials. Take them out and set DATAFORSEO_LOGIN and DATAFORSEO_PASSWORD."
-        )
-    if not _is_place(parts):
-        raise SettingsError(f"DATAFORSEO_BASE_URL is {text!r}, which is no base URL. {how}")
+    elsewhere = ". Take them out and set DATAFORSEO_LOGIN and DATAFORSEO_PASSWORD."
+    parts = _web_address("DATAFORSEO_BASE_URL", text, "base URL", f"Write it as {VENDOR_URL}.", elsewhere)
     if parts.scheme == "http" and not _is_loopback(text):
         raise SettingsError(
             f"DATAFORSEO_BASE_URL is {text!r}: plain http would send the credentials readable over the network. "
@@ -259,12 +242,11 @@ def _reports_url(text: str | None) -> str | None:
     """Return the web address of the folder of reports, without a slash at its end."""
     if text is None:
         return None
+    variable, what = "BACKLINKS_REPORTS_URL", "address of a web folder"
     how = "Write the address under which the folder `reports` is served, such as https://intranet.example/backlinks."
-    parts = _url_parts("BACKLINKS_REPORTS_URL", text, how)
-    if "@" in parts.netloc:
-        raise SettingsError(f"BACKLINKS_REPORTS_URL holds credentials, which every message would show. {how}")
-    if not _is_place(parts) or not _WEB_ADDRESS.fullmatch(text):
-        raise SettingsError(f"BACKLINKS_REPORTS_URL is {text!r}, which is no address of a web folder. {how}")
+    _web_address(variable, text, what, how, f", which every message would show. {how}")
+    if not _WEB_ADDRESS.fullmatch(text):
+        raise SettingsError(f"{variable} is {text!r}, which is not a valid {what}. {how}")
     return text.removesuffix("/index.html").rstrip("/")
 
 
@@ -284,7 +266,7 @@ def _notify_urls(text: str | None) -> tuple[str, ...]:
         start = _URL_START.match(url)
         if start is None or start.end() == len(url):
             raise SettingsError(
-                f"BACKLINKS_NOTIFY_URLS: number {number} of {len(urls)} is no URL with a scheme, such as "
+                f"BACKLINKS_NOTIFY_URLS: number {number} of {len(urls)} is not a URL with a scheme, such as "
                 "mailto:// or slack:// (it is not shown here, since it may hold a secret). Separate several by spaces."
             )
     return tuple(urls)

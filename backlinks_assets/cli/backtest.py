@@ -13,10 +13,11 @@ from rich.markup import escape
 from backlinks_assets.cli.console import UsageError, cell, err, out, progress, settings_and_notices, shown, table
 from backlinks_assets.cli.history_csv import read_history
 from backlinks_assets.detection.detect import detect
-from backlinks_assets.detection.settings import THRESHOLD_COLUMNS, DetectionSettings, target_thresholds
+from backlinks_assets.detection.settings import DetectionSettings, target_thresholds
 from backlinks_assets.tables.history import detection_history
 from backlinks_assets.tables.parquet import days
-from backlinks_assets.targets.file import TargetsError, load_targets
+from backlinks_assets.targets.file import load_targets
+from backlinks_assets.targets.target import TargetsError
 
 COLUMNS = ["date", "target", "metric", "kind", "severity", "reason"]
 _MOST_LISTED = 10
@@ -73,9 +74,7 @@ def _from_tables() -> tuple[pd.DataFrame, dict[str, dict[str, float | bool]]]:
         raise UsageError(f"No table is in {settings.root} yet. Make the first with `backlinks run`, or name a CSV.")
     history = detection_history(settings.root, dates[-1], (dates[-1] - dates[0]).days + 1)
     try:
-        targets = load_targets(
-            settings.targets_file, threshold_columns=THRESHOLD_COLUMNS, check_thresholds=target_thresholds
-        )
+        targets = load_targets(settings.targets_file)
     except TargetsError as error:
         err().print(f"[yellow]Note:[/] no thresholds of single targets are used: {escape(str(error))}")
         return history, {}

@@ -31,7 +31,7 @@ from backlinks_assets.defs.runs import OF_THIS_LOCATION, collects, publishes
 from backlinks_assets.defs.sensors import add_missing_targets
 from backlinks_assets.errors import BacklinksError
 from backlinks_assets.settings import Settings
-from backlinks_assets.targets.file import Target
+from backlinks_assets.targets.target import Target
 
 RESPONSES = dg.AssetKey("summary_responses")
 

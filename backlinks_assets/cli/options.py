@@ -8,9 +8,9 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from backlinks_assets.detection.settings import THRESHOLD_COLUMNS
 from backlinks_assets.settings import Settings, SettingsError
-from backlinks_assets.targets.file import TargetsError, load_targets
+from backlinks_assets.targets.file import load_targets
+from backlinks_assets.targets.target import TargetsError
 
 MAX_DAYS: Final = 31
 WIDTH: Final = {"max_content_width": 100}
@@ -32,7 +32,7 @@ def examples(*lines: str, more: str = "") -> str:
 def watched(incomplete: str) -> list[str]:
     """Return the watched targets that begin so, in the file's order."""
     try:
-        targets = load_targets(Settings.from_env().targets_file, threshold_columns=THRESHOLD_COLUMNS, allow_none=True)
+        targets = load_targets(Settings.from_env().targets_file, allow_none=True)
     except (SettingsError, TargetsError):
         return []
     today = datetime.now(UTC).date()

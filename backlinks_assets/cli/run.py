@@ -33,7 +33,7 @@ from backlinks_assets.formatting import counted, visible
 from backlinks_assets.notify.channels import channels_of
 from backlinks_assets.report.neighbours import page_name
 from backlinks_assets.settings import Settings
-from backlinks_assets.targets.file import WatchList
+from backlinks_assets.targets.target import WatchList
 
 MOST_NAMED, NAMED_A_REASON = 20, 5
 """Reasons told on the terminal, and failed targets named for each; `--json` names all."""

@@ -1,6 +1,6 @@
 """`backlinks targets`: see, add, retire and check what is watched.
 
-Here belong the calls and how a list is shown; the file's rules are `targets/file.py`.
+Here belong the calls and how a list is shown; the file's rules are `targets/file.py` and `targets/edit.py`.
 """
 
 import datetime as dt
@@ -8,7 +8,7 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated, Any, TypedDict
+from typing import Annotated, Any
 
 import typer
 from rich.text import Text
@@ -16,25 +16,12 @@ from rich.text import Text
 from backlinks_assets.cli.console import INCOMPLETE, UNUSABLE, err, out, table
 from backlinks_assets.cli.options import WIDTH, JsonOption, date_option, examples, watched
 from backlinks_assets.dates import iso_date
-from backlinks_assets.detection.settings import THRESHOLD_COLUMNS, target_thresholds
 from backlinks_assets.formatting import counted
 from backlinks_assets.settings import Settings, SettingsError
-from backlinks_assets.targets.file import (
-    Target,
-    TargetsError,
-    ThresholdCheck,
-    add_target,
-    is_reserved_example,
-    load_targets,
-    retire_target,
-)
-from backlinks_assets.targets.name import without_password
-
-
-class _Columns(TypedDict):
-    threshold_columns: dict[str, str]
-    check_thresholds: ThresholdCheck
-
+from backlinks_assets.targets.edit import add_target, retire_target
+from backlinks_assets.targets.file import load_targets
+from backlinks_assets.targets.name import is_reserved_example, without_password
+from backlinks_assets.targets.target import Target, TargetsError
 
 app = typer.Typer(
     name="targets",
@@ -50,7 +37,6 @@ app = typer.Typer(
     ),
 )
 
-_COLUMNS = _Columns(threshold_columns=THRESHOLD_COLUMNS, check_thresholds=target_thresholds)
 _TARGET = "A domain (example.com) or a page (https://example.com/path)."
 
 
@@ -70,19 +56,19 @@ def list_targets(
 ) -> None:
     """List the targets watched today, in the file's order."""
     with _sentences():
-        today, path = _today(), Settings.from_env().targets_file
-        kept = load_targets(path, **_COLUMNS, allow_none=True)
-        targets = [target for target in kept if every or target.active_on(today)]
+        path, today = Settings.from_env().targets_file, _today()
+        found = load_targets(path, allow_none=True)
+        targets = [target for target in found if every or target.active_on(today)]
         if as_json:
-            bad = {"problems": _problems(kept.refusal())} if kept.bad_lines else {}
+            bad = {"problems": _problems(found.refusal())} if found.bad_lines else {}
             _print_json({"file": str(path), "targets": [_record(target, today) for target in targets], **bad})
         elif sys.stdout.isatty():
-            _print_table(targets, left_out=len(kept) - len(targets))
+            _print_table(targets, left_out=len(found) - len(targets))
         else:
             for target in targets:
                 typer.echo("\t".join(" ".join(cell.split()) for cell in _cells(target)))
-        if kept.bad_lines:
-            _complain(kept.refusal())
+        if found.bad_lines:
+            _complain(found.refusal())
             raise typer.Exit(INCOMPLETE)
 
 
@@ -104,7 +90,7 @@ def add(
     """
     with _sentences():
         path = Settings.from_env().own_targets_file
-        added = add_target(path, target, note, **_COLUMNS)
+        added = add_target(path, target, note)
         typer.echo(f"Added {added.target} to {path}, line {added.line}.")
         if "://" in added.target:
             typer.echo("It is watched as one page; a domain (no https://) counts the links to all its pages.")
@@ -123,14 +109,14 @@ def retire(
     target: Annotated[str, typer.Argument(metavar="TARGET", help=_TARGET, autocompletion=watched)],
     date: Annotated[str | None, date_option("The first day it is not watched; today (UTC) if left out.")] = None,
 ) -> None:
-    """Stop watching a target from a day on. Its line and its history are kept."""
+    """Stop watching a target from a day on. Its line and its history stay."""
     with _sentences():
         try:
             day = iso_date(date) if date else _today()
         except ValueError as error:
             raise typer.BadParameter(f"{date!r}: {error}", param_hint="--date") from None
         path = Settings.from_env().own_targets_file
-        retired = retire_target(path, target, day, **_COLUMNS)
+        retired = retire_target(path, target, day)
         typer.echo(f"{retired.target} is retired from {retired.retired} on ({path}, line {retired.line}).")
 
 
@@ -145,9 +131,8 @@ def retire(
 def check(as_json: JsonOption = False) -> None:
     """Read the targets file and name every line that can't be used. Costs nothing."""
     with _sentences(as_json=as_json):
-        path = Settings.from_env().targets_file
-        targets = load_targets(path, **_COLUMNS)
-        today = _today()
+        path, today = Settings.from_env().targets_file, _today()
+        targets = load_targets(path)
         active = sum(target.active_on(today) for target in targets)
         if targets.bad_lines:
             _complain(targets.refusal())
@@ -203,7 +188,7 @@ def _record(target: Target, today: dt.date) -> dict[str, Any]:
 
 def _cells(target: Target) -> tuple[str, str, str, str]:
     own = {**target.overrides.model_dump(exclude_none=True), **target.thresholds}
-    settings = (f"{name}={value if isinstance(value, str) else json.dumps(value)}" for name, value in own.items())
+    settings = [f"{name}={value if isinstance(value, str) else json.dumps(value)}" for name, value in own.items()]
     return target.target, " ".join(settings), str(target.retired or ""), target.note
 
 
@@ -212,6 +197,7 @@ def _print_json(found: dict[str, Any]) -> None:
 
 
 def _print_table(targets: list[Target], *, left_out: int) -> None:
+
     rows = [_cells(target) for target in targets]
     listed = table()
     columns = ("target", "own settings", "retired", "note")
@@ -220,6 +206,7 @@ def _print_table(targets: list[Target], *, left_out: int) -> None:
         listed.add_column(columns[index], overflow="fold", no_wrap=columns[index] == "retired")
     for row in rows:
         listed.add_row(*(Text(row[index]) for index in filled))  # Text: a note's [brackets] are no markup
+    says = counted(len(targets), "target")
     if targets:
         out().print(listed)
         says = counted(len(targets), "target")

@@ -12,13 +12,14 @@ from backlinks_assets.account.leases import Owner
 from backlinks_assets.account.limiter import AccountLimiter
 from backlinks_assets.collect.collector import Collector, utc_now
 from backlinks_assets.dataforseo.client import SummaryClient, most_seconds
-from backlinks_assets.detection.settings import THRESHOLD_COLUMNS, target_thresholds
 from backlinks_assets.folder import next_step
 from backlinks_assets.settings import Settings
 from backlinks_assets.store.budget import Budget
 from backlinks_assets.store.database import Database, StoreError
 from backlinks_assets.store.responses import ResponseStore
-from backlinks_assets.targets.file import BadLine, Problem, Target, WatchList, is_reserved_example, load_targets
+from backlinks_assets.targets.file import load_targets
+from backlinks_assets.targets.name import is_reserved_example
+from backlinks_assets.targets.target import BadLine, Problem, Target, WatchList
 
 
 def slot_kept_s(settings: Settings) -> float:
@@ -112,9 +113,7 @@ def watched_targets(settings: Settings) -> WatchList:
     Raises:
         TargetsError: the file as a whole can't be used, or none of its lines can.
     """
-    watched = load_targets(
-        settings.targets_file, threshold_columns=THRESHOLD_COLUMNS, check_thresholds=target_thresholds
-    )
+    watched = load_targets(settings.targets_file)
     if settings.accepts_example_targets:
         return watched
     examples = [_example(target) for target in watched if is_reserved_example(target.target)]

@@ -16,13 +16,14 @@ import dagster as dg
 from backlinks_assets.collect.collector import StopError
 from backlinks_assets.collect.outcome import Ask, Outcome
 from backlinks_assets.defs import checks
+from backlinks_assets.defs.code_versions import CODE_VERSIONS
 from backlinks_assets.defs.metadata import collecting, page, tables
 from backlinks_assets.defs.partitions import days, target_days
 from backlinks_assets.defs.resources import BacklinksApi, BacklinksData
 from backlinks_assets.defs.run_partitions import partitions_of_run
 from backlinks_assets.defs.runs import asked_at
 from backlinks_assets.detection.settings import DetectionSettings
-from backlinks_assets.targets.file import Target, WatchList
+from backlinks_assets.targets.target import Target, WatchList
 
 OWNERS = ["team:seo"]
 
@@ -123,6 +124,7 @@ def _table(name: str, deps: list[Any], group: str = "tables") -> dg.AssetSpec:
         owners=OWNERS,
         metadata=tables.static_metadata(name),
         partitions_def=days,
+        code_version=CODE_VERSIONS[name],
         skippable=False,
     )
 
@@ -210,6 +212,7 @@ def judgement(
     group_name="flags",
     kinds={"html"},
     owners=OWNERS,
+    code_version=CODE_VERSIONS["flags_report"],
 )
 def flags_report(context: dg.AssetExecutionContext, backlinks_data: BacklinksData) -> dg.MaterializeResult[Any]:
     """A page of the day's flags that opens from disk: each with its reason, its recent history drawn, and what moved with it.

@@ -11,6 +11,7 @@ from typing import Final
 
 import dagster as dg
 from dagster._core.definitions.run_request import InstigatorType
+from dagster._core.remote_origin import CodeLocationOrigin
 from dagster._core.scheduler.instigation import InstigatorState, InstigatorStatus, ScheduleInstigatorData, TickStatus
 
 from backlinks_assets.collect.collector import utc_now
@@ -21,7 +22,7 @@ from backlinks_assets.defs.run_partitions import DIMENSION
 from backlinks_assets.defs.runs import MAKES_UP_FOR
 from backlinks_assets.defs.schedules import NAME, requests, was_made_up_for
 from backlinks_assets.settings import SettingsError
-from backlinks_assets.targets.file import TargetsError
+from backlinks_assets.targets.target import TargetsError
 
 CAUGHT_UP_WITHIN: Final = dt.timedelta(minutes=2)
 """So long a tick that is not there is waited for: a daemon that was down makes its last one when it is back."""
@@ -87,7 +88,7 @@ def _owed_tick(
     Raises:
         _NotOwedError: it is not.
     """
-    state = _running_schedule(context)
+    state = running_schedule(context.instance, context.code_location_origin)
     if state is None:
         raise _NotOwedError(f"{NAME} is off.")
     if due is None:
@@ -106,10 +107,9 @@ def _owed_tick(
     return due, was_made
 
 
-def _running_schedule(context: dg.SensorEvaluationContext) -> InstigatorState | None:
-    """Return the state of this code location's daily schedule, None where it is off."""
-    origin = context.code_location_origin
-    for state in context.instance.all_instigator_state(instigator_type=InstigatorType.SCHEDULE):
+def running_schedule(instance: dg.DagsterInstance, origin: CodeLocationOrigin | None) -> InstigatorState | None:
+    """Return the state of a code location's daily schedule, of any without one; None where it is off."""
+    for state in instance.all_instigator_state(instigator_type=InstigatorType.SCHEDULE):
         location = state.origin.repository_origin.code_location_origin.location_name
         here = origin is None or location == origin.location_name
         if here and state.instigator_name == NAME and state.status is InstigatorStatus.RUNNING:

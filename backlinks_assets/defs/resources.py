@@ -20,7 +20,7 @@ from backlinks_assets.collect.outcome import Ask, Outcome
 from backlinks_assets.dataforseo.endpoints.summary import RequestParameters
 from backlinks_assets.settings import Settings
 from backlinks_assets.store.responses import ResponseStore
-from backlinks_assets.targets.file import Target, WatchList
+from backlinks_assets.targets.target import Target, WatchList
 
 
 class BacklinksData(dg.ConfigurableResource):  # type: ignore[type-arg]

@@ -19,7 +19,7 @@ from backlinks_assets.defs.resources import BacklinksData
 from backlinks_assets.defs.runs import MAKES_UP_FOR, collects
 from backlinks_assets.defs.sensors import add_missing_targets
 from backlinks_assets.settings import DAILY, SettingsError, schedule_from_env
-from backlinks_assets.targets.file import Target
+from backlinks_assets.targets.target import Target
 
 NAME: Final = "daily_collect_schedule"
 NO_TAGS: Final[Mapping[str, str]] = {}

@@ -26,7 +26,7 @@ from backlinks_assets.report.summary import Change, read_facts
 from backlinks_assets.settings import Settings
 from backlinks_assets.tables.atomic import TablesError
 from backlinks_assets.tables.parquet import days, parquet_path, read_days
-from backlinks_assets.targets.file import TargetsError, WatchList
+from backlinks_assets.targets.target import TargetsError, WatchList
 
 LOOKS_BACK: Final = dt.timedelta(days=7)
 """Days that were not announced while no daemon ran are announced later; older ones are history. Days before announcements

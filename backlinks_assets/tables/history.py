@@ -12,16 +12,26 @@ import duckdb
 import pandas as pd
 import pyarrow as pa
 
-from backlinks_assets.detection.metrics import SOURCES
+from backlinks_assets.detection.metrics import COMPANIONS, METRICS, POINTS, SOURCES, Source
 from backlinks_assets.tables import parquet
 from backlinks_assets.tables.atomic import tables_error
 from backlinks_assets.tables.duckdb_file import DAY_OF_FILE, unglobbed
 
 _COLUMNS = {"date": "datetime64[us]", "target": "str"} | dict.fromkeys(SOURCES, "float64") | {"request_key": "str"}
+
+MAX_SPAM_SCORE = int(POINTS.highest)
+
+
+def _reading_of(source: Source, highest: float) -> str:
+    """A value out of its range is not a reading: `quality.py` names it."""
+    column = f"{source.status_type}.{source.column}"
+    return f"CASE WHEN {column} BETWEEN 0 AND {highest!r}::DOUBLE THEN {column}::DOUBLE END".replace("inf::", "'inf'::")
+
+
 _MADE_OF = {
     "date": "date",
     "target": "target",
-    **{name: f"{source.status_type}.{source.column}::DOUBLE" for name, source in SOURCES.items()},
+    **{name: _reading_of(one.source, one.scale.highest) for name, one in (METRICS | COMPANIONS).items()},
     "request_key": """CASE WHEN live.request_key <> lost.request_key
         THEN concat(live.request_key, '+', lost.request_key)
         ELSE coalesce(live.request_key, lost.request_key) END""",
@@ -47,8 +57,9 @@ def detection_history(
     """Return a row per day and target with an answer, of the `days` days up to `until`, sorted by both.
 
     Columns: `date` (datetime64, midnight); `target`; each of `SOURCES` by its name, of the live or the lost answer, all
-    float64, NaN where that answer or the field is missing; `request_key`, equal as long as both requests had the same
-    parameters: a missing answer does not change it, a live and a lost one of different parameters give `live+lost`.
+    float64, NaN where that answer or the field is missing or out of its range; `request_key`, equal as long as both requests
+    had the same parameters: a missing answer does not change it, a live and a lost one of different parameters give
+    `live+lost`.
 
     `targets` are those wanted, all if left out; `columns` those wanted beside the first two.
 

@@ -1,7 +1,7 @@
 """What must hold of a day's tables: every target is there, values are plausible, columns are as declared.
 
-Pure findings: a statement, whether it holds, and the rows that speak against it. What Dagster shows of them is
-`defs/checks.py`; what is sharp is `detection/`.
+Findings only: whether a statement holds, and the rows that speak against it. What Dagster shows of them is
+`defs/checks.py`; which changes are sharp is `detection/`.
 """
 
 import datetime as dt
@@ -15,16 +15,20 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from backlinks_assets.formatting import counted
+from backlinks_assets.tables.history import MAX_SPAM_SCORE
 from backlinks_assets.tables.parquet import parquet_path, read_days
 from backlinks_assets.tables.schemas import TABLES
 
-MOST_LISTED: Final = 10
+MAX_LISTED: Final = 10
 
-# (what must hold, the column that is at most, the column or number that bounds it). The pairs are what holds in every
-# answer that has been seen: main domains are a part of the domains, and so on.
+MAX_IMPLAUSIBLE_SHARE: Final = 0.05
+"""Of the day's targets. Single values are read as missing; more of them mean that the answers as a whole are not right."""
+
+# (column, the number or column that it may not exceed). The pairs hold in every answer that has been seen: main domains
+# are a part of the domains, and so on.
 _AT_MOST: Final[tuple[tuple[str, str | int], ...]] = (
-    ("backlinks_spam_score", 100),
-    ("info_target_spam_score", 100),
+    ("backlinks_spam_score", MAX_SPAM_SCORE),
+    ("info_target_spam_score", MAX_SPAM_SCORE),
     ("rank", 1000),
     ("referring_pages", "backlinks"),
     ("referring_main_domains", "referring_domains"),
@@ -34,12 +38,16 @@ _AT_MOST: Final[tuple[tuple[str, str | int], ...]] = (
 
 @dataclass(frozen=True)
 class Finding:
-    """Whether a statement holds. `rows` are the worst offenders, ten at most; `count` is all of them."""
+    """Whether a statement holds. `rows` are the worst offenders, ten at most; `count` is all of them.
+
+    `blocks`: the day must not be evaluated.
+    """
 
     holds: bool
     count: int = 0
     rows: list[dict[str, Any]] = field(default_factory=list)
     words: str = ""
+    blocks: bool = False
 
 
 def every_target_present(root: Path, day: dt.date, expected: Collection[str]) -> Finding:
@@ -59,11 +67,14 @@ def every_target_present(root: Path, day: dt.date, expected: Collection[str]) ->
         if rows
         else f"No answer is missing on {day}: {counted(len(expected), 'target')} watched."
     )
-    return Finding(not rows, len(rows), rows[:MOST_LISTED], words)
+    return Finding(not rows, len(rows), rows[:MAX_LISTED], words)
 
 
 def values_plausible(root: Path, day: dt.date) -> Finding:
-    """Whether scores are 0 to 100, counts not negative, and parts no larger than their wholes."""
+    """Whether scores are 0 to 100, counts not negative, and parts no larger than their wholes.
+
+    A score or count out of its range is a missing reading for detection (`history.py`).
+    """
     counts = [item.name for item in TABLES["backlinks_summary"].arrow if pa.types.is_integer(item.type)]
     frame = read_days(root, "backlinks_summary", day, day, ["target", "status_type", *counts]).to_pandas()
     broken = [_offenders(frame, name, frame[name] < 0, "at least 0") for name in counts]
@@ -71,14 +82,19 @@ def values_plausible(root: Path, day: dt.date) -> Finding:
         limit = frame[bound] if isinstance(bound, str) else bound
         broken.append(_offenders(frame, name, frame[name] > limit, f"at most {bound}"))
     rows = pd.concat(broken, ignore_index=True)
-    are = "is" if len(rows) == 1 else "are"
+    if rows.empty:
+        return Finding(True, words=f"All values of {day} are plausible.")
+    wrong, targets = rows["target"].nunique(), frame["target"].nunique()
+    blocks = wrong > MAX_IMPLAUSIBLE_SHARE * targets
     words = (
-        f"{counted(len(rows), 'value')} of {day} {are} not plausible."
-        if len(rows)
-        else f"All values of {day} are plausible."
+        f"{counted(len(rows), 'value')} of {day} {'is' if len(rows) == 1 else 'are'} not plausible, of {wrong:,} of "
+        f"{counted(targets, 'target')}."
     )
-    listed = rows.head(MOST_LISTED).to_dict("records")
-    return Finding(rows.empty, len(rows), [{str(key): value for key, value in row.items()} for row in listed], words)
+    if blocks:
+        words += f" More than {MAX_IMPLAUSIBLE_SHARE:.0%} of the targets: the day is not evaluated."
+    listed = rows.head(MAX_LISTED).to_dict("records")
+    named = [{str(key): value for key, value in row.items()} for row in listed]
+    return Finding(False, len(rows), named, words, blocks)
 
 
 def _offenders(frame: pd.DataFrame, name: str, wrong: "pd.Series[bool]", should: str) -> pd.DataFrame:
@@ -103,7 +119,7 @@ def schema_as_declared(root: Path, day: dt.date, tables: Collection[str]) -> Fin
         if rows
         else f"Columns of {day} are as declared: {', '.join(tables)}."
     )
-    return Finding(not rows, len(rows), rows[:MOST_LISTED], words)
+    return Finding(not rows, len(rows), rows[:MAX_LISTED], words)
 
 
 def sharp_changes(flags: pd.DataFrame, metric: str, day: dt.date) -> Finding:
@@ -111,7 +127,7 @@ def sharp_changes(flags: pd.DataFrame, metric: str, day: dt.date) -> Finding:
     found = flags[(flags["metric"] == metric) & (flags["target"] != "*")]
     rows = [
         {"severity": row.severity, "target": row.target, "reason": row.reason}
-        for row in found.head(MOST_LISTED).itertuples()
+        for row in found.head(MAX_LISTED).itertuples()
     ]
     what = metric.replace("_", " ")
     critical = int((found["severity"] == "critical").sum())

@@ -1,20 +1,17 @@
 """What may be watched (a domain, a subdomain or a page), in one spelling each, and its name as a partition.
 
-Here belong the rules of a single target's text. The file that lists targets is `file.py`; what is asked of
-the API about a target is `dataforseo/endpoints/summary.py`. No file, no network: public suffixes are tldextract's bundled list.
+The rules of a single target's text; the file that lists targets is `file.py`. Nothing is read or fetched: the public
+suffixes are tldextract's bundled list.
 """
 
 import functools
 import ipaddress
 import re
 import unicodedata
-from typing import TYPE_CHECKING
+from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from backlinks_assets.targets.host import ZERO_WIDTH_JOINERS, ascii_host, unicode_host
-
-if TYPE_CHECKING:
-    from tldextract import TLDExtract
 
 MAX_PAGE_CHARACTERS = 2000
 MAX_DOMAIN_CHARACTERS = 253
@@ -93,15 +90,21 @@ def normalise(text: str) -> str:
         raise NotATarget(wanted, str(error)) from None
 
 
+def normalised_or_none(text: str) -> str | None:
+    """Return the spelling of a target, None for a text that can't be one."""
+    try:
+        return normalise(text)
+    except NotATarget:
+        return None
+
+
 def normal_form(target: str) -> str:
-    """Return what two spellings of one target have in common, for comparing alone: no name to watch or to show.
+    """Return what two spellings of one target have in common, to compare a response's target with the request's.
 
-    The API may name a target in its answer in another way than it was asked. Equal are: host names in Unicode and in
-    punycode, upper and lower case (of paths too), with and without `www.`, a trailing dot, a slash at the end, a
-    default port and a fragment; characters written as they are and percent-encoded (not `/`, `?` and the like, which
-    mean something else when encoded); in a query, space and `+`. Schemes differ, and a page differs from its domain.
-
-    Never raises: what can't be a target is compared as a text.
+    Equal are: host names in Unicode and in punycode, upper and lower case (of paths too), with and without `www.`, a
+    trailing dot, a slash at the end, a default port and a fragment; characters written as they are and percent-encoded
+    (not `/`, `?` and the like, which mean something else when encoded); in a query, space and `+`. Schemes differ, and
+    a page differs from its domain. Never raises: what can't be a target is compared as a text.
     """
     text = target.strip(_SPACES)
     page = _PAGE.match(text)
@@ -144,10 +147,14 @@ def partition_key(target: str) -> str:
     """Return a target's name as a Dagster partition: itself for a domain and for most pages.
 
     Dagster silently drops a key with `|` from a two-dimensional partitioning, and its UI reads `...`, `,` and
-    spaces as its own. Those, `%`, and all that is no visible ASCII are percent-encoded (UTF-8, upper-case
-    digits), so that different targets always have different keys.
+    spaces as its own. Those, `%`, and all but visible ASCII are percent-encoded (UTF-8, upper-case digits), so that
+    different targets always have different keys.
     """
-    return re.sub(r"\.{3,}|[%|,]|[^\x21-\x7e]", _percent, target)
+
+    def percent(match: re.Match[str]) -> str:
+        return "".join(f"%{byte:02X}" for byte in match.group().encode("utf-8", "surrogatepass"))
+
+    return re.sub(r"\.{3,}|[%|,]|[^\x21-\x7e]", percent, target)
 
 
 def target_of(partition_key_text: str) -> str:
@@ -162,14 +169,10 @@ def target_of(partition_key_text: str) -> str:
         target = ""
     if partition_key(target) != partition_key_text:
         raise ValueError(
-            f"{shown(partition_key_text)} is no partition key of a target. Keys come from the targets file: "
+            f"{shown(partition_key_text)} is not the partition key of a target. Keys come from the targets file: "
             "add the target with `backlinks targets add`, and delete this partition in Dagster."
         )
     return target
-
-
-def _percent(match: re.Match[str]) -> str:
-    return "".join(f"%{byte:02X}" for byte in match.group().encode("utf-8", "surrogatepass"))
 
 
 def _refuse_invisible(text: str) -> None:
@@ -193,7 +196,7 @@ def _refuse_wrapped(text: str) -> None:
 
 
 def _domain(text: str) -> str:
-    """Return a domain's one spelling; what else people write for one is told apart, to say what to write."""
+    """Return a domain's one spelling; each other thing that people write for one has its own sentence."""
     _refuse_other_schemes(text)
     host = re.split(r"[/?#\\]", text, maxsplit=1)[0]
     if not host:
@@ -208,7 +211,7 @@ def _domain(text: str) -> str:
             f"has a path but no scheme: to watch a page, write https://{text}; to watch the domain, {domain}."
         )
     if ":" in host:
-        raise ValueError(f"names a port, which a domain has none of: write {domain}.")
+        raise ValueError(f"names a port, which a domain does not have: write {domain}.")
     return domain
 
 
@@ -252,7 +255,7 @@ def _page(text: str) -> str:
     if "@" in authority:
         raise ValueError(_NO_CREDENTIALS)
     if not authority:
-        raise ValueError("names no host: write it as https://example.com/path.")
+        raise ValueError("has no host: write it as https://example.com/path.")
     _refuse_ipv6(authority)
     name, _, port = authority.partition(":")
     if "@" in rest and port and not port.isdecimal():  # https://user:pass/word@host: its host ends at the slash
@@ -262,7 +265,7 @@ def _page(text: str) -> str:
     host = _host(name, drop_www=False)
     if port:
         if not re.fullmatch(r"[0-9]{1,6}", port) or not 1 <= int(port) <= MAX_PORT:
-            raise ValueError(f"has a port that is no number from 1 to {MAX_PORT}: correct it, or leave it out.")
+            raise ValueError(f"has a port that is not a number from 1 to {MAX_PORT}: correct it, or leave it out.")
         host += "" if int(port) == _DEFAULT_PORTS[scheme] else f":{int(port)}"
     path = rest[len(authority) :].partition("#")[0].rstrip(_SPACES)
     page = f"{scheme}://{host}{path if path.startswith('/') else '/' + path}"
@@ -283,8 +286,12 @@ def _host(name: str, *, drop_www: bool) -> str:
         raise ValueError(f"is too long: a domain name has {MAX_DOMAIN_CHARACTERS} characters at most.")
     host = ascii_host(name).removesuffix(".")
     labels = host.split(".")
-    for label in labels:
-        _check_label(label)
+    if not all(labels):
+        raise ValueError("has an empty label: a dot at its start, or two dots in a row.")
+    if (longest := max(map(len, labels))) > MAX_LABEL_CHARACTERS:
+        raise ValueError(f"has a label of {longest} characters: between dots, {MAX_LABEL_CHARACTERS} are allowed.")
+    if wrong := [label for label in labels if not _LABEL.fullmatch(label)]:
+        raise ValueError(f"is not a domain: its label {shown(wrong[0])} may hold letters, digits and, inside, hyphens.")
     if _ENDS_IN_A_NUMBER.fullmatch(host):
         raise ValueError("is an IP address or ends in a number: watch the domain that is served there.")
     if len(labels) == 1:
@@ -307,15 +314,6 @@ def _host(name: str, *, drop_www: bool) -> str:
     return ".".join(labels)
 
 
-def _check_label(label: str) -> None:
-    if not label:
-        raise ValueError("has an empty label: a dot at its start, or two dots in a row.")
-    if len(label) > MAX_LABEL_CHARACTERS:
-        raise ValueError(f"has a label of {len(label)} characters: between dots, {MAX_LABEL_CHARACTERS} are allowed.")
-    if not _LABEL.fullmatch(label):
-        raise ValueError(f"is no domain: its label {shown(label)} may hold letters, digits and, inside, hyphens.")
-
-
 def _refuse_ipv6(host: str) -> None:
     """Refuse what is an IPv6 address, in brackets or bare: its colons are no port."""
     try:
@@ -327,12 +325,9 @@ def _refuse_ipv6(host: str) -> None:
 
 
 @functools.cache
-def _public_suffixes() -> "TLDExtract":
-    """Return tldextract on its bundled list alone: no download, no cache on disk, no private suffixes.
-
-    Imported when first needed: it brings `requests` along, a tenth of a second.
-    """
-    from tldextract import TLDExtract
+def _public_suffixes() -> Any:
+    """Return tldextract on its bundled list alone: no download, no cache on disk, no private suffixes."""
+    from tldextract import TLDExtract  # brings `requests` along, a tenth of a second
 
     return TLDExtract(suffix_list_urls=(), cache_dir=None, include_psl_private_domains=False)
 
@@ -341,7 +336,7 @@ def _suffix_labels(labels: list[str]) -> int:
     """Return how many of a host's labels are its public suffix, for instance 2 of `www.bbc.co.uk`."""
     if labels[-1] in RESERVED_EXAMPLES:
         return 1
-    suffix = _public_suffixes().extract_str(".".join(labels)).suffix
+    suffix: str = _public_suffixes().extract_str(".".join(labels)).suffix
     if not suffix:
         raise ValueError(
             f"has the top-level domain .{labels[-1]}, which is not in the public list: correct it. If it is "

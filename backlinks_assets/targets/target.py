@@ -1,6 +1,6 @@
 """What a targets file gives: the targets it lists, and the lines of it that can't be used.
 
-Plain records and their sentences. Reading and changing the file is `file.py`; a target's name is `name.py`.
+Plain records and their sentences. Reading the file is `file.py`; a target's name is `name.py`.
 """
 
 import datetime as dt
@@ -12,6 +12,7 @@ from backlinks_assets.errors import BacklinksError
 from backlinks_assets.targets.name import MAX_SHOWN_CHARACTERS, partition_key, shown
 
 NO_OVERRIDES = ParameterOverrides.model_validate({})
+NO_THRESHOLDS: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class Target:
 
 @dataclass(frozen=True)
 class Problem:
-    """What is wrong with a line, counted from 1 (0: the file as a whole, or what was asked for).
+    """What is wrong with a line, counted from 1 (0: the file as a whole, or a command's text).
 
     `message` goes on from `text`, where there is one.
     """
@@ -53,7 +54,7 @@ class Problem:
 
 
 class TargetsError(BacklinksError, ValueError):
-    """The targets file, or what was asked of it, can't be used: `problems` holds all that was found."""
+    """The targets file, or a change of it, can't be used: `problems` holds all that was found."""
 
     exit_status = 2
 
@@ -61,6 +62,11 @@ class TargetsError(BacklinksError, ValueError):
         super().__init__(source, problems)
         self.source = source
         self.problems = problems
+
+    @classmethod
+    def of(cls, source: str, message: str, text: str = "") -> "TargetsError":
+        """Return the error of one problem of the file as a whole, or of a text that a command was given."""
+        return cls(source, [Problem(0, text, message)])
 
     def __str__(self) -> str:
         return "\n".join(self._sentence(problem) for problem in self.problems)
@@ -76,7 +82,7 @@ class BadLine:
     """A line that can't be used and is passed over, with all that is wrong with it.
 
     `cell` is what it has for `target`, as written but for a password; `target` is the name that it gives, if it is one,
-    and `thresholds` are those of its own that can be used: days that are kept are judged by them.
+    and `thresholds` are those of its own that can be used: stored days are evaluated by them.
     """
 
     line: int
@@ -117,6 +123,9 @@ class WatchList(list[Target]):
         self._bad_line_of = {bad.target: bad for bad in reversed(unread)}
         own = [(one.target, one.thresholds) for one in (*reversed(unread), *self)]
         self.thresholds = {target: thresholds for target, thresholds in own if target and thresholds}
+
+    def find(self, target: str) -> Target | None:
+        return next((one for one in self if one.target == target), None)
 
     def refusal(self) -> TargetsError:
         """Return the error that names all that is wrong with the bad lines."""

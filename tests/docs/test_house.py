@@ -25,7 +25,7 @@ MAY_IMPORT = {
     "anchor": "errors folder",
     "settings": "errors anchor cron paths",
     "dataforseo": f"{BASE} targets.name",
-    "targets": f"{BASE} dataforseo.endpoints",
+    "targets": f"{BASE} dataforseo.endpoints detection.settings",
     "account": BASE,
     "store": f"{BASE} account dataforseo",
     "collect": f"{BASE} settings account dataforseo store targets detection.metrics detection.settings simulator",
@@ -37,7 +37,7 @@ MAY_IMPORT = {
     "notify": f"{BASE} settings targets dataforseo store collect tables report detection.metrics",
     "dagster_instance": f"{BASE} settings anchor account",
     "dagster_home": "dagster_instance",
-    "defs": f"{BASE} settings anchor targets dataforseo store collect tables detection pipeline due_days report notify "
+    "defs": f"{BASE} settings anchor cron targets dataforseo store collect tables detection pipeline due_days report notify "
     "dagster_instance",
     "definitions": "defs",
     "load": f"{BASE} settings targets tables",

@@ -26,7 +26,7 @@ from backlinks_assets.report.index import read_days as read_pages
 from backlinks_assets.settings import Settings
 from backlinks_assets.tables.atomic import TablesError
 from backlinks_assets.tables.parquet import made_from, parquet_path, read_days
-from backlinks_assets.targets.file import Target
+from backlinks_assets.targets.target import Target
 
 TODAY = utc_now().date()
 YESTERDAY = TODAY - dt.timedelta(days=1)

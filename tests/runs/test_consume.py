@@ -23,7 +23,7 @@ from backlinks_assets.load import load_partition, load_table
 from backlinks_assets.tables import duckdb_sync
 from backlinks_assets.tables.parquet import write_day
 from backlinks_assets.tables.schemas import SCHEMA_VERSION, TABLES
-from backlinks_assets.targets.file import partition_key
+from backlinks_assets.targets.name import partition_key
 
 pytestmark = pytest.mark.slow
 

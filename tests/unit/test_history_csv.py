@@ -192,7 +192,7 @@ def test_what_only_looks_like_a_number_is_refused(tmp_path: Path, cell: str) -> 
         ((HEADER + ",date\n" + GOOD).encode(), "the column date more than once"),
         (
             HEADER.encode() + b"\n" + GOOD.encode() + b"\n2026-09-06,b\xfccher.de,1,1,1\n",
-            "line 3: byte 0xFC is no UTF-8 text",
+            "line 3: byte 0xFC is not UTF-8 text",
         ),
         (HEADER.encode("utf-16"), "line 1: the file is UTF-16 text: save it as CSV UTF-8"),
         (HEADER.encode("utf-16-le"), "line 1: the file is UTF-16 text"),

@@ -14,7 +14,7 @@ from backlinks_assets.dataforseo.errors import RequestError, TransientError
 from backlinks_assets.formatting import counted
 from backlinks_assets.settings import Settings
 from backlinks_assets.simulator.http.server import Simulator
-from backlinks_assets.targets.file import TargetsError
+from backlinks_assets.targets.target import TargetsError
 
 MAX_PROBLEMS: Final = 3
 
