@@ -12,9 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-STORE: Final = "responses.sqlite"
-DEMO: Final = "demo"
-"""The folder of simulated answers, under the data folder."""
+from backlinks_assets.paths import DEMO, STORE
 
 ENV_FILE: Final = ".env"
 OWN_VARIABLES: Final = ("BACKLINKS_", "DATAFORSEO_")

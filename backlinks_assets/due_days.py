@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from backlinks_assets.report.neighbours import page_name
+from backlinks_assets.paths import page_path
 from backlinks_assets.settings import Settings
 from backlinks_assets.store.digests import digests
 from backlinks_assets.tables.parquet import made_from
@@ -106,7 +106,7 @@ def _hash(parts: Collection[object]) -> str:
 
 def _page_made_from(root: Path, day: dt.date) -> str | None:
     try:
-        with (root / "reports" / page_name(day)).open("rb") as file:
+        with page_path(root, day).open("rb") as file:
             head = file.read(_PAGE_HEAD_BYTES).decode(errors="replace")
     except (FileNotFoundError, NotADirectoryError):
         return None

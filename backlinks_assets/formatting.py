@@ -35,6 +35,11 @@ def short_day(day: dt.date) -> str:
     return f"{day.day} {MONTHS[day.month - 1][:3]}"
 
 
+def day_of_month(day: dt.date) -> str:
+    """Return a day within its month as `Tue 24`."""
+    return f"{WEEKDAYS[day.weekday()]} {day.day}"
+
+
 def metric_name(metric: str) -> str:
     """Return a metric's name as a heading has it."""
     return METRIC_NAMES.get(metric, metric.replace("_", " ").capitalize())
@@ -71,8 +76,10 @@ def counted(count: int, singular: str, plural: str | None = None) -> str:
     return f"{count:,} {singular if count == 1 else plural or singular + 's'}"
 
 
-def dollars(amount: float) -> str:
-    """Return US dollars in cents, in finer steps below ten cents."""
+def dollars(amount: float | None) -> str:
+    """Return US dollars in cents, in finer steps below ten cents; `–` for none."""
+    if amount is None:
+        return "–"
     return f"${amount:,.2f}" if amount >= 0.1 or amount == 0 else f"${amount:.4f}"
 
 

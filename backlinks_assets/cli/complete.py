@@ -5,6 +5,7 @@ Quick and silent: nothing is made or said, and where nothing can be read nothing
 
 from datetime import UTC, datetime
 
+from backlinks_assets.paths import parquet_dir
 from backlinks_assets.settings import Settings, SettingsError
 
 MOST_DAYS = 31
@@ -25,7 +26,7 @@ def watched(incomplete: str) -> list[str]:
 def judged_days(incomplete: str) -> list[str]:
     """Return the newest days that flags were looked for on and that begin so, the newest first."""
     try:
-        folder = Settings.from_env().root / "parquet" / "backlinks_flags"
+        folder = parquet_dir(Settings.from_env().root) / "backlinks_flags"
         found = sorted((path.name.removeprefix("date=") for path in folder.glob("date=*")), reverse=True)
     except (SettingsError, OSError):
         return []

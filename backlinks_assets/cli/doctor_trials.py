@@ -81,8 +81,9 @@ def tables(settings: Settings) -> Finding:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    from backlinks_assets.paths import parquet_path
     from backlinks_assets.tables.atomic import TablesError
-    from backlinks_assets.tables.parquet import days, parquet_path
+    from backlinks_assets.tables.parquet import days
     from backlinks_assets.tables.schemas import TABLES
 
     newest = []

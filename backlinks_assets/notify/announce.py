@@ -21,13 +21,13 @@ from backlinks_assets.notify.balance import balance_news
 from backlinks_assets.notify.channels import Place, SendError, places_of, send
 from backlinks_assets.notify.message import Message, compose
 from backlinks_assets.notify.outbox import GIVEN_UP_AFTER, Memory
+from backlinks_assets.paths import page_path, parquet_path
 from backlinks_assets.report.day_sentence import day_sentence
-from backlinks_assets.report.neighbours import page_name
 from backlinks_assets.report.summary import Change, read_facts
 from backlinks_assets.settings import Settings
 from backlinks_assets.store.database import Database
 from backlinks_assets.tables.atomic import TablesError
-from backlinks_assets.tables.parquet import days, parquet_path, read_days
+from backlinks_assets.tables.parquet import days, read_days
 from backlinks_assets.targets.file import Target, TargetsError, WatchList
 
 LOOKS_BACK: Final = dt.timedelta(days=7)
@@ -106,7 +106,7 @@ def announce(settings: Settings, memory: Memory, busy: Collection[dt.date], now:
 
 def report_page(settings: Settings, day: dt.date) -> Path:
     """Return where a day's page lies, once it is written."""
-    return settings.root / "reports" / page_name(day)
+    return page_path(settings.root, day)
 
 
 def _targets(settings: Settings) -> tuple[WatchList, list[News]]:

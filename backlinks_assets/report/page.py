@@ -3,20 +3,17 @@
 What it says is `summary.py`, `day_sentence.py` and `cards.py`; the list is `index.py`; the mark-up is `templates/`.
 """
 
-import datetime as dt
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any, Final
 
 from backlinks_assets.formatting import counted, dollars, long_day, metric_name, number
 from backlinks_assets.report.cards import anchor, articles, size
-from backlinks_assets.report.day_sentence import day_sentence, undated_sentence
-from backlinks_assets.report.index import Day, add_page
-from backlinks_assets.report.summary import Change, Coverage, Facts, read_facts
+from backlinks_assets.report.day_sentence import undated_sentence
+from backlinks_assets.report.index import add_page
+from backlinks_assets.report.summary import Change, Coverage, Facts
 from backlinks_assets.report.templating import render
-from backlinks_assets.tables.parquet import made_from
 
 CHARTS_MAX: Final = 50
 """Flags that are drawn; the others follow as a table. With all of them drawn a page would grow past 2 MB."""
@@ -28,38 +25,15 @@ NAMES_MAX: Final = 200
 """Missing targets named under one reason."""
 
 
-@dataclass(frozen=True, slots=True)
-class ReportFiles:
-    """What was written, how many rows of `backlinks_flags` it tells of, and the day in one sentence."""
+def write_report(root: Path, facts: Facts) -> Path:
+    """Write `<root>/reports/flags-YYYY-MM-DD.html`, and links to it in the pages before and after it; return its path.
 
-    path: Path
-    index: Path
-    flags: int
-    sentence: str
-
-
-def write_report(
-    root: Path,
-    date: dt.date,
-    *,
-    simulated: bool,
-    expected_targets: Collection[str] = (),
-    failed: Mapping[str, str] | None = None,
-) -> ReportFiles:
-    """Write `<root>/reports/flags-YYYY-MM-DD.html` and bring `<root>/reports/index.html` level with the pages there.
-
-    The pages before and after it lead to it. Each file is replaced in one step. The same tables, and the same days with
-    a page, give the same bytes. `expected_targets` are those watched that
-    day, so that the ones without an answer are named; `failed` gives the reason by target, where it is known.
+    Each file is replaced in one step. The same tables, and the same days with a page, give the same bytes.
 
     Raises:
         TablesError: a table can't be read or a page can't be written; the message names the path and what to do.
     """
-    flags = made_from(root, "backlinks_flags", date) or ""  # before they are read: they may be replaced meanwhile
-    facts = read_facts(root, date, simulated=simulated, expected_targets=expected_targets, failed=failed)
-    html = render("day.html.j2", day=Day.of(facts), made_from=flags, **_content(root, facts))
-    path, index = add_page(root, date, html)
-    return ReportFiles(path, index, len(facts.flags), day_sentence(facts))
+    return add_page(root, facts.date, render("day.html.j2", **_content(root, facts)))
 
 
 def _content(root: Path, facts: Facts) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import pyarrow.compute as pc
 
+from backlinks_assets.tables import parquet
 from backlinks_assets.tables.parquet import days, read_days
 
 ALL_TARGETS: Final = "*"
@@ -69,10 +70,14 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """One day. `judged` is false if it has no `backlinks_changes`; `earlier_days` counts earlier days with answers."""
+    """One day. `judged` is false if it has no `backlinks_changes`; `earlier_days` counts earlier days with answers.
+
+    `made_from` is what `backlinks_flags` says that it was made from.
+    """
 
     date: dt.date
     simulated: bool
+    made_from: str
     judged: bool
     earlier_days: int
     flags: list[Change]
@@ -101,30 +106,25 @@ class Facts:
         return len({flag.target for flag in self.target_flags if flag.severity == "critical"})
 
 
-def read_facts(
-    root: Path,
-    date: dt.date,
-    *,
-    simulated: bool,
-    expected_targets: Collection[str] = (),
-    failed: Mapping[str, str] | None = None,
-) -> Facts:
-    """Return a day's facts. A target is watched if it was expected, failed or answered for.
+def read_facts(root: Path, date: dt.date, *, simulated: bool, expected_targets: Collection[str] = ()) -> Facts:
+    """Return a day's facts. A target is watched if it was expected or answered for.
 
     Raises:
         TablesError: a parquet file can't be read; the message names it.
     """
+    made_from = parquet.made_from(root, "backlinks_flags", date) or ""  # first: the table may be replaced meanwhile
     changes = _changes(root, "backlinks_changes", date)
     other = [row for row in changes if row.severity is None and abs(row.score or 0) >= OTHER_MOVES_SCORE]
     other.sort(key=lambda row: row.rank)
     return Facts(
         date=date,
         simulated=simulated,
+        made_from=made_from,
         judged=date in days(root, "backlinks_changes"),
         earlier_days=sum(day < date for day in days(root, "backlinks_summary")),
         flags=sorted(_changes(root, "backlinks_flags", date), key=lambda row: row.rank),
         other_moves=other[:OTHER_MOVES],
-        coverage=_coverage(root, date, set(expected_targets), failed or {}),
+        coverage=_coverage(root, date, set(expected_targets)),
         cost=_cost(root, date),
     )
 
@@ -141,21 +141,19 @@ def _known(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _coverage(root: Path, date: dt.date, expected: set[str], failed: Mapping[str, str]) -> Coverage:
+def _coverage(root: Path, date: dt.date, expected: set[str]) -> Coverage:
     rows = read_days(root, "backlinks_summary", date, date, ["target", "status_type", "has_data"])
     answers: dict[str, dict[str, bool]] = {}
     columns = (rows[name].to_pylist() for name in ("target", "status_type", "has_data"))
     for target, status_type, has_data in zip(*columns, strict=True):
         answers.setdefault(target, {})[status_type] = has_data
-    watched = expected | set(failed) | set(answers)
-    whole = {target for target, kinds in answers.items() if {"live", "lost"} <= kinds.keys() or "all" in kinds}
+    watched = expected | set(answers)
+    whole = {target for target, kinds in answers.items() if {"live", "lost"} <= kinds.keys()}
     return Coverage(
         watched=len(watched),
         answered=len(whole),
         unknown=sorted(target for target in whole if not any(answers[target].values())),
-        missing=[
-            (target, failed.get(target) or _why_missing(answers.get(target))) for target in sorted(watched - whole)
-        ],
+        missing=[(target, _why_missing(answers.get(target))) for target in sorted(watched - whole)],
     )
 
 

@@ -3,7 +3,6 @@
 The same facts and the same order as the page's. The caller encodes the picture and attaches both.
 """
 
-import datetime as dt
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -13,7 +12,7 @@ from backlinks_assets.report.cards import anchor, size
 from backlinks_assets.report.charts import WIDTH, Chart, history_chart, shares_chart
 from backlinks_assets.report.day_sentence import day_sentence
 from backlinks_assets.report.readings import Histories, History
-from backlinks_assets.report.summary import Change, read_facts
+from backlinks_assets.report.summary import Change, Facts
 from backlinks_assets.report.templating import render
 
 ROWS_MAX: Final = 50
@@ -24,15 +23,10 @@ CHART_HEIGHT, PANEL_HEIGHT = 150, 198
 NAME_CHARACTERS: Final = 44
 
 
-def markdown(root: Path, date: dt.date, *, simulated: bool = False) -> str:
-    """Return the day's sentence and its flags as a Markdown table, worst first; names come out as text.
-
-    Raises:
-        TablesError: a parquet file can't be read; the message names it.
-    """
-    facts = read_facts(root, date, simulated=simulated)
+def markdown(facts: Facts) -> str:
+    """Return the day's sentence and its flags as a Markdown table, worst first; names come out as text."""
     lines = [markdown_text(day_sentence(facts))]
-    if simulated:
+    if facts.simulated:
         lines += ["", "*Simulated numbers: no real target is meant.*"]
     if facts.flags:
         lines += ["", flags_markdown(facts.flags)]
@@ -52,19 +46,18 @@ def flags_markdown(flags: Sequence[Change]) -> str:
     return "\n".join(lines)
 
 
-def overview_svg(root: Path, date: dt.date) -> str:
+def overview_svg(root: Path, facts: Facts) -> str:
     """Return an SVG of the day's six worst flags with their last 60 days, on white.
 
     Raises:
         TablesError: a parquet file can't be read; the message names it.
     """
-    facts = read_facts(root, date, simulated=False)
     shown = facts.flags[:PICTURES_MAX]
-    histories = Histories(root, date, shown)
+    histories = Histories(root, facts.date, shown)
     return render(
         "picture.svg.j2",
         panels=[_panel(flag, histories.of(flag)) for flag in shown],
-        quiet=f"No flag on {date}.",
+        quiet=f"No flag on {facts.date}.",
         width=WIDTH,
         height=PANEL_HEIGHT * len(shown) or 32,
     )

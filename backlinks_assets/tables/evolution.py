@@ -17,8 +17,9 @@ import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from backlinks_assets.paths import parquet_path
 from backlinks_assets.tables.atomic import TablesError, locked, replacing
-from backlinks_assets.tables.parquet import day_files, parquet_path, temporary_folder, writing_day
+from backlinks_assets.tables.parquet import day_files, temporary_folder, writing_day
 from backlinks_assets.tables.schemas import SCHEMA_VERSION, TABLES, TableSchema
 
 LOCK_TIMEOUT_S: Final = 3600.0

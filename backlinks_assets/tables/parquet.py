@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from backlinks_assets.paths import TEMPORARY, parquet_dir, parquet_path
 from backlinks_assets.tables.atomic import TablesError, replacing, sweep, tables_error
 from backlinks_assets.tables.schemas import CODED, TABLES, TableSchema, coded
 
@@ -25,15 +26,9 @@ MADE_FROM: Final = "made_from"
 """Name in a file's metadata of what it was made from: a short text that its writer gives, and compares later."""
 
 
-def parquet_path(root: Path, table: str, date: dt.date) -> Path:
-    """Return where a table's day lies: `<root>/parquet/<table>/date=YYYY-MM-DD/<table>.parquet`."""
-    name = TABLES[table].name
-    return root / "parquet" / name / f"date={date.isoformat()}" / f"{name}.parquet"
-
-
 def temporary_folder(root: Path) -> Path:
     """Return where files are written before they get their place."""
-    return root / "parquet" / ".tmp"
+    return parquet_dir(root) / TEMPORARY
 
 
 def write_day(root: Path, table: str, date: dt.date, data: pa.Table, *, made_from: str | None = None) -> Path:
@@ -139,7 +134,7 @@ def read_days(root: Path, table: str, start: dt.date, end: dt.date, columns: Seq
 
     schema = TABLES[table]
     paths = [parquet_path(root, table, day) for day in days(root, table) if start <= day <= end]
-    folder = root / "parquet" / table
+    folder = parquet_dir(root) / table
     partitioning = ds.partitioning(pa.schema([schema.arrow.field("date")]), flavor="hive")
     wanted = schema.arrow.names if columns is None else list(columns)
     if not paths:
@@ -168,9 +163,9 @@ def day_files(root: Path, table: str) -> list[tuple[dt.date, os.stat_result]]:
     Raises:
         TablesError: the folder is there and can't be read.
     """
-    found = []
+    found, folder = [], parquet_dir(root) / TABLES[table].name
     try:
-        with os.scandir(root / "parquet" / TABLES[table].name) as entries:
+        with os.scandir(folder) as entries:
             for entry in entries:
                 if (day := _day_of(entry.name)) is not None:
                     with suppress(FileNotFoundError, NotADirectoryError):
@@ -178,7 +173,7 @@ def day_files(root: Path, table: str) -> list[tuple[dt.date, os.stat_result]]:
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:
-        raise tables_error("read the folder", root / "parquet" / table, error) from error
+        raise tables_error("read the folder", folder, error) from error
     return found
 
 

@@ -11,8 +11,9 @@ import pytest
 
 from backlinks_assets.cli.doctor_runs import dead_runs_said
 from backlinks_assets.cli.doctor_trials import anchor, announcements, folder, instance, tables
+from backlinks_assets.paths import parquet_path
 from backlinks_assets.settings import Settings
-from backlinks_assets.tables.parquet import parquet_path, write_day
+from backlinks_assets.tables.parquet import write_day
 from backlinks_assets.tables.schemas import TABLES
 
 pytestmark = pytest.mark.slow

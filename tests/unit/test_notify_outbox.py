@@ -16,10 +16,11 @@ from backlinks_assets.notify.alerts import FLAG, FailedRun, News
 from backlinks_assets.notify.announce import Announced, announce, opened
 from backlinks_assets.notify.message import Message, compose, render
 from backlinks_assets.notify.outbox import SECOND_MESSAGE_AFTER, Memory
+from backlinks_assets.paths import parquet_path
 from backlinks_assets.settings import Settings
 from backlinks_assets.store.ledger import Budget, Call
 from backlinks_assets.store.responses import Key
-from backlinks_assets.tables.parquet import parquet_path, write_day
+from backlinks_assets.tables.parquet import write_day
 from backlinks_assets.tables.schemas import TABLES
 
 DAY = dt.date(2026, 11, 24)

@@ -1,7 +1,7 @@
 """A small world of tables for the report's tests, and what the report reads from it."""
 
 import datetime as dt
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,8 @@ from backlinks_assets.formatting import dollars, number, percent, signed
 from backlinks_assets.report.breakdowns import Breakdowns, Row
 from backlinks_assets.report.cards import articles
 from backlinks_assets.report.day_sentence import day_sentence
+from backlinks_assets.report.index import write_index
+from backlinks_assets.report.page import write_report
 from backlinks_assets.report.readings import Histories, usual_range
 from backlinks_assets.report.summary import Change, read_facts
 from backlinks_assets.tables.parquet import write_day
@@ -93,6 +95,13 @@ def links(target: str, counts: Mapping[str, int], dimension: str = "referring_li
     ]
 
 
+def a_page(root: Path, date: dt.date = DAY, *, simulated: bool = False, expected: Collection[str] = ()) -> Path:
+    """Write a day's page and the list of days; return the page."""
+    path = write_report(root, read_facts(root, date, simulated=simulated, expected_targets=expected))
+    write_index(root)
+    return path
+
+
 INDEX_MOVE = a_flag(
     "*", value=11.0, previous=None, previous_date=None, baseline=None, change=-11.2, score=None, kind="index_move",
     reason="The vendor's index moved.",
@@ -130,18 +139,11 @@ def test_the_day_in_one_sentence(tmp_path: Path) -> None:
 def test_a_target_is_missing_unless_both_its_answers_are_there(tmp_path: Path) -> None:
     rows = [*answers("whole.example", 1, 1), answers("half.example", 1, 1)[0]]
     write_rows(tmp_path, "backlinks_summary", DAY, rows)
-    facts = read_facts(
-        tmp_path,
-        DAY,
-        simulated=False,
-        expected_targets=["whole.example", "gone.example"],
-        failed={"bad.example": "Refused."},
-    )
+    facts = read_facts(tmp_path, DAY, simulated=False, expected_targets=["whole.example", "gone.example"])
     reasons = dict(facts.coverage.missing)
-    assert list(reasons) == ["bad.example", "gone.example", "half.example"]
-    assert reasons["bad.example"] == "Refused."
+    assert list(reasons) == ["gone.example", "half.example"]
     assert "live" in reasons["half.example"]
-    assert (facts.coverage.answered, facts.coverage.watched) == (1, 4)
+    assert (facts.coverage.answered, facts.coverage.watched) == (1, 3)
 
 
 def test_gaps_stay_gaps_and_the_usual_range_is_detections_own(tmp_path: Path) -> None:

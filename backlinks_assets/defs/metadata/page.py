@@ -12,27 +12,38 @@ from typing import Any
 
 import dagster as dg
 
+from backlinks_assets.paths import index_path
 from backlinks_assets.settings import Settings
 
 
 def publish_page(settings: Settings, day: dt.date, expected: Collection[str]) -> dict[str, Any]:
     """Write one day's page and return its metadata; a day that was never judged has no page."""
+    from backlinks_assets.report.day_sentence import day_sentence
     from backlinks_assets.report.page import write_report
+    from backlinks_assets.report.summary import read_facts
     from backlinks_assets.report.ui_summary import markdown, overview_svg
     from backlinks_assets.tables.parquet import days
 
     if day not in days(settings.root, "backlinks_changes"):
         return {"nothing_kept": f"{day} is not judged: there is nothing to tell"}
-    files = write_report(settings.root, day, simulated=settings.simulated, expected_targets=expected)
-    picture = base64.b64encode(overview_svg(settings.root, day).encode()).decode()
+    facts = read_facts(settings.root, day, simulated=settings.simulated, expected_targets=expected)
+    page = write_report(settings.root, facts)
+    picture = base64.b64encode(overview_svg(settings.root, facts).encode()).decode()
     return {
-        "day": files.sentence,
-        "page": _link(settings, files.path),
-        "all_days": _link(settings, files.index),
-        "flags": files.flags,
-        "flags_table": dg.MetadataValue.md(markdown(settings.root, day, simulated=settings.simulated)),
+        "day": day_sentence(facts),
+        "page": _link(settings, page),
+        "all_days": _link(settings, index_path(settings.root)),
+        "flags": len(facts.flags),
+        "flags_table": dg.MetadataValue.md(markdown(facts)),
         "picture": dg.MetadataValue.md(f"![The day's flags, drawn](data:image/svg+xml;base64,{picture})"),
     }
+
+
+def publish_index(settings: Settings) -> None:
+    """Write the list of days."""
+    from backlinks_assets.report.index import write_index
+
+    write_index(settings.root)
 
 
 def _link(settings: Settings, page: Path) -> dg.MetadataValue[Any]:
