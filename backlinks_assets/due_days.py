@@ -9,13 +9,10 @@ import datetime as dt
 import hashlib
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from backlinks_assets.paths import page_path
-from backlinks_assets.settings import Settings
-from backlinks_assets.store.digests import digests
 from backlinks_assets.tables.parquet import made_from
 
 RECENT_DAYS: Final = 7
@@ -28,11 +25,10 @@ _PAGE_HEAD_BYTES: Final = 4096
 _PAGE_MADE_FROM: Final = re.compile(r'<meta name="made-from" content="([^"]*)">')
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """How many times a day has been asked for, of what was kept then (`kept`), and from when on it may be again."""
+class Tries(NamedTuple):
+    """How many times a run was requested for a day, for which answers, and from when on it may be requested again."""
 
-    kept: str
+    answers: str
     times: int
     again_at: dt.datetime
 
@@ -40,15 +36,6 @@ class Asked:
 def recent_days(today: dt.date) -> list[dt.date]:
     """Return the recent days, oldest first."""
     return [today - dt.timedelta(days=back) for back in reversed(range(RECENT_DAYS))]
-
-
-def kept(settings: Settings, today: dt.date) -> dict[dt.date, str]:
-    """Return the recent days that have answers, oldest first, each with a text that changes with what is kept of it.
-
-    Raises:
-        StoreError: the store can't be read.
-    """
-    return digests(settings.store_file, recent_days(today))
 
 
 def is_level(root: Path, day: dt.date, digest: str) -> bool:
@@ -74,9 +61,9 @@ def due(
     held: Mapping[dt.date, str],
     behind: Collection[dt.date],
     busy: Collection[dt.date],
-    asked: Mapping[dt.date, Asked],
+    asked: Mapping[dt.date, Tries],
     now: dt.datetime,
-) -> tuple[list[dt.date], dict[dt.date, Asked]]:
+) -> tuple[list[dt.date], dict[dt.date, Tries]]:
     """Return the days to build now, oldest first, and what has been asked for of the days behind, these included.
 
     `held` is what `kept` returns; `behind` are those of its days that are not level; `busy` have a run at work and wait.
@@ -87,7 +74,7 @@ def due(
     known = {}
     for day in behind:
         until = _hash([digest for other, digest in held.items() if other <= day])
-        known[day] = asked[day] if day in asked and asked[day].kept == until else Asked(until, 0, now)
+        known[day] = asked[day] if day in asked and asked[day].answers == until else Tries(until, 0, now)
     ready = sorted(day for day, ask in known.items() if day not in busy and ask.again_at <= now)
     new = [day for day in ready if not known[day].times]
     if new:
@@ -96,7 +83,7 @@ def due(
         wanted = ready[-1:]
     for day in known.keys() & set(wanted):
         wait = WAITS_MIN[min(known[day].times, len(WAITS_MIN) - 1)]
-        known[day] = Asked(known[day].kept, known[day].times + 1, now + dt.timedelta(minutes=wait))
+        known[day] = Tries(known[day].answers, known[day].times + 1, now + dt.timedelta(minutes=wait))
     return sorted(wanted), known
 
 

@@ -6,7 +6,7 @@ are in units of the drawing.
 
 import datetime as dt
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -63,7 +63,8 @@ def history_chart(history: History, *, key: str, title: str, description: str, h
     values, low, high = (series.tolist() for series in (history.values, history.low, history.high))
     fell = _fell(values)
     scale = _Scale(len(values), *_room(values + low + high, fell=fell), WIDTH - RIGHT, height)
-    runs = list(_runs([scale.place(*reading) for reading in enumerate(values)]))
+    points = [scale.place(*reading) for reading in enumerate(values)]
+    known = [*zip([None, *points], points, [*points[1:], None], strict=False)]
     text, last, value = number(values[-1]), scale.place(len(values) - 1, values[-1]), None
     if last:  # above the reading, or below it if it fell: where the line does not come from
         x, y = min(last[0], WIDTH - CHARACTER * len(text)), last[1] + (18 if fell else -9)
@@ -73,8 +74,8 @@ def history_chart(history: History, *, key: str, title: str, description: str, h
         numbers=[(scale.y(at), _short(at)) for at in _round_numbers(scale, 5)],
         days=_days(history.days, scale),
         band=_band(low, high, scale),
-        line="".join(_path(run) for run in runs if len(run) > 1),
-        dots=[run[0] for run in runs if len(run) == 1],
+        line="".join(f"{'L' if before else 'M'}{at[0]:g} {at[1]:g}" for before, at, after in known if at and (before or after)),
+        dots=[at for before, at, after in known if at and not before and not after],
         flagged=last,
         value=value,
     )  # fmt: skip
@@ -135,21 +136,6 @@ class _Scale:
         )
 
 
-def _runs(places: Sequence[tuple[float, float] | None]) -> Iterator[Points]:
-    """Yield the places between gaps."""
-    run: list[tuple[float, float]] = []
-    for place in (*places, None):
-        if place is not None:
-            run.append(place)
-        elif run:
-            yield run
-            run = []
-
-
-def _path(points: Points) -> str:
-    return "M" + "L".join(f"{x:g} {y:g}" for x, y in points)
-
-
 def _band(low: Sequence[float], high: Sequence[float], scale: _Scale) -> str:
     """Return the path of the range: anew wherever two days' ranges have nothing in common, as no slope is between them."""
     path = ""
@@ -170,7 +156,7 @@ def _area(run: Sequence[tuple[int, float, float]], scale: _Scale) -> str:
     (first, bottom, top), (last, last_bottom, last_top) = run[0], run[-1]
     lower = [(first - 0.5, bottom), *((day, value) for day, value, _ in run), (last + 0.5, last_bottom)]
     upper = [(first - 0.5, top), *((day, value) for day, _, value in run), (last + 0.5, last_top)]
-    return _path([(scale.x(day), scale.y(value)) for day, value in (*lower, *reversed(upper))]) + "z"
+    return "M" + "L".join(f"{scale.x(day):g} {scale.y(value):g}" for day, value in (*lower, *reversed(upper))) + "z"
 
 
 def _room(drawn: Sequence[float], *, fell: bool) -> tuple[float, float]:

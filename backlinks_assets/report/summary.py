@@ -44,6 +44,21 @@ class Change:
         return self.target == ALL_TARGETS
 
     @property
+    def mark(self) -> str:
+        """`index`, `critical` or `warning`: how it is marked."""
+        return "index" if self.is_index_move else (self.severity or "warning")
+
+    @property
+    def mark_name(self) -> str:
+        """The mark as a heading has it."""
+        return "Index move" if self.is_index_move else self.mark.capitalize()
+
+    @property
+    def subject(self) -> str:
+        """The target, or that all are meant."""
+        return "All targets" if self.is_index_move else self.target
+
+    @property
     def rank(self) -> tuple[bool, bool, float, str, str]:
         """Sorts index moves first, then critical before warning, then the most unusual: as `backlinks flags` does."""
         return (not self.is_index_move, self.severity != "critical", -abs(self.score or 0), self.target, self.metric)
@@ -94,16 +109,6 @@ class Facts:
     def target_flags(self) -> list[Change]:
         """The flags of targets, worst first."""
         return [flag for flag in self.flags if not flag.is_index_move]
-
-    @property
-    def targets_flagged(self) -> int:
-        """How many targets have a flag."""
-        return len({flag.target for flag in self.target_flags})
-
-    @property
-    def targets_critical(self) -> int:
-        """How many targets have a critical flag."""
-        return len({flag.target for flag in self.target_flags if flag.severity == "critical"})
 
 
 def read_facts(root: Path, date: dt.date, *, simulated: bool, expected_targets: Collection[str] = ()) -> Facts:
@@ -159,12 +164,10 @@ def _coverage(root: Path, date: dt.date, expected: set[str]) -> Coverage:
 
 def _why_missing(kinds: Mapping[str, bool] | None) -> str:
     if not kinds:
-        return "No answer is kept for this day; the run's log says why."
-    return f"Only the answer for {' and '.join(sorted(kinds))} backlinks is kept; the run's log says why."
+        return "No answer of this day is stored; the run's log says why."
+    return f"Only the answer for {' and '.join(sorted(kinds))} backlinks is stored; the run's log says why."
 
 
 def _cost(root: Path, date: dt.date) -> Cost | None:
     rows = read_days(root, "api_costs", date, date, ["calls", "cost_usd", "charged_without_answer"]).to_pylist()
-    if not rows:
-        return None
-    return Cost(rows[0]["calls"] or 0, rows[0]["cost_usd"] or 0.0, rows[0]["charged_without_answer"] or 0)
+    return Cost(**rows[0]) if rows else None

@@ -15,12 +15,12 @@ from backlinks_assets.report.readings import Histories, History
 from backlinks_assets.report.summary import Change, Facts
 from backlinks_assets.report.templating import render
 
-ROWS_MAX: Final = 50
-PICTURES_MAX: Final = 6
+MAX_ROWS: Final = 50
+MAX_PICTURES: Final = 6
 CHART_HEIGHT, PANEL_HEIGHT = 150, 198
 """Lower than the page's: in the UI's window they stand one below the other."""
 
-NAME_CHARACTERS: Final = 44
+MAX_NAME_LENGTH: Final = 44
 
 
 def markdown(facts: Facts) -> str:
@@ -36,13 +36,13 @@ def markdown(facts: Facts) -> str:
 def flags_markdown(flags: Sequence[Change]) -> str:
     """Return flags as a Markdown table, at most 50 rows and how many more there are."""
     lines = ["| severity | target | what | change | why |", "| --- | --- | --- | --- | --- |"]
-    for flag in flags[:ROWS_MAX]:
+    for flag in flags[:MAX_ROWS]:
         target = "all targets" if flag.is_index_move else markdown_name(flag.target)
         cells = (flag.severity or "", flag.metric.replace("_", " "), size(flag), flag.reason or "")
         severity, what, change, why = (markdown_text(cell) for cell in cells)
         lines.append(f"| {severity} | {target} | {what} | {change} | {why} |")
-    if len(flags) > ROWS_MAX:
-        lines += ["", f"… and {len(flags) - ROWS_MAX:,} more in backlinks\\_flags."]
+    if len(flags) > MAX_ROWS:
+        lines += ["", f"… and {len(flags) - MAX_ROWS:,} more in backlinks\\_flags."]
     return "\n".join(lines)
 
 
@@ -52,7 +52,7 @@ def overview_svg(root: Path, facts: Facts) -> str:
     Raises:
         TablesError: a parquet file can't be read; the message names it.
     """
-    shown = facts.flags[:PICTURES_MAX]
+    shown = facts.flags[:MAX_PICTURES]
     histories = Histories(root, facts.date, shown)
     return render(
         "picture.svg.j2",
@@ -64,14 +64,13 @@ def overview_svg(root: Path, facts: Facts) -> str:
 
 
 def _panel(flag: Change, history: History) -> dict[str, str | Chart]:
-    kind = "index move" if flag.is_index_move else (flag.severity or "warning")
     move = size(flag) if flag.is_index_move else f"{number(flag.baseline)} → {number(flag.value)}"
-    name = "All targets" if flag.is_index_move else flag.target
+    name = flag.subject
     draw = shares_chart if flag.is_index_move else history_chart
-    said = f"{kind} · {metric_name(flag.metric).lower()} {move}"
+    said = f"{flag.mark_name.lower()} · {metric_name(flag.metric).lower()} {move}"
     return {
-        "severity": kind.removesuffix(" move"),
-        "name": name if len(name) <= NAME_CHARACTERS else f"{name[: NAME_CHARACTERS - 1]}…",
+        "severity": flag.mark,
+        "name": name if len(name) <= MAX_NAME_LENGTH else f"{name[: MAX_NAME_LENGTH - 1]}…",
         "said": said,
         "chart": draw(history, key=anchor(flag.target, flag.metric), title=name, description=said, height=CHART_HEIGHT),
     }

@@ -184,7 +184,7 @@ def test_a_day_on_which_nothing_changed_is_built_by_nobody(instance, auto: Autom
         collect_run(instance, day, *NAMES)
     publish_run(instance, YESTERDAY, TODAY)
     assert auto.look() == []
-    assert auto.said == "The last seven days' tables have all answers that are kept."
+    assert auto.said == "The last seven days' tables have all stored answers."
     collect_run(instance, TODAY, *NAMES)  # all of it is kept
     publish_run(instance, TODAY, TODAY)  # by hand, once more
     assert auto.look() == []

@@ -158,7 +158,7 @@ def test_a_day_without_answers_names_what_failed(tmp_path: Path) -> None:
     facts = read_facts(tmp_path, DAY, simulated=False, expected_targets=["shop.example"])
     assert day_sentence(facts) == "24 November 2026: no answer was collected; 0 of 1 collected."
     text = text_of(written(tmp_path, expected=["shop.example"]))
-    assert "no answer of this day is kept" in text
+    assert "no answer of this day is stored" in text
     assert "the run's log says why. shop.example" in text
 
 
@@ -172,7 +172,7 @@ def test_three_hundred_flags_stay_below_one_megabyte(tmp_path: Path, monkeypatch
     names = [f"a-rather-long-name-of-a-target-{i:03}.example" for i in range(300)]
     a_history(tmp_path, names[:50])
     a_day(tmp_path, [a_flag(name, score=500.0 - i, reason="R" * 400) for i, name in enumerate(names)])
-    monkeypatch.setattr(page_module, "ROWS_MAX", 200)
+    monkeypatch.setattr(page_module, "MAX_ROWS", 200)
     html = written(tmp_path)
     assert len(html.encode()) < 1_000_000
     assert html.count("<article") == 50

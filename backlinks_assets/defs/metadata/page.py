@@ -64,8 +64,6 @@ def result(context: dg.AssetExecutionContext, by_day: Mapping[str, dict[str, Any
         return dg.MaterializeResult(metadata=next(iter(by_day.values())))
     for date, metadata in by_day.items():
         # Pictures of many days would fill the event log; the newest day's is enough in a run over several.
-        told = (
-            metadata if date == max(by_day) else {name: value for name, value in metadata.items() if name != "picture"}
-        )
-        context.add_asset_metadata(told, partition_key=date)
+        shown = {name: value for name, value in metadata.items() if name != "picture" or date == max(by_day)}
+        context.add_asset_metadata(shown, partition_key=date)
     return dg.MaterializeResult()
