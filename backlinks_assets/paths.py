@@ -12,7 +12,7 @@ DEMO: Final = "demo"
 """Folder of the data folder for what the simulator answered, apart from real answers."""
 
 TEMPORARY: Final = ".tmp"
-"""Folder, of the pages and of the tables, in which files are written before they are renamed to their place."""
+"""Folder, of the pages and of the tables, in which files are written before they are renamed."""
 
 
 def targets_path(data_dir: Path) -> Path:
@@ -24,7 +24,7 @@ def store_path(root: Path) -> Path:
 
 
 def account_dir(root: Path) -> Path:
-    """Return where the account's limits are kept, for every process that uses this root."""
+    """Return the folder of the account's limits, for every process that uses this root."""
     return root / "account"
 
 

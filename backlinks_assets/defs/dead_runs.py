@@ -16,7 +16,7 @@ from backlinks_assets.defs.busy_days import UNFINISHED
 from backlinks_assets.formatting import counted
 
 WHY: Final = "The run's process is gone: it was killed, or the machine stopped."
-_NEXT: Final = "What was paid for is kept. Start it again: what is finished is not done a second time."
+_NEXT: Final = "What was paid for is stored. Start it again: what is finished is not done a second time."
 
 BEGINS_WITHIN: Final = dt.timedelta(seconds=30)
 """A launched run whose launcher has died since may still be loading its code for so long, before it can hold a lock."""
@@ -37,7 +37,7 @@ _DAEMON_TAGS: Final = {
 def dead_runs(instance: dg.DagsterInstance, now: dt.datetime | None = None) -> list[dg.DagsterRun]:
     """Return the unfinished runs of all code locations whose process is gone. Nothing is changed.
 
-    A queued run has no process and waits for the daemon: it is not dead. Neither is one whose life can't be told.
+    A queued run has no process and waits for the daemon: it is not dead. Neither is one of which nothing says whether it lives.
     """
     if not isinstance(instance.run_storage, ProjectRunStorage):
         return []
@@ -74,8 +74,8 @@ def process_is_gone(instance: dg.DagsterInstance, failure: dg.EventLogEntry) -> 
     if failure.message.startswith(WHY):
         return True
     crashed = f"Run execution process for {failure.run_id} "  # an event of its own: the failure says nothing
-    told = instance.all_logs(failure.run_id, of_type=dg.DagsterEventType.ENGINE_EVENT)
-    return any(entry.message.startswith(crashed) for entry in told)
+    entries = instance.all_logs(failure.run_id, of_type=dg.DagsterEventType.ENGINE_EVENT)
+    return any(entry.message.startswith(crashed) for entry in entries)
 
 
 def _free_slots(instance: dg.DagsterInstance, storage: ProjectRunStorage, unfinished: set[str]) -> None:
@@ -93,7 +93,7 @@ def _is_dead(instance: dg.DagsterInstance, record: dg.RunRecord, now: dt.datetim
     if run.status is dg.DagsterRunStatus.NOT_STARTED and life is not Life.GONE and _DAEMON_TAGS & run.tags.keys():
         return False
     if life is Life.NEVER_BEGUN and run.status is not dg.DagsterRunStatus.NOT_STARTED:
-        return now - _utc(record.update_timestamp) > BEGINS_WITHIN
+        return now - record.update_timestamp > BEGINS_WITHIN
     if life is Life.UNKNOWN:
         return _fell_silent(instance, record, now)
     return life is not Life.LIVING
@@ -101,12 +101,8 @@ def _is_dead(instance: dg.DagsterInstance, record: dg.RunRecord, now: dt.datetim
 
 def _fell_silent(instance: dg.DagsterInstance, record: dg.RunRecord, now: dt.datetime) -> bool:
     last = instance.get_records_for_run(record.dagster_run.run_id, limit=1, ascending=False).records
-    heard = max([_utc(record.update_timestamp).timestamp(), *(event.timestamp for event in last)])
+    heard = max([record.update_timestamp.timestamp(), *(event.timestamp for event in last)])
     return now.timestamp() - heard > SILENT_FOR.total_seconds()
-
-
-def _utc(moment: dt.datetime) -> dt.datetime:
-    return moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
 
 
 @dg.sensor(

@@ -14,7 +14,7 @@ from backlinks_assets.defs.busy_days import ENDED
 
 
 class Retention(dg.Config):
-    """How much is kept."""
+    """Which runs stay."""
 
     keep_days: int = Field(default=90, ge=0, description="Runs that ended within so many days are left as they are.")
 

@@ -23,7 +23,7 @@ from backlinks_assets.notify.message import Message, compose
 from backlinks_assets.notify.outbox import GIVEN_UP_AFTER, Memory
 from backlinks_assets.paths import page_path, parquet_path
 from backlinks_assets.report.day_sentence import day_sentence
-from backlinks_assets.report.summary import Change, read_facts
+from backlinks_assets.report.summary import Change, read_day_report
 from backlinks_assets.settings import Settings
 from backlinks_assets.store.database import Database
 from backlinks_assets.tables.atomic import TablesError
@@ -188,7 +188,7 @@ def _sentence(settings: Settings, day: dt.date, targets: WatchList) -> str | Non
     if day not in days(settings.root, "backlinks_summary"):
         return None
     expected = targets.expected_on(day)
-    return day_sentence(read_facts(settings.root, day, simulated=settings.simulated, expected_targets=expected))
+    return day_sentence(read_day_report(settings.root, day, simulated=settings.simulated, expected_targets=expected))
 
 
 def _deliver(memory: Memory, places: Sequence[Place], now: dt.datetime, done: Announced) -> None:

@@ -1,6 +1,6 @@
 """Where everything of a chart stands: scales, ticks and paths of a flag's history, and of the flags of many days.
 
-What is drawn comes ready (`readings.py`); how it is drawn is `templates/chart.html.j2` and its colours `chart.css`. Places
+What is drawn comes ready (`readings.py`); how it is drawn is `templates/chart.html.j2` and its colours `chart.css`. Points
 are in units of the drawing.
 """
 
@@ -28,7 +28,7 @@ DAYS_A_TICK: Final = 14
 STEPS: Final = (1, 2, 5, 10)
 
 TOP_PERCENT_MIN: Final = 10.0
-"""The least top of a scale of percent: one target in a hundred always moves, and is no mountain."""
+"""The least top of a scale of percent: one target in a hundred always moves, which must not look like a mountain."""
 
 Points = Sequence[tuple[float, float]]
 
@@ -39,7 +39,7 @@ class Chart:
 
     `edges` are the ends of the plot, `numbers` (y, text) beside it, `days` (x, text) below it. `band`, `line` and those of
     `bars`, by class, are paths. `dots` are readings that have none beside them. `flagged` is the flagged reading, `value`
-    its text with place and anchor.
+    its text with point and anchor.
     """
 
     key: str
@@ -63,9 +63,9 @@ def history_chart(history: History, *, key: str, title: str, description: str, h
     values, low, high = (series.tolist() for series in (history.values, history.low, history.high))
     fell = _fell(values)
     scale = _Scale(len(values), *_room(values + low + high, fell=fell), WIDTH - RIGHT, height)
-    points = [scale.place(*reading) for reading in enumerate(values)]
+    points = [scale.point(*reading) for reading in enumerate(values)]
     known = [*zip([None, *points], points, [*points[1:], None], strict=False)]
-    text, last, value = number(values[-1]), scale.place(len(values) - 1, values[-1]), None
+    text, last, value = number(values[-1]), scale.point(len(values) - 1, values[-1]), None
     if last:  # above the reading, or below it if it fell: where the line does not come from
         x, y = min(last[0], WIDTH - CHARACTER * len(text)), last[1] + (18 if fell else -9)
         value = (round(x, 1), round(y, 1), text, "middle")
@@ -86,7 +86,7 @@ def shares_chart(history: History, *, key: str, title: str, description: str, he
     values = history.values.tolist()
     top = max([TOP_PERCENT_MIN, *filter(math.isfinite, values)])
     scale = _Scale(len(values), 0.0, 1.08 * top, WIDTH - RIGHT_OF_COLUMNS, height)
-    last = scale.place(len(values) - 1, values[-1])
+    last = scale.point(len(values) - 1, values[-1])
     return Chart(
         key, title, description, WIDTH, height, (LEFT, scale.right),
         numbers=[(scale.y(at), f"{_short(at)} %") for at in _round_numbers(scale, 5)],
@@ -112,7 +112,7 @@ def flags_chart(days: Sequence[dt.date], critical: Floats, warning: Floats, *, t
 
 
 class _Scale:
-    """Days and values as places; a day has its place in the middle of its share of the width."""
+    """Days and values as points; a day is in the middle of its share of the width."""
 
     def __init__(self, days: int, low: float, high: float, right: int, height: int) -> None:
         self.low, self.high, self.right = low, high, right
@@ -125,7 +125,7 @@ class _Scale:
     def y(self, value: float) -> float:
         return round(self._bottom - (value - self.low) * self._unit, 1)
 
-    def place(self, day: float, value: float) -> tuple[float, float] | None:
+    def point(self, day: float, value: float) -> tuple[float, float] | None:
         return (self.x(day), self.y(value)) if math.isfinite(value) else None
 
     def columns(self, tops: Sequence[float], feet: Sequence[float] | None = None) -> str:

@@ -118,7 +118,7 @@ def _only_one(root: Path) -> AbstractContextManager[None]:
 
 
 def _linked(page: bytes, date: dt.date, dates: Sequence[dt.date]) -> bytes:
-    """Return a day's page with links to the nearest of some days; one that has no place for them as it is."""
+    """Return a day's page with links to the nearest of some days; a page without the marks stays as it is."""
     earlier = max((day for day in dates if day < date), default=None)
     later = min((day for day in dates if day > date), default=None)
     links = render("links.html.j2", days=[("prev", "Earlier", earlier), ("next", "Later", later)]).encode()

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from backlinks_assets.formatting import counted
-from backlinks_assets.report.cards import anchor, articles, size
+from backlinks_assets.report.cards import anchor, cards, size
 from backlinks_assets.report.day_sentence import undated_sentence
 from backlinks_assets.report.index import add_page
-from backlinks_assets.report.summary import Facts
+from backlinks_assets.report.summary import DayReport
 from backlinks_assets.report.templating import render
 
 MAX_CHARTS: Final = 50
@@ -23,7 +23,7 @@ MAX_NAMES: Final = 200
 """Targets named that are missing for one reason, or unknown to the API."""
 
 
-def write_report(root: Path, facts: Facts) -> Path:
+def write_report(root: Path, report: DayReport) -> Path:
     """Write `<root>/reports/flags-YYYY-MM-DD.html`, and links to it in the pages before and after it; return its path.
 
     Each file is replaced in one step. The same tables, and the same days with a page, give the same bytes.
@@ -31,18 +31,18 @@ def write_report(root: Path, facts: Facts) -> Path:
     Raises:
         TablesError: a table can't be read or a page can't be written; the message names the path and what to do.
     """
-    return add_page(root, facts.date, render("day.html.j2", **_content(root, facts)))
+    return add_page(root, report.date, render("day.html.j2", **_content(root, report)))
 
 
-def _content(root: Path, facts: Facts) -> dict[str, Any]:
-    drawn, listed = facts.flags[:MAX_CHARTS], facts.flags[MAX_CHARTS : MAX_CHARTS + MAX_ROWS]
+def _content(root: Path, report: DayReport) -> dict[str, Any]:
+    drawn, listed = report.flags[:MAX_CHARTS], report.flags[MAX_CHARTS : MAX_CHARTS + MAX_ROWS]
     return {
-        "sentence": undated_sentence(facts),
-        "facts": facts,
-        "articles": articles(root, facts, drawn),
+        "sentence": undated_sentence(report),
+        "report": report,
+        "cards": cards(root, report, drawn),
         "contents": drawn if len(drawn) > 3 else [],
         "listed": listed,
-        "unlisted": len(facts.flags) - len(drawn) - len(listed),
+        "unlisted": len(report.flags) - len(drawn) - len(listed),
         "max_names": MAX_NAMES,
         "anchor": anchor,
         "size": size,

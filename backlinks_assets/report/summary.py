@@ -1,6 +1,6 @@
 """What a report says, read from the parquet tables: the day's flags, coverage and cost, and the largest other moves.
 
-Reading and counting only. Charts' histories are `readings.py`, breakdowns `breakdowns.py`; words are `formatting.py`.
+Reading and counting only. Charts' histories are `readings.py`, breakdowns `breakdowns.py`.
 """
 
 import datetime as dt
@@ -84,7 +84,7 @@ class Cost:
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class DayReport:
     """One day. `judged` is false if it has no `backlinks_changes`; `earlier_days` counts earlier days with answers.
 
     `made_from` is what `backlinks_flags` says that it was made from.
@@ -111,8 +111,8 @@ class Facts:
         return [flag for flag in self.flags if not flag.is_index_move]
 
 
-def read_facts(root: Path, date: dt.date, *, simulated: bool, expected_targets: Collection[str] = ()) -> Facts:
-    """Return a day's facts. A target is watched if it was expected or answered for.
+def read_day_report(root: Path, date: dt.date, *, simulated: bool, expected_targets: Collection[str] = ()) -> DayReport:
+    """Return a day's report. A target is watched if it was expected or answered for.
 
     Raises:
         TablesError: a parquet file can't be read; the message names it.
@@ -121,7 +121,7 @@ def read_facts(root: Path, date: dt.date, *, simulated: bool, expected_targets: 
     changes = _changes(root, "backlinks_changes", date)
     other = [row for row in changes if row.severity is None and abs(row.score or 0) >= OTHER_MOVES_SCORE]
     other.sort(key=lambda row: row.rank)
-    return Facts(
+    return DayReport(
         date=date,
         simulated=simulated,
         made_from=made_from,

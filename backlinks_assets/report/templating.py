@@ -23,7 +23,7 @@ def render(template: str, **content: Any) -> str:
 
 
 def write_page(path: Path, html: bytes) -> Path:
-    """Write a page in the place of what was there, and return its path.
+    """Replace a page in one step, and return its path.
 
     Raises:
         TablesError: the disk would not take it; the page that was there is untouched.

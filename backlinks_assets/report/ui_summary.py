@@ -12,7 +12,7 @@ from backlinks_assets.report.cards import anchor, size
 from backlinks_assets.report.charts import WIDTH, Chart, history_chart, shares_chart
 from backlinks_assets.report.day_sentence import day_sentence
 from backlinks_assets.report.readings import Histories, History
-from backlinks_assets.report.summary import Change, Facts
+from backlinks_assets.report.summary import Change, DayReport
 from backlinks_assets.report.templating import render
 
 MAX_ROWS: Final = 50
@@ -23,13 +23,13 @@ CHART_HEIGHT, PANEL_HEIGHT = 150, 198
 MAX_NAME_LENGTH: Final = 44
 
 
-def markdown(facts: Facts) -> str:
+def markdown(report: DayReport) -> str:
     """Return the day's sentence and its flags as a Markdown table, worst first; names come out as text."""
-    lines = [markdown_text(day_sentence(facts))]
-    if facts.simulated:
+    lines = [markdown_text(day_sentence(report))]
+    if report.simulated:
         lines += ["", "*Simulated numbers: no real target is meant.*"]
-    if facts.flags:
-        lines += ["", flags_markdown(facts.flags)]
+    if report.flags:
+        lines += ["", flags_markdown(report.flags)]
     return "\n".join(lines) + "\n"
 
 
@@ -46,18 +46,18 @@ def flags_markdown(flags: Sequence[Change]) -> str:
     return "\n".join(lines)
 
 
-def overview_svg(root: Path, facts: Facts) -> str:
+def overview_svg(root: Path, report: DayReport) -> str:
     """Return an SVG of the day's six worst flags with their last 60 days, on white.
 
     Raises:
         TablesError: a parquet file can't be read; the message names it.
     """
-    shown = facts.flags[:MAX_PICTURES]
-    histories = Histories(root, facts.date, shown)
+    shown = report.flags[:MAX_PICTURES]
+    histories = Histories(root, report.date, shown)
     return render(
         "picture.svg.j2",
         panels=[_panel(flag, histories.of(flag)) for flag in shown],
-        quiet=f"No flag on {facts.date}.",
+        quiet=f"No flag on {report.date}.",
         width=WIDTH,
         height=PANEL_HEIGHT * len(shown) or 32,
     )

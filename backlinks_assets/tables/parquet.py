@@ -26,14 +26,14 @@ MADE_FROM: Final = "made_from"
 
 
 def temporary_folder(root: Path) -> Path:
-    """Return where files are written before they get their place."""
+    """Return where files are written before they are renamed."""
     return parquet_dir(root) / TEMPORARY
 
 
 def write_day(root: Path, table: str, date: dt.date, data: pa.Table, *, made_from: str | None = None) -> Path:
-    """Write a table's day in the place of what was there, and return its path.
+    """Replace a table's day in one step, and return its path.
 
-    `made_from` is kept in the file's metadata. The same table gives the same bytes. Readers see the old file or the
+    `made_from` is written to the file's metadata. The same table gives the same bytes. Readers see the old file or the
     new one, whole; a killed process leaves the old one.
 
     Raises:
@@ -56,12 +56,12 @@ def writing_day(
     made_from: str | None = None,
     metadata: Mapping[str, str] | None = None,
 ) -> Iterator[Callable[[pa.Table], None]]:
-    """Give a function that takes a table's day part by part; with the block's end the whole is in its place.
+    """Give a function that takes a table's day part by part; when the block ends, the whole replaces the file.
 
     So that a day need not be in memory at once: each part is a row group of the file. Of a table of several parts
     each begins with a target after the last one of the part before it, or with the same one where `keys_known_unique`:
     looking for two rows of one key takes longer than writing them. On any error nothing is replaced.
-    `metadata` is kept in the file beside its columns.
+    `metadata` is written to the file beside its columns.
 
     Raises:
         ValueError, TablesError: as `write_day`, of which the parts are checked one by one.
@@ -163,18 +163,19 @@ def day_files(root: Path, table: str) -> list[tuple[dt.date, os.stat_result]]:
     Raises:
         TablesError: the folder is there and can't be read.
     """
-    found, folder = [], parquet_dir(root) / TABLES[table].name
+    found: dict[dt.date, os.stat_result] = {}
+    folder = parquet_dir(root) / TABLES[table].name
     try:
         with os.scandir(folder) as entries:
             for entry in entries:
-                if (day := _day_of(entry.name)) is not None:
-                    with suppress(FileNotFoundError, NotADirectoryError):
-                        found.append((day, parquet_path(root, table, day).stat()))
+                with suppress(ValueError, FileNotFoundError, NotADirectoryError):
+                    day = dt.date.fromisoformat(entry.name.removeprefix("date="))
+                    found[day] = parquet_path(root, table, day).stat()
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:
         raise tables_error("read the folder", folder, error) from error
-    return found
+    return list(found.items())
 
 
 def find_damaged(paths: Sequence[Path]) -> TablesError | None:
@@ -186,20 +187,10 @@ def find_damaged(paths: Sequence[Path]) -> TablesError | None:
             reason = str(error).split("\n")[0].rstrip(".")
             day = path.parent.name.removeprefix("date=")
             return TablesError(
-                f"{path} can't be read ({reason}). Build {path.stem} of {day} again: its answers are kept, "
+                f"{path} can't be read ({reason}). Build {path.stem} of {day} again: its answers are stored, "
                 "so that costs nothing."
             )
     return None
-
-
-def _day_of(folder: str) -> dt.date | None:
-    """Return the day that `date=YYYY-MM-DD` names, None for any other name."""
-    text = folder.removeprefix("date=")
-    try:
-        day = dt.date.fromisoformat(text)
-    except ValueError:
-        return None
-    return day if folder == f"date={day.isoformat()}" else None
 
 
 def _conform(schema: TableSchema, date: dt.date, data: pa.Table, keys_known_unique: bool) -> pa.Table:

@@ -22,7 +22,7 @@ from test_report_world import (
     write_rows,
 )
 
-from backlinks_assets.report.summary import read_facts
+from backlinks_assets.report.summary import read_day_report
 from backlinks_assets.report.ui_summary import overview_svg
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -211,7 +211,7 @@ def test_no_two_texts_of_a_chart_lie_on_each_other(browser: Any, tmp_path: Path,
     ways_to_move(tmp_path)
     html = a_page(tmp_path)
     picture = tmp_path / "picture.svg"
-    picture.write_text(overview_svg(tmp_path, read_facts(tmp_path, DAY, simulated=False)), encoding="utf-8")
+    picture.write_text(overview_svg(tmp_path, read_day_report(tmp_path, DAY, simulated=False)), encoding="utf-8")
     for path in (html, html.with_name("index.html"), picture):
         page = opened(browser, path, width=width)
         assert page.evaluate("document.querySelectorAll('svg[role=img] text').length") > 5
@@ -221,7 +221,9 @@ def test_no_two_texts_of_a_chart_lie_on_each_other(browser: Any, tmp_path: Path,
 
 def test_the_picture_for_dagsters_page_is_drawn_as_an_image(browser: Any, tmp_path: Path) -> None:
     a_hostile_day(tmp_path)
-    picture = base64.b64encode(overview_svg(tmp_path, read_facts(tmp_path, DAY, simulated=False)).encode()).decode()
+    picture = base64.b64encode(
+        overview_svg(tmp_path, read_day_report(tmp_path, DAY, simulated=False)).encode()
+    ).decode()
     page = browser.new_page()
     page.set_content(f'<img src="data:image/svg+xml;base64,{picture}">')
     image = page.locator("img")

@@ -15,7 +15,7 @@ from backlinks_assets.formatting import markdown_name, markdown_text
 from backlinks_assets.report import page as page_module
 from backlinks_assets.report.cards import anchor
 from backlinks_assets.report.day_sentence import day_sentence
-from backlinks_assets.report.summary import read_facts
+from backlinks_assets.report.summary import read_day_report
 from backlinks_assets.report.ui_summary import markdown, overview_svg
 
 HOSTILE = [
@@ -75,11 +75,11 @@ def index_of(root: Path) -> str:
 
 
 def picture_of(root: Path, date: dt.date = DAY) -> str:
-    return overview_svg(root, read_facts(root, date, simulated=False))
+    return overview_svg(root, read_day_report(root, date, simulated=False))
 
 
 def markdown_of(root: Path) -> str:
-    return markdown(read_facts(root, DAY, simulated=False))
+    return markdown(read_day_report(root, DAY, simulated=False))
 
 
 def text_of(html: str) -> str:
@@ -155,8 +155,8 @@ def test_the_first_day_says_that_nothing_can_be_compared_yet(tmp_path: Path) -> 
 
 
 def test_a_day_without_answers_names_what_failed(tmp_path: Path) -> None:
-    facts = read_facts(tmp_path, DAY, simulated=False, expected_targets=["shop.example"])
-    assert day_sentence(facts) == "24 November 2026: no answer was collected; 0 of 1 collected."
+    report = read_day_report(tmp_path, DAY, simulated=False, expected_targets=["shop.example"])
+    assert day_sentence(report) == "24 November 2026: no answer was collected; 0 of 1 collected."
     text = text_of(written(tmp_path, expected=["shop.example"]))
     assert "no answer of this day is stored" in text
     assert "the run's log says why. shop.example" in text

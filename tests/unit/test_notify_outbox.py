@@ -125,7 +125,7 @@ def test_a_message_is_composed_while_the_store_is_free(settings: Settings, memor
     assert free == [True]
 
 
-@pytest.mark.parametrize("reads", ["read_facts", "_flags", "days"])
+@pytest.mark.parametrize("reads", ["read_day_report", "_flags", "days"])
 def test_no_table_is_read_while_the_store_is_locked(settings, look, monkeypatch, reads: str) -> None:
     free: list[bool] = []
     real = getattr(announcing, reads)

@@ -15,7 +15,7 @@ from test_report_world import DAY, INDEX_MOVE, a_day, a_flag, a_history, a_page,
 from backlinks_assets.defs.metadata.page import publish_page
 from backlinks_assets.report.charts import Chart, flags_chart, history_chart, shares_chart
 from backlinks_assets.report.readings import History
-from backlinks_assets.report.summary import read_facts
+from backlinks_assets.report.summary import read_day_report
 from backlinks_assets.report.ui_summary import overview_svg
 from backlinks_assets.settings import Settings
 
@@ -129,7 +129,7 @@ def test_severities_differ_in_shape_not_only_in_colour(tmp_path: Path) -> None:
     for severity in ("critical", "warning"):
         a_day(tmp_path, [a_flag(name, severity=severity) for name in names])
         marks.append(
-            shapes(ET.fromstring(overview_svg(tmp_path, read_facts(tmp_path, DAY, simulated=False))), "flagged")
+            shapes(ET.fromstring(overview_svg(tmp_path, read_day_report(tmp_path, DAY, simulated=False))), "flagged")
         )
     assert [len(mark) for mark in marks] == [1, 1]
     assert marks[0] != marks[1]
@@ -141,7 +141,7 @@ def test_whatever_the_name_pictures_are_well_formed_and_the_name_is_text(tmp_pat
     kept = name.encode(errors="backslashreplace").decode()  # parquet holds no surrogate
     a_history(tmp_path, [kept])
     a_day(tmp_path, [a_flag(kept, reason="R"), INDEX_MOVE])
-    picture = ET.fromstring(overview_svg(tmp_path, read_facts(tmp_path, DAY, simulated=False)))
+    picture = ET.fromstring(overview_svg(tmp_path, read_day_report(tmp_path, DAY, simulated=False)))
     page = a_page(tmp_path).read_text(encoding="utf-8")
     charts = [ET.fromstring(svg) for svg in re.findall(r"<svg.*?</svg>", page, re.DOTALL)]
     assert len(charts) == 2

@@ -1,6 +1,6 @@
 """What the UI shows of a day's page: the day in one sentence, the flags as a table, a picture.
 
-Words and metadata only; the page is `report/`. That is imported when a page is written, since pandas and DuckDB come with it
+Metadata only; the page is `report/`. That is imported when a page is written, since pandas and DuckDB come with it
 and most runs of this code location write none.
 """
 
@@ -20,21 +20,21 @@ def publish_page(settings: Settings, day: dt.date, expected: Collection[str]) ->
     """Write one day's page and return its metadata; a day that was never judged has no page."""
     from backlinks_assets.report.day_sentence import day_sentence
     from backlinks_assets.report.page import write_report
-    from backlinks_assets.report.summary import read_facts
+    from backlinks_assets.report.summary import read_day_report
     from backlinks_assets.report.ui_summary import markdown, overview_svg
     from backlinks_assets.tables.parquet import days
 
     if day not in days(settings.root, "backlinks_changes"):
-        return {"nothing_kept": f"{day} is not judged: there is nothing to tell"}
-    facts = read_facts(settings.root, day, simulated=settings.simulated, expected_targets=expected)
-    page = write_report(settings.root, facts)
-    picture = base64.b64encode(overview_svg(settings.root, facts).encode()).decode()
+        return {"nothing_kept": f"{day} is not judged: there is nothing to show"}
+    report = read_day_report(settings.root, day, simulated=settings.simulated, expected_targets=expected)
+    page = write_report(settings.root, report)
+    picture = base64.b64encode(overview_svg(settings.root, report).encode()).decode()
     return {
-        "day": day_sentence(facts),
+        "day": day_sentence(report),
         "page": _link(settings, page),
         "all_days": _link(settings, index_path(settings.root)),
-        "flags": len(facts.flags),
-        "flags_table": dg.MetadataValue.md(markdown(facts)),
+        "flags": len(report.flags),
+        "flags_table": dg.MetadataValue.md(markdown(report)),
         "picture": dg.MetadataValue.md(f"![The day's flags, drawn](data:image/svg+xml;base64,{picture})"),
     }
 
