@@ -6,9 +6,8 @@ that spends money is never asked for here: that is the schedule's, or a person's
 
 import datetime as dt
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from itertools import groupby
-from typing import Final
 
 import dagster as dg
 
@@ -20,8 +19,6 @@ from backlinks_assets.defs.resources import BacklinksData
 from backlinks_assets.defs.runs import PUBLISHES_BY_ITSELF
 from backlinks_assets.due_days import Tries, due, is_level, recent_days
 from backlinks_assets.store.digests import digests
-
-LEVEL: Final = "The last seven days' tables have all stored answers."
 
 
 @dg.sensor(
@@ -46,8 +43,8 @@ def publish_automation_sensor(context: dg.SensorEvaluationContext, backlinks_dat
     waiting = [_why(day, tries[day], day in busy) for day in sorted(behind)]
     return dg.SensorResult(
         run_requests=list(_requests(wanted)),
-        skip_reason=None if wanted else " ".join(waiting) or LEVEL,
-        cursor=_written(tries),
+        skip_reason=None if wanted else " ".join(waiting) or "The last seven days' tables have all stored answers.",
+        cursor=json.dumps({str(day): of_day for day, of_day in tries.items()}, default=str),
     )
 
 
@@ -78,7 +75,3 @@ def _read(cursor: str | None) -> dict[dt.date, Tries]:
         }
     except (ValueError, TypeError, AttributeError):
         return {}  # of an earlier version
-
-
-def _written(tries: Mapping[dt.date, Tries]) -> str:
-    return json.dumps({str(day): of_day for day, of_day in tries.items()}, default=str)

@@ -4,18 +4,8 @@ from backlinks_assets.formatting import counted, dollars, long_day
 from backlinks_assets.report.summary import DayReport
 
 
-def day_sentence(report: DayReport) -> str:
+def day_sentence(report: DayReport, *, dated: bool = True) -> str:
     """Return the day in one sentence: its date, flags, index moves, coverage, spend."""
-    return f"{long_day(report.date)}: {_undated(report)}"
-
-
-def undated_sentence(report: DayReport) -> str:
-    """Return the same sentence where the date stands above it."""
-    sentence = _undated(report)
-    return sentence[0].upper() + sentence[1:]
-
-
-def _undated(report: DayReport) -> str:
     coverage, cost = report.coverage, report.cost
     unknown = f", {len(coverage.unknown):,} unknown to the API" if coverage.unknown else ""
     parts = [
@@ -24,7 +14,8 @@ def _undated(report: DayReport) -> str:
         coverage.watched and f"{coverage.answered:,} of {coverage.watched:,} collected{unknown}",
         cost and f"{dollars(cost.cost_usd)} spent on {counted(cost.calls, 'call')}",
     ]
-    return "; ".join(str(part) for part in parts if part) + "."
+    sentence = "; ".join(str(part) for part in parts if part) + "."
+    return f"{long_day(report.date)}: {sentence}" if dated else sentence[0].upper() + sentence[1:]
 
 
 def _flagged(report: DayReport) -> str:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from backlinks_assets.formatting import counted
 from backlinks_assets.report.cards import anchor, cards, size
-from backlinks_assets.report.day_sentence import undated_sentence
+from backlinks_assets.report.day_sentence import day_sentence
 from backlinks_assets.report.index import add_page
 from backlinks_assets.report.summary import DayReport
 from backlinks_assets.report.templating import render
@@ -37,7 +37,7 @@ def write_report(root: Path, report: DayReport) -> Path:
 def _content(root: Path, report: DayReport) -> dict[str, Any]:
     drawn, listed = report.flags[:MAX_CHARTS], report.flags[MAX_CHARTS : MAX_CHARTS + MAX_ROWS]
     return {
-        "sentence": undated_sentence(report),
+        "sentence": day_sentence(report, dated=False),
         "report": report,
         "cards": cards(root, report, drawn),
         "contents": drawn if len(drawn) > 3 else [],

@@ -12,9 +12,11 @@ from markdown_it import MarkdownIt
 from test_report_world import DAY, INDEX_MOVE, a_day, a_flag, a_history, a_page, answers, days_before, links, write_rows
 
 from backlinks_assets.formatting import markdown_name, markdown_text
+from backlinks_assets.paths import parquet_path
 from backlinks_assets.report import page as page_module
 from backlinks_assets.report.cards import anchor
 from backlinks_assets.report.day_sentence import day_sentence
+from backlinks_assets.report.index import write_index
 from backlinks_assets.report.summary import read_day_report
 from backlinks_assets.report.ui_summary import markdown, overview_svg
 
@@ -218,13 +220,26 @@ def test_a_name_in_markdown_is_one_cell(name: str) -> None:
 
 def test_the_index_lists_every_day_the_latest_first(tmp_path: Path) -> None:
     a_history(tmp_path, ["shop.example"], days=4)
-    a_day(tmp_path, [a_flag(severity="critical")])
+    a_day(tmp_path, [a_flag(severity="critical"), a_flag(metric="spam_score"), a_flag("blog.example"), INDEX_MOVE])
+    write_rows(tmp_path, "backlinks_summary", DAY, [*answers("shop.example", 1, 1), answers("half.example", 1, 1)[0]])
+    write_rows(tmp_path, "backlinks_flags", days_before(1), [])
     for back in (3, 0, 2, 1):
         a_page(tmp_path, days_before(back))
     html = index_of(tmp_path)
     listed = [a["href"] for tag, a in Parsed(html).tags if tag == "a" and (a["href"] or "").startswith("flags-")]
     assert listed[1:] == [f"flags-{days_before(back)}.html" for back in range(4)]
-    assert "Tue 24 1 1 0 1 $1.49" in text_of(html)
+    assert "Tue 24 2 1 1 1 $1.49 Mon 23 0 0 0 1 – Sun 22 – – – 1 –" in text_of(html)
+
+
+def test_a_table_that_cannot_be_read_is_named_and_the_list_of_days_stays(tmp_path: Path) -> None:
+    a_day(tmp_path, [])
+    a_page(tmp_path)
+    before = index_of(tmp_path)
+    damaged = parquet_path(tmp_path, "api_costs", DAY)
+    damaged.write_bytes(b"torn")
+    with pytest.raises(OSError, match=re.escape(f"{damaged} can't be read")):
+        write_index(tmp_path)
+    assert index_of(tmp_path) == before
 
 
 def test_the_index_lists_a_page_without_tables_without_numbers(tmp_path: Path) -> None:
