@@ -13,10 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from backlinks_assets.errors import BacklinksError
-
-STORE: Final = "responses.sqlite"
-DEMO: Final = "demo"
-"""The folder of simulated answers, under the data folder."""
+from backlinks_assets.paths import DEMO, STORE
 
 ENV_FILE: Final = ".env"
 OWN_VARIABLES: Final = ("BACKLINKS_", "DATAFORSEO_")

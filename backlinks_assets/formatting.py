@@ -34,6 +34,11 @@ def short_day(day: dt.date) -> str:
     return f"{day.day} {MONTHS[day.month - 1][:3]}"
 
 
+def day_of_month(day: dt.date) -> str:
+    """Return a day within its month as `Tue 24`."""
+    return f"{WEEKDAYS[day.weekday()]} {day.day}"
+
+
 def number(value: float | None) -> str:
     """Return a number with thousands separated, one decimal below 100 if it has any; `–` for none."""
     if value is None:
@@ -65,8 +70,10 @@ def counted(count: int, singular: str, plural: str | None = None) -> str:
     return f"{count:,} {singular if count == 1 else plural or singular + 's'}"
 
 
-def dollars(amount: float) -> str:
-    """Return US dollars in cents, in finer steps below ten cents."""
+def dollars(amount: float | None) -> str:
+    """Return US dollars in cents, in finer steps below ten cents; `–` for none."""
+    if amount is None:
+        return "–"
     return f"${amount:,.2f}" if amount >= 0.1 or amount == 0 else f"${amount:.4f}"
 
 

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
-from backlinks_assets.anchor import DEMO, STORE, Anchor, AnchorError
+from backlinks_assets import paths
+from backlinks_assets.anchor import Anchor, AnchorError
 from backlinks_assets.cron import HOW, Cron
 from backlinks_assets.errors import BacklinksError
 
@@ -100,11 +101,11 @@ class Settings:
         )
         data_dir = anchor.data_dir(simulated=simulated)
         targets_file = _text(env, "BACKLINKS_TARGETS_FILE")
-        targets = anchor.path("BACKLINKS_TARGETS_FILE", targets_file) if targets_file else data_dir / "targets.csv"
-        of_demo = data_dir / DEMO / "targets.csv"
+        targets = anchor.path("BACKLINKS_TARGETS_FILE", targets_file) if targets_file else paths.targets_path(data_dir)
+        demo_targets = paths.targets_path(data_dir / paths.DEMO)
         embedded = simulated and base_url is None
-        if demo or (embedded and not targets_file and not targets.exists() and of_demo.exists()):
-            targets = of_demo
+        if demo or (embedded and not targets_file and not targets.exists() and demo_targets.exists()):
+            targets = demo_targets
         return cls(
             data_dir=data_dir,
             targets_file=targets,
@@ -131,25 +132,26 @@ class Settings:
     @property
     def root(self) -> Path:
         """The folder of this kind of answers: simulated ones keep to `demo`, apart from real ones."""
-        return self.data_dir / DEMO if self.simulated else self.data_dir
+        return self.data_dir / paths.DEMO if self.simulated else self.data_dir
 
     @property
     def demo_targets_file(self) -> Path:
         """The targets of `backlinks demo`."""
-        return self.data_dir / DEMO / "targets.csv"
+        return paths.targets_path(self.data_dir / paths.DEMO)
 
     @property
     def own_targets_file(self) -> Path:
         """The user's targets file: what `backlinks targets add` and `retire` change, also where the demo's is watched."""
-        return self.data_dir / "targets.csv" if self.targets_file == self.demo_targets_file else self.targets_file
+        of_demo = self.targets_file == self.demo_targets_file
+        return paths.targets_path(self.data_dir) if of_demo else self.targets_file
 
     @property
     def store_file(self) -> Path:
-        return self.root / STORE
+        return paths.store_path(self.root)
 
     @property
     def duckdb_file(self) -> Path:
-        return self.root / "backlinks.duckdb"
+        return paths.duckdb_path(self.root)
 
     def report_address(self, page: Path) -> str:
         """Return where a person opens a page of the folder `reports`: on the web where it is served, or its path."""
@@ -158,11 +160,11 @@ class Settings:
     @property
     def limits_dir(self) -> Path:
         """The folder of the account's pace and slots, shared by every process that uses this root."""
-        return self.root / "account"
+        return paths.account_dir(self.root)
 
     @property
     def dagster_dir(self) -> Path:
-        return self.root / "dagster"
+        return paths.dagster_dir(self.root)
 
     @property
     def origin(self) -> str:

@@ -24,6 +24,7 @@ from backlinks_assets.cli.flags import print_flags, read_flags
 from backlinks_assets.cli.tally import Tally
 from backlinks_assets.collect.collector import utc_now
 from backlinks_assets.collect.factory import watched_targets
+from backlinks_assets.paths import index_path, parquet_dir
 from backlinks_assets.settings import Settings, SettingsError
 from backlinks_assets.simulator.world.samples import sample_targets_csv
 
@@ -78,9 +79,9 @@ def run_demo(days: int, *, as_json: bool) -> int:
         "reused": tally.reused,
         "flags": total,
         "flags_today": len(read_flags(settings, today)[1]),
-        "pages": str(settings.root / "reports" / "index.html"),
+        "pages": str(index_path(settings.root)),
         "duckdb": str(settings.duckdb_file),
-        "parquet": str(settings.root / "parquet"),
+        "parquet": str(parquet_dir(settings.root)),
         "seconds": round(time.monotonic() - started, 1),
     }
     if as_json:

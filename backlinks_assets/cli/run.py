@@ -31,7 +31,7 @@ from backlinks_assets.collect.outcome import STATUS_TYPES
 from backlinks_assets.detection.settings import DetectionSettings
 from backlinks_assets.formatting import counted, visible
 from backlinks_assets.notify.channels import channels_of
-from backlinks_assets.report.neighbours import page_name
+from backlinks_assets.paths import page_path
 from backlinks_assets.settings import Settings
 from backlinks_assets.targets.target import WatchList
 
@@ -174,6 +174,6 @@ def _tell(
         f"{len(summary['empty']):,} unknown to the API, {len(summary['failed']):,} failed; {summary['calls']:,} calls, "
         f"${summary['cost_usd']:,.6g}; {summary['flags']:,} flags; {summary['seconds']:,.1f} s."
     )
-    page = settings.root / "reports" / page_name(dt.date.fromisoformat(summary["date"]))
+    page = page_path(settings.root, dt.date.fromisoformat(summary["date"]))
     if page.exists():
         out().print(f"The day's page: {escape(settings.report_address(page) if settings.reports_url else shown(page))}")

@@ -224,7 +224,9 @@ def flags_report(context: dg.AssetExecutionContext, backlinks_data: BacklinksDat
     for date in partitions_of_run(context):
         day = dt.date.fromisoformat(date)
         by_day[date] = page.publish_page(settings, day, watched.expected_on(day))
-    return page.result(context, by_day)
+    result = page.result(context, by_day)
+    page.publish_index(settings)  # once for all days of the run
+    return result
 
 
 ASSETS = [summary_responses, answer_tables, judgement, flags_report]

@@ -16,8 +16,8 @@ from backlinks_assets.defs.checks import IN_TIME
 from backlinks_assets.defs.makeup import running_schedule
 from backlinks_assets.defs.resources import BacklinksData
 from backlinks_assets.defs.schedules import NAME
+from backlinks_assets.paths import parquet_path
 from backlinks_assets.settings import SettingsError
-from backlinks_assets.tables.parquet import parquet_path
 from backlinks_assets.targets.target import TargetsError
 
 WITHIN: Final = dt.timedelta(hours=3)

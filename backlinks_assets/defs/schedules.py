@@ -22,7 +22,6 @@ from backlinks_assets.settings import DAILY, SettingsError, schedule_from_env
 from backlinks_assets.targets.target import Target
 
 NAME: Final = "daily_collect_schedule"
-NO_TAGS: Final[Mapping[str, str]] = {}
 
 
 def daily_collect_schedule() -> dg.ScheduleDefinition:
@@ -77,7 +76,7 @@ def requests(
     day: dt.date,
     wanted: Sequence[Target],
     run_key: str,
-    tags: Mapping[str, str] = NO_TAGS,
+    tags: Mapping[str, str] | None = None,
 ) -> Iterator[dg.RunRequest]:
     """Yield the runs that ask about targets on a day, a range of partitions each, with these tags too."""
     keys = [target.partition_key for target in wanted]
@@ -89,6 +88,6 @@ def requests(
             tags={
                 **range_tags(str(day), str(day), first, last),
                 **collects(day, day, len(keys), number, len(parts)),
-                **tags,
+                **(tags or {}),
             },
         )

@@ -20,12 +20,12 @@ from backlinks_assets.notify.balance import account_alerts
 from backlinks_assets.notify.channels import Channel, SendError, channels_of, send
 from backlinks_assets.notify.cursor import GIVEN_UP_AFTER, Cursor
 from backlinks_assets.notify.templates import Message, compose
+from backlinks_assets.paths import page_path, parquet_path
 from backlinks_assets.report.day_sentence import day_sentence
-from backlinks_assets.report.neighbours import page_name
-from backlinks_assets.report.summary import Change, read_facts
+from backlinks_assets.report.summary import Change, read_day_report
 from backlinks_assets.settings import Settings
 from backlinks_assets.tables.atomic import TablesError
-from backlinks_assets.tables.parquet import days, parquet_path, read_days
+from backlinks_assets.tables.parquet import days, read_days
 from backlinks_assets.targets.target import TargetsError, WatchList
 
 LOOKS_BACK: Final = dt.timedelta(days=7)
@@ -61,7 +61,7 @@ def announce(
 
 def report_page(settings: Settings, day: dt.date) -> Path:
     """Return where a day's page lies, once it is written."""
-    return settings.root / "reports" / page_name(day)
+    return page_path(settings.root, day)
 
 
 class Look:
@@ -158,7 +158,7 @@ class Look:
         with self._going_on():
             if day in days(settings.root, "backlinks_summary"):
                 expected = self.watched.expected_on(day)
-                facts = read_facts(settings.root, day, simulated=settings.simulated, expected_targets=expected)
+                facts = read_day_report(settings.root, day, simulated=settings.simulated, expected_targets=expected)
                 return day_sentence(facts)
         return None
 

@@ -18,10 +18,11 @@ from pathlib import Path
 
 import duckdb
 
+from backlinks_assets.paths import duckdb_path, parquet_path
 from backlinks_assets.tables import duckdb_file
 from backlinks_assets.tables.atomic import TablesError, locked, replacing, sweep, tables_error
 from backlinks_assets.tables.client_logs import remove_client_logs
-from backlinks_assets.tables.parquet import day_files, find_damaged, parquet_path
+from backlinks_assets.tables.parquet import day_files, find_damaged
 from backlinks_assets.tables.schemas import TABLES
 
 LOCK_TIMEOUT_S = 600.0
@@ -52,7 +53,7 @@ class SyncResult:
 
 def warehouse_path(root: Path) -> Path:
     """Return where the DuckDB file lies."""
-    return root / "backlinks.duckdb"
+    return duckdb_path(root)
 
 
 def sync(root: Path, *, lock_timeout_s: float | None = None) -> SyncResult:

@@ -13,6 +13,7 @@ import pandas as pd
 import pyarrow as pa
 
 from backlinks_assets.detection.metrics import COMPANIONS, METRICS, POINTS, SOURCES, Source
+from backlinks_assets.paths import parquet_path
 from backlinks_assets.tables import parquet
 from backlinks_assets.tables.atomic import tables_error
 from backlinks_assets.tables.duckdb_file import DAY_OF_FILE, unglobbed
@@ -105,7 +106,7 @@ def targets_with_answers(root: Path, until: dt.date, days: int) -> list[str]:
 def _paths(root: Path, until: dt.date, days: int) -> list[Path]:
     first = until - dt.timedelta(days=days - 1)
     return [
-        parquet.parquet_path(root.absolute(), "backlinks_summary", day)
+        parquet_path(root.absolute(), "backlinks_summary", day)
         for day in parquet.days(root, "backlinks_summary")
         if first <= day <= until
     ]

@@ -15,8 +15,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from backlinks_assets.formatting import counted
+from backlinks_assets.paths import parquet_path
 from backlinks_assets.tables.history import MAX_SPAM_SCORE
-from backlinks_assets.tables.parquet import parquet_path, read_days
+from backlinks_assets.tables.parquet import read_days
 from backlinks_assets.tables.schemas import TABLES
 
 MAX_LISTED: Final = 10

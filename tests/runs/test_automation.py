@@ -22,10 +22,11 @@ from backlinks_assets.defs.resources import BacklinksApi
 from backlinks_assets.defs.sensors import add_missing_targets
 from backlinks_assets.detection.settings import DetectionSettings
 from backlinks_assets.due_days import judged_from
-from backlinks_assets.report.index import read_days as read_pages
+from backlinks_assets.paths import parquet_path
+from backlinks_assets.report.index import read_rows
 from backlinks_assets.settings import Settings
 from backlinks_assets.tables.atomic import TablesError
-from backlinks_assets.tables.parquet import made_from, parquet_path, read_days
+from backlinks_assets.tables.parquet import made_from, read_days
 from backlinks_assets.targets.target import Target
 
 TODAY = utc_now().date()
@@ -39,7 +40,7 @@ def in_tables(day: dt.date) -> set[str]:
     root = Settings.from_env().root
     summary = set(read_days(root, "backlinks_summary", day, day)["target"].to_pylist())
     assert set(read_days(root, "backlinks_changes", day, day)["target"].to_pylist()) == summary
-    pages = {page.date: page.answered for page in read_pages(root / "reports")} if summary else {}
+    pages = {row.date: row.collected for row in read_rows(root)} if summary else {}
     assert pages.get(day, 0) == len(summary)
     return summary
 
@@ -183,7 +184,7 @@ def test_a_day_on_which_nothing_changed_is_built_by_nobody(instance, auto: Autom
         collect_run(instance, day, *NAMES)
     publish_run(instance, YESTERDAY, TODAY)
     assert auto.look() == []
-    assert auto.said == "The last seven days' tables have all answers that are kept."
+    assert auto.said == "The last seven days' tables have all stored answers."
     collect_run(instance, TODAY, *NAMES)  # all of it is kept
     publish_run(instance, TODAY, TODAY)  # by hand, once more
     assert auto.look() == []

@@ -13,7 +13,7 @@ from backlinks_assets.definitions import build_defs
 from backlinks_assets.defs.partitions import day_range_tags, range_tags
 from backlinks_assets.defs.resources import BacklinksData
 from backlinks_assets.defs.sensors import add_missing_targets
-from backlinks_assets.report.neighbours import page_name
+from backlinks_assets.paths import page_path
 from backlinks_assets.settings import Settings
 from backlinks_assets.targets.file import parse_targets
 from backlinks_assets.targets.target import TargetsError, WatchList
@@ -264,5 +264,5 @@ def test_a_target_that_becomes_a_bad_line_is_missing_from_the_days_check_and_pag
     assert not check.passed
     missing = [record.data["target"] for record in check.metadata["worst"].records]
     assert missing == ["b.example", "exa mple.com"]
-    page = (Settings.from_env().root / "reports" / page_name(TODAY)).read_text()
+    page = page_path(Settings.from_env().root, TODAY).read_text()
     assert "exa mple.com" in page

@@ -12,8 +12,9 @@ import pytest
 from backlinks_assets.cli.doctor.finding import Finding, tried
 from backlinks_assets.cli.doctor.instance import instance, runs
 from backlinks_assets.cli.doctor.machine import anchor, announcements, folder, tables
+from backlinks_assets.paths import parquet_path
 from backlinks_assets.settings import Settings
-from backlinks_assets.tables.parquet import parquet_path, write_day
+from backlinks_assets.tables.parquet import write_day
 from backlinks_assets.tables.schemas import TABLES
 
 pytestmark = pytest.mark.slow

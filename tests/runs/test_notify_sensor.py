@@ -17,7 +17,7 @@ from backlinks_assets.defs.metadata import collecting
 from backlinks_assets.defs.partitions import day_range_tags, range_tags
 from backlinks_assets.defs.resources import BacklinksData
 from backlinks_assets.defs.sensors import add_missing_targets
-from backlinks_assets.report.neighbours import page_name
+from backlinks_assets.paths import page_path
 from backlinks_assets.settings import Settings
 from backlinks_assets.simulator.http import faults
 from backlinks_assets.simulator.http.faults import Fault, FaultPlan
@@ -120,7 +120,7 @@ def test_an_incomplete_day_is_told_once_with_its_targets_and_reasons_and_a_mende
     assert "Invalid Field: 'target'" in post["message"]
     assert ": b.example." in post["message"]
     assert "2 of 3 collected" in post["message"]
-    assert f"Report: {Settings.from_env().root / 'reports' / page_name(day)}" in post["message"]
+    assert f"Report: {page_path(Settings.from_env().root, day)}" in post["message"]
 
     assert not collect(instance, day)  # a second failure of the same kind is no news
     wait(clock, 60)

@@ -16,11 +16,12 @@ from backlinks_assets.collect.factory import open_collector, open_store, watched
 from backlinks_assets.dagster_instance.home import open_instance
 from backlinks_assets.defs.resources import BacklinksApi
 from backlinks_assets.detection.settings import DetectionSettings
+from backlinks_assets.paths import parquet_path
 from backlinks_assets.pipeline import NothingKeptError, publish_days
 from backlinks_assets.settings import Settings
 from backlinks_assets.simulator.http import faults
 from backlinks_assets.simulator.http.faults import Fault
-from backlinks_assets.tables.parquet import parquet_path, write_day, writing_day
+from backlinks_assets.tables.parquet import write_day, writing_day
 from backlinks_assets.tables.rows import answer_tables
 from backlinks_assets.tables.schemas import TABLES
 

@@ -15,6 +15,7 @@ from backlinks_assets.definitions import build_defs
 from backlinks_assets.defs.assets import ASSETS
 from backlinks_assets.defs.partitions import day_range_tags, range_tags
 from backlinks_assets.defs.sensors import add_missing_targets
+from backlinks_assets.paths import index_path
 from backlinks_assets.settings import Settings
 
 TODAY = str(utc_now().date())
@@ -165,6 +166,8 @@ def test_a_run_over_days_builds_and_records_each_of_them(instance) -> None:
     assert run(instance, "publish_job", day_range_tags(BEFORE, TODAY)).success
     for asset in FREE:
         assert materialized(instance, asset) == {BEFORE, YESTERDAY, TODAY}, asset
+    listed = index_path(Settings.from_env().root).read_text(encoding="utf-8")
+    assert all(f'href="flags-{day}.html"' in listed for day in (BEFORE, YESTERDAY, TODAY))
 
 
 @pytest.mark.parametrize("tags", [{"dagster/partition/date": YESTERDAY}, {"dagster/partition": YESTERDAY}])

@@ -14,8 +14,9 @@ from backlinks_assets.defs import assets
 from backlinks_assets.defs.partitions import day_range_tags
 from backlinks_assets.defs.resources import BacklinksData
 from backlinks_assets.detection.settings import THRESHOLD_COLUMNS
+from backlinks_assets.paths import parquet_path
 from backlinks_assets.settings import Settings
-from backlinks_assets.tables.parquet import parquet_path, write_day
+from backlinks_assets.tables.parquet import write_day
 from backlinks_assets.tables.schemas import TABLES
 
 pytestmark = pytest.mark.slow

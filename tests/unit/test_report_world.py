@@ -1,7 +1,7 @@
 """A small world of tables for the report's tests, and what the report reads from it."""
 
 import datetime as dt
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +11,15 @@ import pyarrow.parquet as pq
 import pytest
 
 from backlinks_assets.formatting import dollars, number, percent, signed
+from backlinks_assets.paths import parquet_path
 from backlinks_assets.report.breakdowns import Breakdowns, Row
-from backlinks_assets.report.cards import articles
+from backlinks_assets.report.cards import cards
 from backlinks_assets.report.day_sentence import day_sentence
+from backlinks_assets.report.index import write_index
+from backlinks_assets.report.page import write_report
 from backlinks_assets.report.readings import Histories
-from backlinks_assets.report.summary import read_facts
-from backlinks_assets.tables.parquet import parquet_path, write_day
+from backlinks_assets.report.summary import read_day_report
+from backlinks_assets.tables.parquet import write_day
 from backlinks_assets.tables.schemas import TABLES
 
 DAY = dt.date(2026, 11, 24)
@@ -96,6 +99,13 @@ def links(target: str, counts: Mapping[str, int], dimension: str = "referring_li
     ]
 
 
+def a_page(root: Path, date: dt.date = DAY, *, simulated: bool = False, expected: Collection[str] = ()) -> Path:
+    """Write a day's page and the list of days; return the page."""
+    path = write_report(root, read_day_report(root, date, simulated=simulated, expected_targets=expected))
+    write_index(root)
+    return path
+
+
 INDEX_MOVE = a_flag(
     "*", value=11.0, previous=None, previous_date=None, baseline=None, change=-11.2, score=None, kind="index_move",
     reason="The vendor's index moved.",
@@ -112,8 +122,8 @@ def test_index_moves_come_first_then_critical_then_the_most_unusual(tmp_path: Pa
             INDEX_MOVE,
         ],
     )
-    facts = read_facts(tmp_path, DAY, simulated=False)
-    assert [flag.target for flag in facts.flags] == ["*", "grave.example", "loud.example", "quiet.example"]
+    report = read_day_report(tmp_path, DAY, simulated=False)
+    assert [flag.target for flag in report.flags] == ["*", "grave.example", "loud.example", "quiet.example"]
 
 
 def test_the_day_in_one_sentence(tmp_path: Path) -> None:
@@ -121,10 +131,10 @@ def test_the_day_in_one_sentence(tmp_path: Path) -> None:
     today = [*answers("shop.example", 20, 1500), *answers("empty.example", None, None, known=False)]
     write_rows(tmp_path, "backlinks_summary", DAY, today)
     a_day(tmp_path, [a_flag(severity="critical"), a_flag(metric="spam_score"), INDEX_MOVE])
-    facts = read_facts(
+    report = read_day_report(
         tmp_path, DAY, simulated=False, expected_targets=["blog.example", "shop.example", "empty.example"]
     )
-    assert day_sentence(facts) == (
+    assert day_sentence(report) == (
         "24 November 2026: 1 of 3 targets flagged, 1 critical; 1 index move; 2 of 3 collected, 1 unknown to the API; "
         "$1.49 spent on 62 calls."
     )
@@ -133,25 +143,18 @@ def test_the_day_in_one_sentence(tmp_path: Path) -> None:
 def test_a_target_is_missing_unless_both_its_answers_are_there(tmp_path: Path) -> None:
     rows = [*answers("whole.example", 1, 1), answers("half.example", 1, 1)[0]]
     write_rows(tmp_path, "backlinks_summary", DAY, rows)
-    facts = read_facts(
-        tmp_path,
-        DAY,
-        simulated=False,
-        expected_targets=["whole.example", "gone.example"],
-        failed={"bad.example": "Refused."},
-    )
-    reasons = dict(facts.coverage.missing)
-    assert list(reasons) == ["bad.example", "gone.example", "half.example"]
-    assert reasons["bad.example"] == "Refused."
+    report = read_day_report(tmp_path, DAY, simulated=False, expected_targets=["whole.example", "gone.example"])
+    reasons = dict(report.coverage.missing)
+    assert list(reasons) == ["gone.example", "half.example"]
     assert "live" in reasons["half.example"]
-    assert (facts.coverage.answered, facts.coverage.watched) == (1, 4)
+    assert (report.coverage.answered, report.coverage.watched) == (1, 3)
 
 
 def test_gaps_stay_gaps_and_the_usual_range_is_detections_own(tmp_path: Path) -> None:
     a_history(tmp_path, ["shop.example"], gap=range(10, 13))
     a_day(tmp_path, [a_flag()])
-    facts = read_facts(tmp_path, DAY, simulated=False)
-    history = Histories(tmp_path, DAY, facts.flags).of(facts.flags[0])
+    report = read_day_report(tmp_path, DAY, simulated=False)
+    history = Histories(tmp_path, DAY, report.flags).of(report.flags[0])
     assert len(history.days) == 60
     assert history.days[-1] == DAY
     assert np.flatnonzero(np.isnan(history.values)).tolist() == [47, 48, 49]
@@ -165,10 +168,10 @@ def test_a_day_judged_before_there_was_a_usual_range_is_drawn_without_one(tmp_pa
     for table, back in (("backlinks_changes", 0), ("backlinks_changes", 3), ("backlinks_flags", 0)):
         path = parquet_path(tmp_path, table, days_before(back))
         pq.write_table(pq.read_table(path, partitioning=None).drop_columns(["usual_low", "usual_high"]), path)
-    facts = read_facts(tmp_path, DAY, simulated=False)
-    (article,) = articles(tmp_path, facts, facts.flags)
+    report = read_day_report(tmp_path, DAY, simulated=False)
+    (card,) = cards(tmp_path, report, report.flags)
     usual = dict.fromkeys(range(9), "970 – 1,030") | {0: "–", 3: "–"}
-    assert [range_ for _, _, range_ in article.readings] == list(usual.values())
+    assert [range_ for _, _, range_ in card.readings] == list(usual.values())
     assert article.chart.flagged
     assert article.chart.band.count("M") == 2
 
@@ -179,8 +182,8 @@ def test_an_index_moves_chart_shows_the_share_of_targets_that_moved(tmp_path: Pa
     moved = [a_flag(t, value=900.0, previous=1003.0, severity=None) for t in targets[:4]]
     still = [a_flag(t, value=1003.0, previous=1003.0, severity=None) for t in targets[4:]]
     a_day(tmp_path, [INDEX_MOVE], unflagged=[*moved, *still])
-    facts = read_facts(tmp_path, DAY, simulated=False)
-    assert Histories(tmp_path, DAY, facts.flags).of(facts.flags[0]).values[-1] == pytest.approx(40)
+    report = read_day_report(tmp_path, DAY, simulated=False)
+    assert Histories(tmp_path, DAY, report.flags).of(report.flags[0]).values[-1] == pytest.approx(40)
 
 
 def test_the_largest_breakdown_moves_are_shown_with_keys_that_come_and_go(tmp_path: Path) -> None:
@@ -190,9 +193,9 @@ def test_the_largest_breakdown_moves_are_shown_with_keys_that_come_and_go(tmp_pa
     now = links("shop.example", {"com": 4000, "net": 82, "org": 70, "xyz": 300})
     write_rows(tmp_path, "referring_links", days_before(1), before)
     write_rows(tmp_path, "referring_links", DAY, now)
-    facts = read_facts(tmp_path, DAY, simulated=False)
-    history = Histories(tmp_path, DAY, facts.flags).of(facts.flags[0])
-    found = Breakdowns(tmp_path, DAY, ["shop.example"]).of(facts.flags[0], history)
+    report = read_day_report(tmp_path, DAY, simulated=False)
+    history = Histories(tmp_path, DAY, report.flags).of(report.flags[0])
+    found = Breakdowns(tmp_path, DAY, ["shop.example"]).of(report.flags[0], history)
     assert found is not None
     assert found.since == days_before(1)
     assert found.rows == {"Top-level domain": [Row("com", 5000, 4000), Row("xyz", None, 300), Row("de", 60, None)]}
@@ -203,7 +206,7 @@ def test_a_slide_is_compared_to_the_day_it_began(tmp_path: Path) -> None:
         write_rows(tmp_path, "backlinks_summary", days_before(back), answers("shop.example", spam, 5))
         write_rows(tmp_path, "referring_links", days_before(back), links("shop.example", {"com": spam}))
     a_day(tmp_path, [a_flag(metric="spam_score", value=32.0, baseline=20.0, change=12.0, kind="slide")])
-    (article,) = articles(tmp_path, facts := read_facts(tmp_path, DAY, simulated=False), facts.flags)
+    (article,) = cards(tmp_path, report := read_day_report(tmp_path, DAY, simulated=False), report.flags)
     assert article.breakdown is not None
     assert article.breakdown.since == days_before(4)
 

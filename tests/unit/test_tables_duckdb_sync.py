@@ -15,10 +15,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from backlinks_assets.paths import parquet_path
 from backlinks_assets.tables import duckdb_file
 from backlinks_assets.tables.atomic import TablesError
 from backlinks_assets.tables.duckdb_sync import reading, sync, syncing, warehouse_path
-from backlinks_assets.tables.parquet import parquet_path, write_day
+from backlinks_assets.tables.parquet import write_day
 from backlinks_assets.tables.rows import costs_table
 from backlinks_assets.tables.schemas import TABLES
 

@@ -23,12 +23,13 @@ from backlinks_assets.collect.collector import Ask
 from backlinks_assets.collect.factory import open_collector
 from backlinks_assets.dataforseo.endpoints.summary import RequestParameters
 from backlinks_assets.detection.settings import DetectionSettings
+from backlinks_assets.paths import parquet_path
 from backlinks_assets.settings import Settings
 from backlinks_assets.tables import evolution
 from backlinks_assets.tables.atomic import TablesError
 from backlinks_assets.tables.duckdb_sync import reading, sync
 from backlinks_assets.tables.evolution import fit_older_days
-from backlinks_assets.tables.parquet import days, parquet_path, write_day, writing_day
+from backlinks_assets.tables.parquet import days, write_day, writing_day
 from backlinks_assets.tables.schemas import SCHEMA_VERSION, TABLES, TableSchema
 
 DAY = dt.date(2026, 3, 14)

@@ -8,8 +8,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from backlinks_assets.paths import parquet_path
 from backlinks_assets.tables import quality
-from backlinks_assets.tables.parquet import parquet_path, write_day
+from backlinks_assets.tables.parquet import write_day
 from backlinks_assets.tables.schemas import TABLES
 
 DAY = dt.date(2026, 11, 24)

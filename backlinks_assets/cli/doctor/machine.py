@@ -25,9 +25,10 @@ from backlinks_assets.folder import FolderError, next_step, try_folder
 from backlinks_assets.formatting import counted
 from backlinks_assets.notify.channels import channels_of
 from backlinks_assets.notify.cursor import CursorError
+from backlinks_assets.paths import parquet_path
 from backlinks_assets.settings import Settings
 from backlinks_assets.tables.client_logs import remove_client_logs
-from backlinks_assets.tables.parquet import days, parquet_path
+from backlinks_assets.tables.parquet import days
 from backlinks_assets.tables.schemas import TABLES
 
 _PACKAGES: Final = ("dagster", "duckdb", "pandas", "pyarrow", "requests")
