@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 
 from backlinks_assets.collect.collector import Collector, StopError
-from backlinks_assets.collect.outcome import Ask, Outcome
+from backlinks_assets.collect.outcome import CollectRequest, Outcome
 from backlinks_assets.defs.resources import BacklinksApi
 from backlinks_assets.targets.file import Target
 
@@ -38,7 +38,7 @@ class Ahead:
 
     @contextmanager
     def at_work(
-        self, asks: Sequence[Ask], on_outcome: Callable[[Outcome], None], began: dt.datetime | None = None
+        self, asks: Sequence[CollectRequest], on_outcome: Callable[[Outcome], None], began: dt.datetime | None = None
     ) -> Iterator[None]:
         """Collect in a thread of its own while the block goes on; `on_outcome` is told there of each target."""
         with self._api.collector(began) as collector:
@@ -73,7 +73,9 @@ class Ahead:
         with self._news:
             return any(outcome.error is None and outcome.target in names for outcome in self._outcomes.values())
 
-    def _work(self, collector: Collector, asks: Sequence[Ask], on_outcome: Callable[[Outcome], None]) -> None:
+    def _work(
+        self, collector: Collector, asks: Sequence[CollectRequest], on_outcome: Callable[[Outcome], None]
+    ) -> None:
         try:
             for outcome in collector.collect(asks):
                 on_outcome(outcome)
@@ -91,14 +93,14 @@ class Ahead:
 
     # --- the asset's side, as BacklinksApi and Collector ------------------------------------------------------------
 
-    def ask(self, date: str, target: Target) -> Ask:
-        return self._api.ask(date, target)
+    def request(self, date: str, target: Target) -> CollectRequest:
+        return self._api.request(date, target)
 
     @contextmanager
     def collector(self, began: dt.datetime | None = None) -> Iterator["Ahead"]:  # noqa: ARG002 - the command's counts
         yield self
 
-    def collect(self, asks: Sequence[Ask]) -> Iterator[Outcome]:
+    def collect(self, asks: Sequence[CollectRequest]) -> Iterator[Outcome]:
         """Yield the outcomes of these asks as they come; raises as `Collector.collect`."""
         wanted = {(ask.date, ask.target) for ask in asks}
         complete = True

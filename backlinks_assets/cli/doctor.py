@@ -18,7 +18,9 @@ from backlinks_assets.cli.doctor_trials import anchor, announcements, folder, in
 from backlinks_assets.cli.finding import Finding
 from backlinks_assets.collect.collector import utc_now
 from backlinks_assets.collect.factory import open_store, watched_targets
-from backlinks_assets.dataforseo.client import SummaryClient
+from backlinks_assets.dataforseo.client import Client
+from backlinks_assets.dataforseo.endpoints.index import INDEX
+from backlinks_assets.dataforseo.endpoints.user_data import USER_DATA
 from backlinks_assets.dataforseo.errors import ApiError, RequestError, TransientError
 from backlinks_assets.formatting import counted
 from backlinks_assets.settings import Settings
@@ -75,13 +77,13 @@ def _account(settings: Settings) -> Finding:
 
             settings = settings.at(stack.enter_context(Simulator()).url)
         assert settings.base_url is not None
-        client = stack.enter_context(SummaryClient(settings.base_url, settings.login, settings.password))
+        client = stack.enter_context(Client(settings.base_url, settings.login, settings.password))
         try:
-            data = client.user_data()
+            data = client.send(USER_DATA, None)
             # An account that is not verified passes the first and not the second. A server that does not have the
             # second says nothing about the account.
             with contextlib.suppress(RequestError, TransientError):
-                client.check_access()
+                client.send(INDEX, None)
         except ApiError as error:
             return Finding("account", error.message, STOPPED)
     if settings.simulated:

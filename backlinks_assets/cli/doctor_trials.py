@@ -12,7 +12,7 @@ from pathlib import Path
 from backlinks_assets.anchor import OWN_VARIABLES, Anchor, AnchorError, env_variables
 from backlinks_assets.cli.console import STOPPED, UNUSABLE, describe, shown
 from backlinks_assets.cli.finding import Finding
-from backlinks_assets.collect.collector import SPACE_KEPT_BYTES
+from backlinks_assets.collect.caller import SPACE_KEPT_BYTES
 from backlinks_assets.folder import FolderError, next_step, try_folder
 from backlinks_assets.formatting import counted
 from backlinks_assets.settings import Settings

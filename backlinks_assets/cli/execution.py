@@ -21,8 +21,9 @@ import dagster as dg
 
 from backlinks_assets.cli.ahead import Ahead
 from backlinks_assets.collect.factory import open_store
-from backlinks_assets.collect.outcome import STATUS_TYPES, Ask, Outcome
+from backlinks_assets.collect.outcome import CollectRequest, Outcome
 from backlinks_assets.dagster_instance.home import open_instance
+from backlinks_assets.dataforseo.endpoints.summary import STATUS_TYPES
 from backlinks_assets.definitions import build_defs
 from backlinks_assets.defs.dead_runs import end_dead_runs
 from backlinks_assets.defs.partitions import MOST_KEYS_A_RUN, day_range_tags, range_tags, ranges
@@ -103,7 +104,7 @@ class Pipeline:
             on_outcome(outcome)
 
         days = [first + dt.timedelta(days=number) for number in range((last - first).days + 1)]
-        asks = [self._ahead.ask(str(day), target) for day in days for target in targets]
+        asks = [self._ahead.request(str(day), target) for day in days for target in targets]
         names = {target.partition_key: target.target for target in targets}
         kept = self._kept(days, asks)  # before the first call, or what is being asked for would count
         with _stopping(self._ahead), self._ahead.at_work(asks, told, began):
@@ -119,7 +120,7 @@ class Pipeline:
                 self._execute("collect_job", tags | collects(first, last, len(names), number, len(parts)))
         tally.stopped = self._ahead.stopped
 
-    def _kept(self, days: Sequence[dt.date], asks: Sequence[Ask]) -> set[tuple[dt.date, str]]:
+    def _kept(self, days: Sequence[dt.date], asks: Sequence[CollectRequest]) -> set[tuple[dt.date, str]]:
         """Return the (day, target) whose answers are all in the store."""
         with open_store(self.settings) as store:
             landed = store.landed(days)

@@ -26,7 +26,7 @@ from backlinks_assets.cli.execution import Pipeline, RunFailedError, Tally, open
 from backlinks_assets.cli.flags import print_flags, read_flags
 from backlinks_assets.collect.collector import utc_now
 from backlinks_assets.collect.factory import open_store, watched_targets
-from backlinks_assets.collect.outcome import STATUS_TYPES
+from backlinks_assets.dataforseo.endpoints.summary import STATUS_TYPES
 from backlinks_assets.detection.settings import DetectionSettings
 from backlinks_assets.formatting import counted, visible
 from backlinks_assets.report.neighbours import page_name

@@ -209,7 +209,7 @@ def _complain(error: Exception) -> None:
 
 
 def _problems(error: "TargetsError") -> list[dict[str, Any]]:
-    from backlinks_assets.targets.name import without_password
+    from backlinks_assets.formatting import without_password
 
     return [{"line": one.line, "text": without_password(one.text), "message": one.message} for one in error.problems]
 

@@ -16,7 +16,7 @@ from pydantic import Field
 
 from backlinks_assets.collect.collector import Collector
 from backlinks_assets.collect.factory import open_collector, open_store, watched_targets
-from backlinks_assets.collect.outcome import Ask
+from backlinks_assets.collect.outcome import CollectRequest
 from backlinks_assets.dataforseo.endpoints.summary import RequestParameters
 from backlinks_assets.settings import Settings
 from backlinks_assets.store.responses import ResponseStore
@@ -83,9 +83,9 @@ class BacklinksApi(dg.ConfigurableResource):  # type: ignore[type-arg]
             backlinks_filters=self.backlinks_filters,
         )
 
-    def ask(self, date: str, target: Target) -> Ask:
+    def request(self, date: str, target: Target) -> CollectRequest:
         """Return what is to be asked about a target on a day (`YYYY-MM-DD`)."""
-        return Ask(
+        return CollectRequest(
             date=dt.date.fromisoformat(date),
             target=target.target,
             parameters=self.parameters().with_overrides(target.overrides),

@@ -9,7 +9,8 @@ from typing import Any, Final
 
 import orjson
 
-from backlinks_assets.dataforseo.client import SummaryClient
+from backlinks_assets.dataforseo.client import Client
+from backlinks_assets.dataforseo.endpoints.user_data import USER_DATA
 from backlinks_assets.dataforseo.errors import AccountError, ApiError
 from backlinks_assets.formatting import counted, dollars
 from backlinks_assets.notify.alerts import BALANCE, News, account_news
@@ -79,10 +80,10 @@ def _look(settings: Settings, now: dt.datetime, ask: Callable[[Settings], dict[s
 
 def _ask(settings: Settings) -> dict[str, Any]:
     assert settings.base_url is not None
-    with SummaryClient(
+    with Client(
         settings.base_url, settings.login, settings.password, connections=1, read_timeout_s=LOOK_TIMEOUT_S
     ) as client:
-        return client.user_data()
+        return client.send(USER_DATA, None)
 
 
 def _money(amount: float) -> str:

@@ -17,7 +17,8 @@ import zstandard
 from sqlalchemy.dialects.sqlite import insert
 
 from backlinks_assets.account.leases import Owner
-from backlinks_assets.dataforseo.endpoints.summary import RequestParameters, SummaryAnswer
+from backlinks_assets.dataforseo.answer import Answer
+from backlinks_assets.dataforseo.endpoint import Parameters
 from backlinks_assets.statements import Statement
 from backlinks_assets.store import ledger, unusable_answers
 from backlinks_assets.store.budget import Budget, give_back, room_set_aside, set_room_aside
@@ -188,7 +189,7 @@ class ResponseStore:
         self,
         call_id: str,
         key: Key,
-        answer: SummaryAnswer | None,
+        answer: Answer | None,
         message: str,
         now: dt.datetime,
         is_final: bool,
@@ -224,8 +225,8 @@ class ResponseStore:
         self,
         key: Key,
         call_id: str,
-        answer: SummaryAnswer,
-        parameters: RequestParameters,
+        answer: Answer,
+        parameters: Parameters,
         attempts: int,
         now: dt.datetime,
     ) -> None:

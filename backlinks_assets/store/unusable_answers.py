@@ -11,7 +11,7 @@ from typing import Final
 import sqlalchemy as sa
 import zstandard
 
-from backlinks_assets.dataforseo.endpoints.summary import OK, SummaryAnswer
+from backlinks_assets.dataforseo.answer import OK, Answer
 from backlinks_assets.statements import Statement
 
 metadata = sa.MetaData()
@@ -42,7 +42,7 @@ _FINAL: Final = Statement(
 )
 
 
-def is_worth_keeping(answer: SummaryAnswer) -> bool:
+def is_worth_keeping(answer: Answer) -> bool:
     """Whether an unused answer cost something, or may have: not a refusal that is free, nor a gateway's error page."""
     if answer.known_cost_usd:
         return True
@@ -54,7 +54,7 @@ def keep(
     tx: sa.Connection,
     call_id: str,
     key: Mapping[str, str],
-    answer: SummaryAnswer,
+    answer: Answer,
     reason: str,
     now: dt.datetime,
     *,

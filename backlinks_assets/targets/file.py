@@ -27,13 +27,13 @@ from pydantic import ValidationError
 from backlinks_assets.dataforseo.endpoints.summary import ParameterOverrides
 from backlinks_assets.dates import iso_date
 from backlinks_assets.folder import next_step
+from backlinks_assets.formatting import without_password
 from backlinks_assets.targets.name import (
     NotATarget,
     is_reserved_example,
     normalise,
     partition_key,
     target_of,
-    without_password,
 )
 from backlinks_assets.targets.pasted import (
     column_name,

@@ -153,7 +153,7 @@ def test_a_block_that_fails_beside_collecting_is_told_with_what_collecting_met(w
         raise ZeroDivisionError("a bug in what is told")
 
     def at_work() -> None:
-        with ahead.at_work([ahead.ask(str(commands.today()), target)], fails):
+        with ahead.at_work([ahead.request(str(commands.today()), target)], fails):
             commands.wait_for(lambda: ahead._done)
             raise StopError("the block's own end")
 

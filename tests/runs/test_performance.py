@@ -15,8 +15,9 @@ from commands import command
 
 from backlinks_assets import pipeline
 from backlinks_assets.cli.ahead import Ahead
-from backlinks_assets.collect.collector import Ask, StopError, utc_now
+from backlinks_assets.collect.collector import StopError, utc_now
 from backlinks_assets.collect.factory import open_collector, open_store, watched_targets
+from backlinks_assets.collect.outcome import CollectRequest
 from backlinks_assets.dagster_instance.home import open_instance
 from backlinks_assets.defs.resources import BacklinksApi
 from backlinks_assets.detection.settings import DetectionSettings
@@ -58,8 +59,8 @@ def ahead() -> Ahead:
     return Ahead(BacklinksApi())
 
 
-def asks_of(ahead: Ahead, settings: Settings) -> list[Ask]:
-    return [ahead.ask(str(TODAY), target) for target in watched_targets(settings)]
+def asks_of(ahead: Ahead, settings: Settings) -> list[CollectRequest]:
+    return [ahead.request(str(TODAY), target) for target in watched_targets(settings)]
 
 
 def test_the_account_is_not_idle_before_the_first_run_asks(ahead, api, write_targets) -> None:
@@ -196,7 +197,7 @@ def kept_days(write_targets) -> list[dt.date]:
     settings = Settings.from_env()
     days = [TODAY - dt.timedelta(days=back) for back in reversed(range(25))]
     api = BacklinksApi()
-    asks = [api.ask(str(day), target) for day in days for target in watched_targets(settings)]
+    asks = [api.request(str(day), target) for day in days for target in watched_targets(settings)]
     with open_collector(settings) as collector:
         assert all(outcome.error is None for outcome in collector.collect(asks))
     return days

@@ -10,7 +10,8 @@ import pyarrow as pa
 import pytest
 
 from backlinks_assets.collect.factory import open_store
-from backlinks_assets.dataforseo.endpoints.summary import RequestParameters, SummaryAnswer
+from backlinks_assets.dataforseo.answer import Answer
+from backlinks_assets.dataforseo.endpoints.summary import RequestParameters
 from backlinks_assets.notify import announce as announcing
 from backlinks_assets.notify.alerts import FLAG, FailedRun, News
 from backlinks_assets.notify.announce import Announced, announce, opened
@@ -93,7 +94,7 @@ def land(settings: Settings, target: str, *statuses: str, day: dt.date = DAY) ->
         for status in statuses:
             call = Call(f"{target} {status} {day}", day, target, status, "owner", 1, at)
             store.start_call(call, Budget(None, 0.02))
-            answer = SummaryAnswer(b"{}", 200, cost_usd=0.02)
+            answer = Answer(b"{}", 200, cost_usd=0.02)
             store.land(Key(day, target, status, parameters.key), call.call_id, answer, parameters, 1, at)
 
 
