@@ -17,9 +17,10 @@ from backlinks_assets.account.limiter import AccountLimiter, Cancelled
 from backlinks_assets.collect.outcome import CollectRequest, Outcome
 from backlinks_assets.dataforseo.answer import Answer
 from backlinks_assets.dataforseo.client import Client
-from backlinks_assets.dataforseo.endpoint import Request, request_tag
+from backlinks_assets.dataforseo.endpoint import Request
 from backlinks_assets.dataforseo.endpoints.summary import SUMMARY
 from backlinks_assets.dataforseo.errors import ApiError, RequestError, TargetError, TransientError
+from backlinks_assets.dataforseo.tag import request_tag
 from backlinks_assets.store import ledger
 from backlinks_assets.store.budget import Budget, PriceUnknownError
 from backlinks_assets.store.database import StoreError
@@ -92,11 +93,10 @@ class Caller:
             BudgetError, NotCalledError, StoreError, LimiterError, Cancelled: no call was made.
         """
         key, endpoint = call.key, request.endpoint
-        is_summary = endpoint is SUMMARY
-        tag = request_tag(key.date, key.target, key.status_type, "" if is_summary else endpoint.name)
+        tag = request_tag(key.date, key.target, key.status_type, endpoint.name)
         task = Request(key.target, request.parameters, key.status_type, tag)
-        budget = self.budget  # has the summary's price, which is a setting
-        if not is_summary:
+        budget = self.budget
+        if endpoint is not SUMMARY:  # whose price is a setting
             budget = replace(budget, expected_price_usd=endpoint.expected_price_usd(task))
         with self.limiter.permit(self.stop.is_set) as permit:
             self._enter(call, together, number, budget)

@@ -13,9 +13,9 @@ from typing import Final
 
 from backlinks_assets.account.limiter import Cancelled, LimiterError
 from backlinks_assets.collect.caller import Caller
-from backlinks_assets.dataforseo.endpoint import request_tag
 from backlinks_assets.dataforseo.endpoints.id_list import ID_LIST, MAX_ROWS_PER_CALL, ListedTask, Span
 from backlinks_assets.dataforseo.errors import ApiError
+from backlinks_assets.dataforseo.tag import request_tag
 from backlinks_assets.store.database import StoreError
 from backlinks_assets.store.responses import ResponseStore
 

@@ -9,8 +9,6 @@ import contextlib
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from types import TracebackType
 from typing import Any, Final, Self
 from urllib.parse import quote, urlsplit
@@ -264,10 +262,6 @@ def _innermost(error: BaseException) -> BaseException:
 
 def _retry_after_s(header: str | None) -> float | None:
     """Return the seconds that a Retry-After header asks for: a number, or a date (RFC 9110, 10.2.3)."""
-    if not header:
-        return None
-    if header.strip().isdecimal():
-        return float(header)
-    with contextlib.suppress(ValueError, TypeError):
-        return max(0.0, (parsedate_to_datetime(header) - datetime.now(UTC)).total_seconds())
+    with contextlib.suppress(urllib3.exceptions.InvalidHeader):
+        return urllib3.Retry().parse_retry_after(header) if header else None
     return None

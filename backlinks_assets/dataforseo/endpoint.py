@@ -4,20 +4,16 @@ Here belong the two records, `Endpoint` and the `Request` of a paid one. The end
 file each; the call is `client.py`.
 """
 
-import datetime as dt
-import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 from backlinks_assets.dataforseo.answer import Answer
+from backlinks_assets.dataforseo.tag import MAX_TAG_CHARACTERS
 
 CALL_USD: Final = 0.024
 ROW_USD: Final = 0.000036
 """Every paid Backlinks endpoint costs so much a call and a returned row (2026-07 to 2026-10)."""
-
-MAX_TAG_CHARACTERS: Final = 255
-"""Of `tag`, as the API allows."""
 
 RequestT = TypeVar("RequestT")
 ParsedT = TypeVar("ParsedT")
@@ -98,17 +94,3 @@ class Endpoint(Generic[RequestT, ParsedT]):
 
 
 PaidEndpoint = Endpoint[Request, Answer]
-
-
-def request_tag(date: dt.date, target: str, status_type: str = "", endpoint: str = "") -> str:
-    """Return `date|target|status type`, or `date|endpoint|batch`, cut where the API's 255 characters would not hold it.
-
-    A cut target ends in `~` and ten hex digits of its hash, so that tags of different pages differ.
-    """
-    before = "".join(f"{part}|" for part in (date.isoformat(), endpoint) if part)
-    after = f"|{status_type}" if status_type else ""
-    room = MAX_TAG_CHARACTERS - len(before) - len(after)
-    if len(target) > room:
-        digest = "~" + hashlib.sha256(target.encode()).hexdigest()[:10]
-        target = target[: room - len(digest)] + digest
-    return f"{before}{target}{after}"

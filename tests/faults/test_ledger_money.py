@@ -15,11 +15,11 @@ from backlinks_assets.collect.collector import utc_now
 from backlinks_assets.collect.factory import open_store
 from backlinks_assets.collect.outcome import CollectRequest
 from backlinks_assets.dataforseo.answer import parse_answer
-from backlinks_assets.dataforseo.endpoint import request_tag
 from backlinks_assets.dataforseo.endpoints import id_list
 from backlinks_assets.dataforseo.endpoints.id_list import ListedTask, Span, listed_tasks
 from backlinks_assets.dataforseo.errors import AccountError, RequestError, TargetError, TransientError
 from backlinks_assets.dataforseo.status_codes import error_of
+from backlinks_assets.dataforseo.tag import request_tag
 from backlinks_assets.settings import Settings
 from backlinks_assets.simulator.http import faults
 from backlinks_assets.simulator.http.faults import Fault, FaultPlan

@@ -15,10 +15,11 @@ from backlinks_assets.collect.collector import utc_now
 from backlinks_assets.collect.outcome import CollectRequest
 from backlinks_assets.dataforseo.answer import Answer
 from backlinks_assets.dataforseo.client import Client
-from backlinks_assets.dataforseo.endpoint import PaidEndpoint, Request, UnusableError, request_tag
+from backlinks_assets.dataforseo.endpoint import PaidEndpoint, Request, UnusableError
 from backlinks_assets.dataforseo.endpoints.index import INDEX
 from backlinks_assets.dataforseo.endpoints.summary import SUMMARY, RequestParameters
 from backlinks_assets.dataforseo.errors import AccountError, RequestError, TargetError, TransientError
+from backlinks_assets.dataforseo.tag import request_tag
 
 BATCH = "batch-1"
 
@@ -132,5 +133,5 @@ def test_the_index_is_refused_to_an_account_that_may_make_no_calls(api) -> None:
 
 def test_tags_of_batches_and_endpoints_differ() -> None:
     day = dt.date(2026, 11, 24)
-    assert request_tag(day, BATCH, endpoint=BULK.name) == f"2026-11-24|backlinks/bulk_ranks/live|{BATCH}"
-    assert request_tag(day, BATCH) != request_tag(day, BATCH, endpoint=BULK.name)
+    assert request_tag(day, BATCH, "", BULK.name) == f"2026-11-24|backlinks/bulk_ranks/live|{BATCH}"
+    assert request_tag(day, BATCH, "") != request_tag(day, BATCH, "", BULK.name)
