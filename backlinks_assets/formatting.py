@@ -4,6 +4,7 @@ Targets and the API's keys are data: whatever they hold comes out as text. What 
 """
 
 import datetime as dt
+import re
 import unicodedata
 from typing import Final
 
@@ -15,6 +16,9 @@ MONTHS: Final = (
 
 WEEKDAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
+MAX_SHOWN_CHARACTERS: Final = 120
+
+_CREDENTIALS: Final = re.compile(r"^(?!mailto:)([a-z][a-z0-9+.-]*://)?[^/@]*:.*@", re.IGNORECASE | re.DOTALL)
 _UNSEEN: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 """Control, format (among them what turns the direction of writing), surrogate and separator characters."""
 
@@ -103,3 +107,14 @@ def _spelled(character: str) -> str:
 
 def _minus(text: str) -> str:
     return text.replace("-", "−")
+
+
+def shown(text: str) -> str:
+    """Return a text as a message may hold it: quoted, one line, cut, without control codes or passwords."""
+    text = without_password(text)
+    return repr(text if len(text) <= MAX_SHOWN_CHARACTERS else f"{text[:MAX_SHOWN_CHARACTERS]}...")
+
+
+def without_password(text: str) -> str:
+    """Return a text with `***` where it has a user name and password."""
+    return _CREDENTIALS.sub(r"\1***@", text)

@@ -21,8 +21,9 @@ import dagster as dg
 from backlinks_assets.cli.tally import ObservedApi, Tally
 from backlinks_assets.collect.collector import StopError
 from backlinks_assets.collect.factory import open_store
-from backlinks_assets.collect.outcome import STATUS_TYPES, Ask
+from backlinks_assets.collect.outcome import CollectRequest
 from backlinks_assets.dagster_instance.home import open_instance
+from backlinks_assets.dataforseo.endpoints.summary import STATUS_TYPES
 from backlinks_assets.definitions import build_defs
 from backlinks_assets.defs.dead_runs import end_dead_runs
 from backlinks_assets.defs.partitions import MOST_KEYS_A_RUN, day_range_tags, range_tags, ranges
@@ -71,12 +72,12 @@ class Pipeline:
         """
         self._api.observe(tally)
         days = [first + dt.timedelta(days=number) for number in range((last - first).days + 1)]
-        asks = [self._api.ask(str(day), target) for day in days for target in targets]
+        requests = [self._api.request(str(day), target) for day in days for target in targets]
         names = {target.partition_key: target.target for target in targets}
         with _stopping(tally):
             add_missing_targets(self.instance, list(names))
             known = self.instance.get_dynamic_partitions("targets")
-            stored = self._stored(days, asks)
+            stored = self._stored(days, requests)
             parts = ranges(known, self._unreported(days, names, stored), most_keys)
             for number, (start, end) in enumerate(parts, start=1):
                 if tally.stopped:
@@ -88,17 +89,17 @@ class Pipeline:
                     raise tally.error
                 if not (result.success or tally.stopped or len(tally.failed) > failed):
                     raise RunFailedError(_cause(result))
-            rest = [ask for ask in asks if (ask.date, ask.target) not in tally.seen]
+            rest = [ask for ask in requests if (ask.date, ask.target) not in tally.seen]
             if not stored.issuperset((ask.date, ask.target) for ask in rest):  # only runs make calls
                 tally.stop("The targets file was changed while its targets were collected. Run again.")
             with suppress(StopError):
                 _in_thread(lambda: deque(self._api.collect(rest), maxlen=0))
 
-    def _stored(self, days: Sequence[dt.date], asks: Sequence[Ask]) -> set[tuple[dt.date, str]]:
+    def _stored(self, days: Sequence[dt.date], requests: Sequence[CollectRequest]) -> set[tuple[dt.date, str]]:
         """Return the (day, target) whose answers are all in the store."""
         with open_store(self.settings) as store:
             landed = store.landed(days)
-        return {(ask.date, ask.target) for ask in asks if landed.issuperset(map(ask.key, STATUS_TYPES))}
+        return {(ask.date, ask.target) for ask in requests if landed.issuperset(map(ask.key, STATUS_TYPES))}
 
     def _unreported(
         self, days: Sequence[dt.date], names: Mapping[str, str], stored: set[tuple[dt.date, str]]

@@ -27,7 +27,7 @@ from backlinks_assets.cli.flags import print_flags, read_flags
 from backlinks_assets.cli.tally import Tally
 from backlinks_assets.collect.collector import utc_now
 from backlinks_assets.collect.factory import open_store, watched_targets
-from backlinks_assets.collect.outcome import STATUS_TYPES
+from backlinks_assets.dataforseo.endpoints.summary import STATUS_TYPES
 from backlinks_assets.detection.settings import DetectionSettings
 from backlinks_assets.formatting import counted, visible
 from backlinks_assets.notify.channels import channels_of

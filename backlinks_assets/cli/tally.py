@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pydantic import PrivateAttr
 
 from backlinks_assets.collect.collector import Collector, StopError
-from backlinks_assets.collect.outcome import Ask, Outcome
+from backlinks_assets.collect.outcome import CollectRequest, Outcome
 from backlinks_assets.defs.resources import BacklinksApi
 
 
@@ -75,7 +75,9 @@ class ObservedApi(BacklinksApi):
             self._tally.watch(collector)
             yield collector
 
-    def collect(self, asks: Sequence[Ask], began: dt.datetime | None = None) -> Generator[Outcome, None, None]:
+    def collect(
+        self, asks: Sequence[CollectRequest], began: dt.datetime | None = None
+    ) -> Generator[Outcome, None, None]:
         try:
             with closing(super().collect(asks, began)) as outcomes:
                 for outcome in outcomes:

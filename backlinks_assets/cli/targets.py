@@ -16,11 +16,11 @@ from rich.text import Text
 from backlinks_assets.cli.console import INCOMPLETE, UNUSABLE, err, out, table
 from backlinks_assets.cli.options import WIDTH, JsonOption, date_option, examples, watched
 from backlinks_assets.dates import iso_date
-from backlinks_assets.formatting import counted
+from backlinks_assets.formatting import counted, without_password
 from backlinks_assets.settings import Settings, SettingsError
 from backlinks_assets.targets.edit import add_target, retire_target
 from backlinks_assets.targets.file import load_targets
-from backlinks_assets.targets.name import is_reserved_example, without_password
+from backlinks_assets.targets.name import is_reserved_example
 from backlinks_assets.targets.target import Target, TargetsError
 
 app = typer.Typer(

@@ -10,8 +10,9 @@ from datetime import datetime, timedelta
 
 from backlinks_assets.account.leases import Owner
 from backlinks_assets.account.limiter import AccountLimiter
+from backlinks_assets.collect.caller import Caller
 from backlinks_assets.collect.collector import Collector, utc_now
-from backlinks_assets.dataforseo.client import SummaryClient, most_seconds
+from backlinks_assets.dataforseo.client import Client, max_seconds
 from backlinks_assets.folder import next_step
 from backlinks_assets.settings import Settings
 from backlinks_assets.store.budget import Budget
@@ -27,7 +28,7 @@ def slot_kept_s(settings: Settings) -> float:
 
     A little longer than the client waits: 135 s for 120 s.
     """
-    return most_seconds(settings.read_timeout_s) * 27 / 26
+    return max_seconds(settings.read_timeout_s) * 27 / 26
 
 
 @contextmanager
@@ -57,10 +58,11 @@ def open_collector(
             settings = settings.at(stack.enter_context(Simulator()).url)
         assert settings.base_url is not None
         client = stack.enter_context(
-            SummaryClient(
+            Client(
                 settings.base_url,
                 settings.login,
                 settings.password,
+                is_real=not settings.simulated,
                 connections=settings.calls_at_once,
                 read_timeout_s=settings.read_timeout_s,
             )
@@ -71,19 +73,19 @@ def open_collector(
             calls_at_once=settings.calls_at_once,
             call_timeout_s=slot_kept_s(settings),
         )
-        yield Collector(
-            client,
-            limiter,
-            store,
+        caller = Caller(
+            client=client,
+            limiter=limiter,
+            store=store,
             owner=owner.name,
             budget=Budget(settings.budget_usd_per_day, settings.expected_price_usd),
-            at_once=settings.calls_at_once,
             any_day=settings.simulated,
             space_in=settings.root,
-            billed_after=timedelta(seconds=slot_kept_s(settings)),
-            began=began,
+            began=began or now(),
             now=now,
         )
+        billed_after = timedelta(seconds=slot_kept_s(settings))
+        yield Collector(caller, at_once=settings.calls_at_once, billed_after=billed_after)
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from typing import Any
 import dagster as dg
 
 from backlinks_assets.collect.collector import StopError
-from backlinks_assets.collect.outcome import Ask, Outcome
+from backlinks_assets.collect.outcome import CollectRequest, Outcome
 from backlinks_assets.defs import checks
 from backlinks_assets.defs.code_versions import CODE_VERSIONS
 from backlinks_assets.defs.metadata import collecting, page, tables
@@ -90,7 +90,7 @@ def summary_responses(
 class _Wanted:
     """What a run asks about, the partition of each (by day and target), and the partitions that it passes over."""
 
-    asks: list[Ask] = field(default_factory=list)
+    asks: list[CollectRequest] = field(default_factory=list)
     keys: dict[tuple[str, str], str] = field(default_factory=dict)
     unwatched: list[str] = field(default_factory=list)
     foreign: list[str] = field(default_factory=list)
@@ -102,7 +102,7 @@ def _wanted(partitions: Sequence[str], by_key: Mapping[str, Target], watched: Wa
         date, target_key = key.split("|", 1)
         target = by_key.get(target_key)
         if target is not None and target.active_on(dt.date.fromisoformat(date)):
-            found.asks.append(api.ask(date, target))
+            found.asks.append(api.request(date, target))
             found.keys[date, target.target] = key
         elif target is not None:
             found.unwatched.append(f"{target.target} ({date}), retired by then")

@@ -16,7 +16,7 @@ from pydantic import Field
 
 from backlinks_assets.collect.collector import Collector
 from backlinks_assets.collect.factory import open_collector, open_store, watched_targets
-from backlinks_assets.collect.outcome import Ask, Outcome
+from backlinks_assets.collect.outcome import CollectRequest, Outcome
 from backlinks_assets.dataforseo.endpoints.summary import RequestParameters
 from backlinks_assets.settings import Settings
 from backlinks_assets.store.responses import ResponseStore
@@ -76,9 +76,9 @@ class BacklinksApi(dg.ConfigurableResource):  # type: ignore[type-arg]
         """Return the project's request parameters; raises ValueError for those the API would refuse."""
         return _parameters(**self.model_dump(exclude={"demo"}))
 
-    def ask(self, date: str, target: Target) -> Ask:
+    def request(self, date: str, target: Target) -> CollectRequest:
         """Return what is to be asked about a target on a day (`YYYY-MM-DD`)."""
-        return Ask(
+        return CollectRequest(
             date=dt.date.fromisoformat(date),
             target=target.target,
             parameters=self.parameters().with_overrides(target.overrides),
@@ -90,7 +90,9 @@ class BacklinksApi(dg.ConfigurableResource):  # type: ignore[type-arg]
         with open_collector(Settings.from_env(demo=self.demo), began=began) as collector:
             yield collector
 
-    def collect(self, asks: Sequence[Ask], began: dt.datetime | None = None) -> Generator[Outcome, None, None]:
+    def collect(
+        self, asks: Sequence[CollectRequest], began: dt.datetime | None = None
+    ) -> Generator[Outcome, None, None]:
         """Yield an outcome for every ask, as `Collector.collect`; close it where it is not read to its end."""
         with self.collector(began) as collector:
             yield from collector.collect(asks)

@@ -12,7 +12,8 @@ from typing import Final
 import dagster as dg
 
 from backlinks_assets.anchor import Anchor, AnchorError
-from backlinks_assets.collect.collector import is_open, utc_now
+from backlinks_assets.collect.caller import is_open
+from backlinks_assets.collect.collector import utc_now
 from backlinks_assets.defs.jobs import collect_job
 from backlinks_assets.defs.partitions import range_tags, ranges
 from backlinks_assets.defs.resources import BacklinksData

@@ -6,7 +6,8 @@ At most once an hour, with real credentials only. When the alerts are sent is `a
 import datetime as dt
 from typing import Any, Final
 
-from backlinks_assets.dataforseo.client import SummaryClient
+from backlinks_assets.dataforseo.client import Client
+from backlinks_assets.dataforseo.endpoints.user_data import USER_DATA
 from backlinks_assets.dataforseo.errors import AccountError, ApiError
 from backlinks_assets.formatting import counted, dollars
 from backlinks_assets.notify.alerts import Alert, Kind, stopped_alert
@@ -57,10 +58,10 @@ def price_usd(settings: Settings) -> float:
 def _look(settings: Settings, now: dt.datetime) -> Account:
     assert settings.base_url is not None
     try:
-        with SummaryClient(
+        with Client(
             settings.base_url, settings.login, settings.password, connections=1, read_timeout_s=LOOK_TIMEOUT_S
         ) as client:
-            money: Any = client.user_data().get("money")
+            money: Any = client.send(USER_DATA, None).get("money")
     except AccountError as error:
         return Account(seen_at=now, refused=error.message)
     except ApiError:  # the next look is in an hour

@@ -14,7 +14,9 @@ import sqlalchemy as sa
 import zstandard
 
 from backlinks_assets.account.leases import Owner
-from backlinks_assets.dataforseo.endpoints.summary import NAME as SUMMARY, RequestParameters, SummaryAnswer
+from backlinks_assets.dataforseo.answer import Answer
+from backlinks_assets.dataforseo.endpoint import Parameters
+from backlinks_assets.dataforseo.endpoints.summary import NAME as SUMMARY
 from backlinks_assets.store import ledger, unusable_answers
 from backlinks_assets.store.budget import Budget, give_back, room_set_aside, set_room_aside
 from backlinks_assets.store.database import Database, Instant, StoreError, upsert
@@ -175,7 +177,7 @@ class ResponseStore:
         self,
         call_id: str,
         key: Key,
-        answer: SummaryAnswer | None,
+        answer: Answer | None,
         message: str,
         now: dt.datetime,
         is_final: bool,
@@ -211,8 +213,8 @@ class ResponseStore:
         self,
         key: Key,
         call_id: str,
-        answer: SummaryAnswer,
-        parameters: RequestParameters,
+        answer: Answer,
+        parameters: Parameters,
         attempts: int,
         now: dt.datetime,
     ) -> None:

@@ -12,7 +12,8 @@ from typing import Any, Final
 import sqlalchemy as sa
 import zstandard
 
-from backlinks_assets.dataforseo.endpoints.summary import NAME as SUMMARY, OK, SummaryAnswer
+from backlinks_assets.dataforseo.answer import OK, Answer
+from backlinks_assets.dataforseo.endpoints.summary import NAME as SUMMARY
 from backlinks_assets.store.database import Instant
 
 metadata = sa.MetaData()
@@ -43,7 +44,7 @@ _FINAL: Final = (
 )
 
 
-def is_worth_keeping(answer: SummaryAnswer) -> bool:
+def is_worth_keeping(answer: Answer) -> bool:
     """Whether an unused answer cost something, or may have: not a refusal that is free, nor a gateway's error page."""
     if answer.known_cost_usd:
         return True
@@ -55,7 +56,7 @@ def keep(
     tx: sa.Connection,
     call_id: str,
     key: Mapping[str, Any],
-    answer: SummaryAnswer,
+    answer: Answer,
     reason: str,
     now: dt.datetime,
     *,

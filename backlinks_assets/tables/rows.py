@@ -16,7 +16,7 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from backlinks_assets.dataforseo.endpoints.summary import first_result
+from backlinks_assets.dataforseo.answer import first_result
 from backlinks_assets.store.stored_answer import StoredAnswer
 from backlinks_assets.tables.coerce import column
 from backlinks_assets.tables.schemas import DIMENSIONS, TABLES, coded

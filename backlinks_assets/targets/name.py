@@ -11,7 +11,8 @@ import unicodedata
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-from backlinks_assets.targets.host import ZERO_WIDTH_JOINERS, ascii_host, unicode_host
+from backlinks_assets.formatting import shown, without_password
+from backlinks_assets.host import ZERO_WIDTH_JOINERS, ascii_host
 
 MAX_PAGE_CHARACTERS = 2000
 MAX_DOMAIN_CHARACTERS = 253
@@ -22,7 +23,6 @@ MAX_LABEL_CHARACTERS = 63
 MAX_KEY_CHARACTERS = 2500
 """Of a partition key: Dagster indexes keys, and Postgres refuses index entries above 2,704 bytes."""
 
-MAX_SHOWN_CHARACTERS = 120
 MAX_PORT = 65535
 
 RESERVED_EXAMPLES = frozenset({"example", "test"})
@@ -37,11 +37,8 @@ _OTHER_SCHEME = re.compile(r"([a-z][a-z0-9+.-]*)://|([a-z][a-z0-9+-]*):(?!\d*(?:
 _SEARCH_CONSOLE = re.compile(r"sc-domain:\s*([^/\s]*)/?", re.IGNORECASE)
 _QUOTES = "\"'`´“”„‟‘’‚«»‹›"
 _BRACKETED_IP = re.compile(r"\[[0-9a-f:.]*(%[^\]]*)?(\]|$)", re.IGNORECASE)
-_CREDENTIALS = re.compile(r"^(?!mailto:)([a-z][a-z0-9+.-]*://)?[^/@]*:.*@", re.IGNORECASE | re.DOTALL)
 _ENDS_IN_A_NUMBER = re.compile(r"(?:.*\.)?(?:\d+|0x[0-9a-f]*)")
 _LABEL = re.compile(r"[a-z0-9_][a-z0-9_-]*")  # `shop-.example.com` is in use
-_PATH_DELIMITERS, _QUERY_DELIMITERS = b"/?#%", b"&=+#%"  # encoded they mean something else
-_UNSEEN = dict.fromkeys(map(ord, ZERO_WIDTH_JOINERS + "\ufe0f"))  # some programs drop them from a host name
 _NO_CREDENTIALS = "holds a user name or password: leave it out; only public pages are in the index."
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -55,17 +52,6 @@ class NotATarget(ValueError):  # noqa: N818 - reads as a sentence where it is ra
 
     def __str__(self) -> str:
         return f"{shown(self.args[0])} {self.reason}"
-
-
-def shown(text: str) -> str:
-    """Return a text as a message may hold it: quoted, one line, cut, without control codes or passwords."""
-    text = without_password(text)
-    return repr(text if len(text) <= MAX_SHOWN_CHARACTERS else f"{text[:MAX_SHOWN_CHARACTERS]}...")
-
-
-def without_password(text: str) -> str:
-    """Return a text with `***` where it has a user name and password."""
-    return _CREDENTIALS.sub(r"\1***@", text)
 
 
 def normalise(text: str) -> str:
@@ -96,45 +82,6 @@ def normalised_or_none(text: str) -> str | None:
         return normalise(text)
     except NotATarget:
         return None
-
-
-def normal_form(target: str) -> str:
-    """Return what two spellings of one target have in common, to compare a response's target with the request's.
-
-    Equal are: host names in Unicode and in punycode, upper and lower case (of paths too), with and without `www.`, a
-    trailing dot, a slash at the end, a default port and a fragment; characters written as they are and percent-encoded
-    (not `/`, `?` and the like, which mean something else when encoded); in a query, space and `+`. Schemes differ, and
-    a page differs from its domain. Never raises: what can't be a target is compared as a text.
-    """
-    text = target.strip(_SPACES)
-    page = _PAGE.match(text)
-    scheme = page[0].lower() if page else ""
-    authority, path = re.fullmatch(r"([^/?#]*)(.*)", text[len(scheme) :], re.DOTALL).groups()  # type: ignore[union-attr]
-    name, colon, port = authority.partition(":")
-    if port in ({"", str(_DEFAULT_PORTS[page[1].lower()])} if page else {"", "80", "443"}):
-        colon = port = ""
-    try:
-        host = ascii_host(name)
-    except ValueError:
-        host = name
-    host = unicode_host(host.lower().removesuffix(".")).translate(_UNSEEN)
-    while host.startswith("www.") and "." in host.removeprefix("www."):
-        host = host.removeprefix("www.")
-    path, mark, query = path.partition("#")[0].partition("?")
-    path = _decoded(path.rstrip("/"), _PATH_DELIMITERS)
-    query = mark + _decoded(query.replace("+", " "), _QUERY_DELIMITERS) if query else ""
-    return unicodedata.normalize("NFC", f"{scheme}{host}{colon}{port}{path}{query}".lower())
-
-
-def _decoded(text: str, delimiters: bytes) -> str:
-    """Return a path or query with all that means the same when percent-encoded decoded."""
-
-    def byte(match: re.Match[bytes]) -> bytes:
-        value = int(match[1] or b"25", 16)  # a percent sign that encodes nothing stands for itself
-        return b"%%%02X" % value if value in delimiters else bytes([value])
-
-    raw = re.sub(rb"%([0-9A-Fa-f]{2})?", byte, text.encode("utf-8", "surrogatepass"))
-    return raw.decode("utf-8", "surrogateescape")
 
 
 def is_reserved_example(target: str) -> bool:

@@ -9,7 +9,8 @@ import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from backlinks_assets.targets.name import normalised_or_none, without_password
+from backlinks_assets.formatting import without_password
+from backlinks_assets.targets.name import normalised_or_none
 from backlinks_assets.targets.pasted import column_name, is_separator_line, separated_otherwise, text_of
 from backlinks_assets.targets.target import NO_THRESHOLDS, BadLine, Problem
 

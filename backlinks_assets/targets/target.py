@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 
 from backlinks_assets.dataforseo.endpoints.summary import ParameterOverrides
 from backlinks_assets.errors import BacklinksError
-from backlinks_assets.targets.name import MAX_SHOWN_CHARACTERS, partition_key, shown
+from backlinks_assets.formatting import MAX_SHOWN_CHARACTERS, shown
+from backlinks_assets.targets.name import partition_key
 
 NO_OVERRIDES = ParameterOverrides.model_validate({})
 NO_THRESHOLDS: Mapping[str, str] = {}

@@ -18,8 +18,9 @@ from commands import Ended
 
 from backlinks_assets.collect.factory import open_store
 from backlinks_assets.dagster_instance.home import open_instance
-from backlinks_assets.dataforseo.client import SummaryClient
-from backlinks_assets.dataforseo.endpoints.summary import SummaryRequest
+from backlinks_assets.dataforseo.client import Client
+from backlinks_assets.dataforseo.endpoint import Request
+from backlinks_assets.dataforseo.endpoints.summary import SUMMARY, RequestParameters
 from backlinks_assets.dataforseo.errors import TransientError
 from backlinks_assets.defs.partitions import range_tags
 from backlinks_assets.defs.sensors import add_missing_targets
@@ -215,9 +216,9 @@ def test_a_retry_after_is_obeyed_and_a_pause_holds_everyone(met: Met) -> None:
 
 def test_a_head_that_trickles_in_is_given_up_as_a_body_is() -> None:
     with Simulator(as_real=True, faults=[Fault(faults.trickle(1))]) as server:
-        client = SummaryClient(server.url, "me", "mine", read_timeout_s=60, total_timeout_s=1)
+        client = Client(server.url, "me", "mine", read_timeout_s=60, total_timeout_s=1)
         began = time.monotonic()
         with client, pytest.raises(TransientError, match="not complete after 1 s") as given_up:
-            client.ask(SummaryRequest("shop.example", "live"))
+            client.send(SUMMARY, Request("shop.example", RequestParameters(), "live"))
         assert given_up.value.may_go_on
         assert time.monotonic() - began < 60  # the head alone would take three minutes

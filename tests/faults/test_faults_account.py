@@ -20,8 +20,9 @@ import pytest
 
 from backlinks_assets.collect.factory import open_store
 from backlinks_assets.dagster_instance.home import open_instance
-from backlinks_assets.dataforseo.client import SummaryClient
-from backlinks_assets.dataforseo.endpoints.summary import SummaryRequest
+from backlinks_assets.dataforseo.client import Client
+from backlinks_assets.dataforseo.endpoint import Request
+from backlinks_assets.dataforseo.endpoints.summary import SUMMARY, RequestParameters
 from backlinks_assets.dataforseo.errors import RequestError, TransientError
 from backlinks_assets.defs.partitions import range_tags
 from backlinks_assets.defs.sensors import add_missing_targets
@@ -108,7 +109,7 @@ def test_an_api_that_is_not_there_is_told_in_a_sentence(api, write_targets) -> N
     server = api()
     write_targets("shop.example", "other.example")
     server.stop()
-    ended = commands.command("run", "--json", patches={"collect.collector.MOST_ATTEMPTS": 2})
+    ended = commands.command("run", "--json", patches={"collect.collector.MAX_ATTEMPTS": 2})
     assert ended.status == 3
     assert "Connection refused" in ended.err
     assert "Traceback" not in ended.err
@@ -221,9 +222,9 @@ def test_a_connection_that_breaks_in_the_handshake_is_no_verdict_on_the_certific
                 connection.recv(65536)  # all of it, or the kernel would reset the connection
 
         threading.Thread(target=hang_up, daemon=True).start()
-        with SummaryClient(f"https://127.0.0.1:{listening.getsockname()[1]}", "me", "mine") as client:
+        with Client(f"https://127.0.0.1:{listening.getsockname()[1]}", "me", "mine") as client:
             with pytest.raises(TransientError, match="the connection to .* failed"):
-                client.ask(SummaryRequest("shop.com", "live"))
+                client.send(SUMMARY, Request("shop.com", RequestParameters(), "live"))
 
 
 def test_a_certificate_that_matches_is_accepted_and_no_netrc_takes_the_credentials_place(
@@ -234,6 +235,6 @@ def test_a_certificate_that_matches_is_accepted_and_no_netrc_takes_the_credentia
     (tmp_path / ".netrc").chmod(0o600)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(server.certificate))
-    with SummaryClient(server.url, "me", "mine") as client, pytest.raises(RequestError, match="404"):
-        client.ask(SummaryRequest("shop.com", "live"))
+    with Client(server.url, "me", "mine") as client, pytest.raises(RequestError, match="404"):
+        client.send(SUMMARY, Request("shop.com", RequestParameters(), "live"))
     assert [request["Authorization"] for request in server.requests] == ["Basic bWU6bWluZQ=="]

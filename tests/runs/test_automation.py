@@ -146,7 +146,7 @@ def test_answers_of_a_days_last_seconds_are_built_after_midnight(
 
 
 def test_answers_that_no_run_of_dagster_brought_are_built_as_well(instance, auto: Automation) -> None:
-    ask = BacklinksApi().ask(str(YESTERDAY), Target(NAMES[1]))
+    ask = BacklinksApi().request(str(YESTERDAY), Target(NAMES[1]))
     with open_collector(Settings.from_env()) as collector:
         assert [outcome.error for outcome in collector.collect([ask])] == [None]
     assert auto.look_and_build() == [(YESTERDAY, YESTERDAY)]

@@ -198,7 +198,7 @@ def test_flags_are_a_warning_that_lists_the_worst_with_reasons(instance, write_t
     first = TODAY - dt.timedelta(days=13)
     api, settings = BacklinksApi(), Settings.from_env()
     days = [str(first + dt.timedelta(days=number)) for number in range(14)]
-    asks = [api.ask(day, target) for day in days for target in watched_targets(settings)]
+    asks = [api.request(day, target) for day in days for target in watched_targets(settings)]
     with open_collector(settings) as collector:
         assert [outcome.error for outcome in collector.collect(asks)] == [None] * 14 * len(names)
     seen = {True: 0, False: 0}

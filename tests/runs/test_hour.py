@@ -10,8 +10,10 @@ import pytest
 
 from backlinks_assets.cli import run as run_call
 from backlinks_assets.cli.doctor import account
-from backlinks_assets.collect.collector import Ask, Outcome, is_open, utc_now
+from backlinks_assets.collect.caller import is_open
+from backlinks_assets.collect.collector import utc_now
 from backlinks_assets.collect.factory import open_collector, open_store
+from backlinks_assets.collect.outcome import CollectRequest, Outcome
 from backlinks_assets.dataforseo.endpoints.summary import RequestParameters
 from backlinks_assets.definitions import build_defs, defs
 from backlinks_assets.defs import resources, schedules
@@ -74,7 +76,7 @@ def test_a_day_is_open_on_it_and_for_an_hour_to_what_began_on_it(began, now, ope
 
 
 def collect(began: dt.datetime | None, now: Callable[[], dt.datetime], count: int = 3) -> list[Outcome]:
-    asks = [Ask(DAY, f"shop{number}.example", RequestParameters()) for number in range(count)]
+    asks = [CollectRequest(DAY, f"shop{number}.example", RequestParameters()) for number in range(count)]
     with open_collector(Settings.from_env(), began=began, now=now) as collector:
         return list(collector.collect(asks))
 

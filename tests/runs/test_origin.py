@@ -13,9 +13,11 @@ import pytest
 from backlinks_assets.account.leases import Owner
 from backlinks_assets.cli.doctor.examine import examine
 from backlinks_assets.cli.run import run_day
-from backlinks_assets.collect.collector import Ask, Outcome, StopError, utc_now
+from backlinks_assets.collect.collector import StopError, utc_now
 from backlinks_assets.collect.factory import open_collector, open_store
-from backlinks_assets.dataforseo.endpoints.summary import RequestParameters, SummaryAnswer
+from backlinks_assets.collect.outcome import CollectRequest, Outcome
+from backlinks_assets.dataforseo.answer import Answer
+from backlinks_assets.dataforseo.endpoints.summary import RequestParameters
 from backlinks_assets.defs.metadata.tables import check_instance, record_origin
 from backlinks_assets.settings import Settings
 from backlinks_assets.simulator.http import faults
@@ -40,7 +42,7 @@ def each_server_is_a_host_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def collect(*targets: str) -> tuple[list[Outcome], str | None]:
-    asks = [Ask(utc_now().date(), target, PARAMETERS) for target in targets]
+    asks = [CollectRequest(utc_now().date(), target, PARAMETERS) for target in targets]
     outcomes = []
     try:
         with open_collector(Settings.from_env()) as collector:
@@ -119,7 +121,7 @@ def call(owner: Owner, name: str) -> ledger.Call:
 KEY = Key(NOW.date(), "shop.example", "live", PARAMETERS.key)
 OTHER_KEY = KEY._replace(target="other.example")
 BUDGET = ledger.Budget(None, 0.02)
-ANSWER = SummaryAnswer(b"{}", 20000, cost_usd=0.02)
+ANSWER = Answer(b"{}", 20000, cost_usd=0.02)
 
 
 def test_of_two_hosts_on_an_empty_store_the_second_is_refused_before_it_pays(tmp_path: Path) -> None:

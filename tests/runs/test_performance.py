@@ -66,7 +66,7 @@ def test_what_is_kept_but_was_never_reported_is_reported_without_a_call(api, wri
     server = api()
     write_targets(*TARGETS)
     settings = Settings.from_env()
-    asks = [BacklinksApi().ask(str(TODAY), target) for target in watched_targets(settings)]
+    asks = [BacklinksApi().request(str(TODAY), target) for target in watched_targets(settings)]
     with open_collector(settings) as collector:  # as a run killed before its events
         assert all(outcome.error is None for outcome in collector.collect(asks))
     calls = len(server.calls)
@@ -102,7 +102,7 @@ def kept_days(write_targets) -> list[dt.date]:
     settings = Settings.from_env()
     days = [TODAY - dt.timedelta(days=back) for back in reversed(range(25))]
     api = BacklinksApi()
-    asks = [api.ask(str(day), target) for day in days for target in watched_targets(settings)]
+    asks = [api.request(str(day), target) for day in days for target in watched_targets(settings)]
     with open_collector(settings) as collector:
         assert all(outcome.error is None for outcome in collector.collect(asks))
     return days

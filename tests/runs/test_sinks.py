@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from backlinks_assets.cli.flags import print_flags
-from backlinks_assets.collect.collector import Outcome
+from backlinks_assets.collect.outcome import Outcome
 from backlinks_assets.dagster_instance.home import open_instance
 from backlinks_assets.defs.metadata import collecting, tables
 from backlinks_assets.pipeline import ChangesDay, publish_warehouse

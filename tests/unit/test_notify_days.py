@@ -10,7 +10,8 @@ import pytest
 from notify_places import DAY, LATER, MORNING, Looks, Webhook, flag, webhook, write_flags
 
 from backlinks_assets.collect.factory import open_store
-from backlinks_assets.dataforseo.endpoints.summary import RequestParameters, SummaryAnswer
+from backlinks_assets.dataforseo.answer import Answer
+from backlinks_assets.dataforseo.endpoints.summary import RequestParameters
 from backlinks_assets.notify.alerts import FailedRun
 from backlinks_assets.settings import Settings
 from backlinks_assets.store.ledger import Budget, Call
@@ -69,7 +70,7 @@ def land(settings: Settings, target: str, *statuses: str, day: dt.date = DAY) ->
         for status in statuses:
             call = Call(f"{target} {status} {day}", day, target, status, "owner", 1, at)
             store.start_call(call, Budget(None, 0.02))
-            answer = SummaryAnswer(b"{}", 200, cost_usd=0.02)
+            answer = Answer(b"{}", 200, cost_usd=0.02)
             store.land(Key(day, target, status, parameters.key), call.call_id, answer, parameters, 1, at)
 
 

@@ -172,8 +172,8 @@ def test_a_day_judged_before_there_was_a_usual_range_is_drawn_without_one(tmp_pa
     (card,) = cards(tmp_path, report, report.flags)
     usual = dict.fromkeys(range(9), "970 – 1,030") | {0: "–", 3: "–"}
     assert [range_ for _, _, range_ in card.readings] == list(usual.values())
-    assert article.chart.flagged
-    assert article.chart.band.count("M") == 2
+    assert card.chart.flagged
+    assert card.chart.band.count("M") == 2
 
 
 def test_an_index_moves_chart_shows_the_share_of_targets_that_moved(tmp_path: Path) -> None:

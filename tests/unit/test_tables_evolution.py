@@ -19,8 +19,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from backlinks_assets import pipeline
-from backlinks_assets.collect.collector import Ask
 from backlinks_assets.collect.factory import open_collector
+from backlinks_assets.collect.outcome import CollectRequest
 from backlinks_assets.dataforseo.endpoints.summary import RequestParameters
 from backlinks_assets.detection.settings import DetectionSettings
 from backlinks_assets.paths import parquet_path
@@ -315,7 +315,7 @@ def test_a_file_that_cannot_be_brought_up_is_named_and_building_its_day_is_not_h
 def collected(clean_environment: Path) -> Settings:
     """A folder with some days' simulated answers."""
     settings = Settings.from_env()
-    asks = [Ask(day, f"shop{number}.example", RequestParameters()) for day in DAYS for number in range(2)]
+    asks = [CollectRequest(day, f"shop{number}.example", RequestParameters()) for day in DAYS for number in range(2)]
     with open_collector(settings) as collector:
         assert [outcome.error for outcome in collector.collect(asks)] == [None] * len(asks)
     return settings

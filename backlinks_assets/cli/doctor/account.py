@@ -9,7 +9,9 @@ from backlinks_assets.cli.console import STOPPED, UNUSABLE, shown
 from backlinks_assets.cli.doctor.finding import Finding
 from backlinks_assets.collect.collector import utc_now
 from backlinks_assets.collect.factory import watched_targets
-from backlinks_assets.dataforseo.client import SummaryClient
+from backlinks_assets.dataforseo.client import Client
+from backlinks_assets.dataforseo.endpoints.index import INDEX
+from backlinks_assets.dataforseo.endpoints.user_data import USER_DATA
 from backlinks_assets.dataforseo.errors import RequestError, TransientError
 from backlinks_assets.formatting import counted
 from backlinks_assets.settings import Settings
@@ -25,12 +27,12 @@ def account(settings: Settings) -> Finding:
         if settings.base_url is None:
             settings = settings.at(stack.enter_context(Simulator()).url)
         assert settings.base_url is not None
-        client = stack.enter_context(SummaryClient(settings.base_url, settings.login, settings.password))
-        data = client.user_data()
+        client = stack.enter_context(Client(settings.base_url, settings.login, settings.password))
+        data = client.send(USER_DATA, None)
         # An account that is not verified passes the first and not the second. A server that does not have the
         # second says nothing about the account.
         with contextlib.suppress(RequestError, TransientError):
-            client.check_access()
+            client.send(INDEX, None)
     calls = _calls_per_day(settings)
     if settings.simulated:
         says = "no credentials are needed: the bundled simulator answers. For real answers put yours into .env"

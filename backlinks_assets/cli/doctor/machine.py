@@ -17,7 +17,8 @@ import pyarrow.parquet as pq
 from backlinks_assets.anchor import OWN_VARIABLES, Anchor, AnchorError, env_variables
 from backlinks_assets.cli.console import STOPPED, UNUSABLE, describe, shown
 from backlinks_assets.cli.doctor.finding import Finding
-from backlinks_assets.collect.collector import SPACE_KEPT_BYTES, utc_now
+from backlinks_assets.collect.caller import SPACE_KEPT_BYTES
+from backlinks_assets.collect.collector import utc_now
 from backlinks_assets.collect.factory import open_store
 from backlinks_assets.dagster_instance.home import open_instance
 from backlinks_assets.defs.announce import saved_cursor
