@@ -1,7 +1,6 @@
 """What the tests share: a clean environment, a data folder, a stand-in for the API that behaves as it does, Dagster."""
 
 import os
-import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -11,20 +10,14 @@ import dagster as dg
 import hypothesis
 import pytest
 from dagster._core.storage.defs_state.base import DefsStateStorage
-from xdist.scheduler import LoadScopeScheduling
+from project_folder import lay_out_project
+from scheduling import Scheduling
 
 from backlinks_assets.settings import Settings
 from backlinks_assets.simulator.http.faults import Fault
 from backlinks_assets.simulator.http.server import Simulator
 
 PREFIXES = ("BACKLINKS_", "DATAFORSEO_", "DAGSTER_")
-REAL_TIME = re.compile(
-    r"test_(account_processes|dataforseo_deadline|faults|faults_money|kill|kill_cancelled|together)\.py"
-    "|over_the_rate_pauses|too_many_at_once_lowers|two_hundred_targets_make"
-)
-"""Tests that judge by the machine's own clock: one worker has them all, so that they never run beside each other."""
-SHARED = re.compile(r"test_(consume|docs|report_browser|report_page|simulator)\.py")
-"""Files whose tests share what is long to make: each is one worker's."""
 RUN_DAGSTER = {"instance", "project"}
 """Fixtures whose tests have runs."""
 MEMORY, ROOM_BYTES = Path("/dev/shm"), 4_000_000_000
@@ -57,18 +50,6 @@ def pytest_configure() -> None:
     if there.f_bavail * there.f_frsize >= ROOM_BYTES and not there.f_flag & os.ST_NOEXEC:
         os.environ["TMPDIR"] = str(MEMORY)
         tempfile.tempdir = None  # so that it is looked up again
-
-
-class Scheduling(LoadScopeScheduling):
-    """Deals out test by test what may run anywhere; what has more tests together is dealt out first.
-
-    xdist's own groups (`--dist loadgroup`) are not seen under this release of pytest.
-    """
-
-    def _split_scope(self, nodeid: str) -> str:
-        if REAL_TIME.search(nodeid):
-            return "real time"
-        return nodeid.partition("::")[0] if SHARED.search(nodeid) else nodeid
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Scheduling:
@@ -135,6 +116,14 @@ def write_targets(clean_environment: Path) -> Callable[..., Path]:
 @pytest.fixture
 def settings(clean_environment: Path) -> Settings:
     return Settings.from_env()
+
+
+@pytest.fixture(scope="session")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The project's folder with a demo of two weeks, as the docs' examples find it; they go on from what others did."""
+    folder = tmp_path_factory.mktemp("project")
+    lay_out_project(folder)
+    return folder
 
 
 @pytest.fixture(scope="session")

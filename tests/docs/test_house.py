@@ -31,7 +31,7 @@ MAY_IMPORT = {
     "collect": f"{BASE} settings account dataforseo store targets detection.metrics detection.settings simulator",
     "tables": f"{BASE} dataforseo store detection.metrics",
     "detection": BASE,
-    "due_days": f"{BASE} settings store tables report.page_names",
+    "due_days": f"{BASE} settings store tables report.neighbours",
     "pipeline": f"{BASE} settings targets store collect tables detection due_days",
     "report": f"{BASE} settings tables detection.metrics",
     "notify": f"{BASE} settings targets dataforseo store collect tables report detection.metrics",
@@ -128,14 +128,14 @@ def test_no_file_names_where_packages_came_from_or_where_it_was_written() -> Non
 
 @pytest.mark.parametrize("path", sorted(TESTS.glob("*/test_*.py")), ids=lambda path: path.stem)
 def test_what_a_file_makes_once_is_made_by_one_worker(path: Path) -> None:
-    from conftest import REAL_TIME, SHARED
+    from scheduling import REAL_TIME, SHARED
 
     if re.search(r"^@pytest\.fixture\(scope=\"module\"", path.read_text(encoding="utf-8"), re.MULTILINE):
         assert SHARED.search(path.name) or REAL_TIME.search(path.name)
 
 
 def test_the_tests_that_share_a_worker_are_there() -> None:
-    from conftest import REAL_TIME, SHARED
+    from scheduling import REAL_TIME, SHARED
 
     files = [path.name for path in TESTS.glob("*/test_*.py")]
     for named in re.findall(r"\w+(?=[|)])", SHARED.pattern) + re.findall(

@@ -7,7 +7,7 @@ from pathlib import Path
 import commands
 import pandas as pd
 import pytest
-from test_detection import change, made
+from made_histories import change, made
 
 pytestmark = pytest.mark.slow
 
