@@ -19,7 +19,8 @@ from backlinks_assets.collect.outcome import STATUS_TYPES
 from backlinks_assets.dataforseo.client import SummaryClient
 from backlinks_assets.dataforseo.endpoints.summary import RequestParameters, SummaryRequest
 from backlinks_assets.settings import Settings
-from backlinks_assets.simulator.http.server import PRICE_USD, Simulator
+from backlinks_assets.simulator.http.account import PRICE_USD
+from backlinks_assets.simulator.http.server import Simulator
 from backlinks_assets.tables.duckdb_sync import sync
 from backlinks_assets.tables.parquet import write_day
 
@@ -96,7 +97,7 @@ def _calls(names: list[str], number: int, date: dt.date) -> Iterator[tuple[objec
 
 
 def _bodies() -> list[list[bytes]]:
-    with Simulator(as_real=True) as simulator, SummaryClient(simulator.url, "bench@example.com", "bench") as client:
+    with Simulator() as simulator, SummaryClient(simulator.url, "bench@example.com", "bench") as client:
         return [
             [
                 zstandard.compress(client.ask(SummaryRequest(f"body{number:03}.example", status_type)).body, 3)

@@ -10,12 +10,12 @@ import dagster as dg
 import hypothesis
 import pytest
 from dagster._core.storage.defs_state.base import DefsStateStorage
+from faults import Fault
 from project_folder import lay_out_project
 from scheduling import Scheduling
+from simulated_api import SimulatedApi
 
 from backlinks_assets.settings import Settings
-from backlinks_assets.simulator.http.faults import Fault
-from backlinks_assets.simulator.http.server import Simulator
 
 PREFIXES = ("BACKLINKS_", "DATAFORSEO_", "DAGSTER_")
 RUN_DAGSTER = {"instance", "project"}
@@ -76,7 +76,7 @@ def clean_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "data"
 
 
-Api = Callable[..., Simulator]
+Api = Callable[..., SimulatedApi]
 
 
 @pytest.fixture
@@ -85,10 +85,10 @@ def api(monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
 
     It answers without the simulator's path and header, so that the project takes its answers for real ones.
     """
-    started: list[Simulator] = []
+    started: list[SimulatedApi] = []
 
-    def start(*faults: Fault, **knobs: object) -> Simulator:
-        server = Simulator(as_real=True, faults=faults, **knobs).start()
+    def start(*faults: Fault, **knobs: object) -> SimulatedApi:
+        server = SimulatedApi(as_real=True, faults=faults, **knobs).start()
         started.append(server)
         monkeypatch.setenv("DATAFORSEO_BASE_URL", server.url)
         monkeypatch.setenv("DATAFORSEO_LOGIN", "someone@example.com")

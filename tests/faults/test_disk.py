@@ -13,10 +13,10 @@ from pathlib import Path
 import commands
 import pytest
 import sqlalchemy as sa
+from simulated_api import PRICE_USD
 
 from backlinks_assets.collect.factory import open_store
 from backlinks_assets.settings import Settings
-from backlinks_assets.simulator.http.server import PRICE_USD
 
 pytestmark = pytest.mark.slow
 

@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import commands
+import faults
 import filelock
 import pyarrow as pa
 import pytest
+from faults import Fault
 
 from backlinks_assets import pipeline as pipeline_module
 from backlinks_assets.cli.ahead import Ahead
@@ -17,8 +19,6 @@ from backlinks_assets.cli.execution import RunFailedError, opened
 from backlinks_assets.collect.collector import StopError
 from backlinks_assets.defs.resources import BacklinksApi, BacklinksData
 from backlinks_assets.settings import Settings
-from backlinks_assets.simulator.http import faults
-from backlinks_assets.simulator.http.faults import Fault
 from backlinks_assets.tables import duckdb_sync
 from backlinks_assets.tables.atomic import TablesError
 from backlinks_assets.tables.duckdb_sync import syncing

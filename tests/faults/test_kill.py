@@ -10,13 +10,13 @@ import time
 
 import commands
 import duckdb
+import faults
 import pyarrow.parquet as pq
 import pytest
+from faults import Fault
+from simulated_api import PRICE_USD, SimulatedApi
 
 from backlinks_assets.settings import Settings
-from backlinks_assets.simulator.http import faults
-from backlinks_assets.simulator.http.faults import Fault
-from backlinks_assets.simulator.http.server import PRICE_USD, Simulator
 
 pytestmark = pytest.mark.slow
 
@@ -32,11 +32,11 @@ def names(count: int) -> list[str]:
     return [f"shop{number:03d}.example" for number in range(count)]
 
 
-def paid_calls(server: Simulator) -> int:
+def paid_calls(server: SimulatedApi) -> int:
     return sum(call.path.endswith("/summary/live") for call in server.calls)
 
 
-def finished(server: Simulator) -> int:
+def finished(server: SimulatedApi) -> int:
     """The good answers that the server has sent to their end."""
     return sum(
         call.status_code == 20000 and call.status_type is not None and call.ended is not None for call in server.calls

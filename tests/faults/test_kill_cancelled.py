@@ -10,13 +10,13 @@ import pytest
 from dagster._core.workspace.context import WorkspaceProcessContext
 from dagster._core.workspace.load_target import ModuleTarget
 from dagster_graphql.cli import execute_query
+from simulated_api import PRICE_USD
 
 from backlinks_assets.collect.factory import open_store
 from backlinks_assets.dagster_instance.home import open_instance
 from backlinks_assets.defs.partitions import range_tags
 from backlinks_assets.defs.sensors import add_missing_targets
 from backlinks_assets.settings import Settings
-from backlinks_assets.simulator.http.server import PRICE_USD
 
 pytestmark = pytest.mark.slow
 

@@ -7,13 +7,13 @@ import threading
 import commands
 import duckdb
 import pytest
+from simulated_api import PRICE_USD, SimulatedApi
 
 from backlinks_assets.collect.factory import open_store
 from backlinks_assets.dagster_instance.home import open_instance
 from backlinks_assets.defs.partitions import day_range_tags, range_tags
 from backlinks_assets.defs.sensors import add_missing_targets
 from backlinks_assets.settings import Settings
-from backlinks_assets.simulator.http.server import PRICE_USD, Simulator
 from backlinks_assets.store.database import Database
 from backlinks_assets.store.migrations import open_tables
 from backlinks_assets.store.responses import metadata
@@ -30,7 +30,7 @@ def names(first: int, last: int) -> list[str]:
     return [f"shop{number:03d}.example" for number in range(first, last)]
 
 
-def each_was_charged_once(server: Simulator, targets: int) -> None:
+def each_was_charged_once(server: SimulatedApi, targets: int) -> None:
     asked = [(call.target, call.status_type) for call in server.calls]
     assert len(asked) == len(set(asked)) == 2 * targets
     assert server.spent_usd == pytest.approx(2 * targets * PRICE_USD)

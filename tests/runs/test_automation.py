@@ -191,8 +191,8 @@ def test_a_day_on_which_nothing_changed_is_built_by_nobody(instance, auto: Autom
 
 
 def test_a_target_that_fails_again_without_a_charge_is_no_news(instance, auto: Automation, api, write_targets) -> None:
-    from backlinks_assets.simulator.http import faults
-    from backlinks_assets.simulator.http.faults import Fault
+    import faults
+    from faults import Fault
 
     api(Fault(faults.code(40501, "Invalid Field: 'target'."), target=NAMES[2]))
     collect_run(instance, TODAY, *NAMES)

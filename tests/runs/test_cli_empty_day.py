@@ -3,10 +3,9 @@
 import json
 
 import commands
+import faults
 import pytest
-
-from backlinks_assets.simulator.http import faults
-from backlinks_assets.simulator.http.faults import Fault
+from faults import Fault
 
 pytestmark = pytest.mark.slow
 

@@ -10,9 +10,11 @@ from typing import Any
 
 import dagster as dg
 import duckdb
+import faults
 import pyarrow.parquet as pq
 import pytest
 from dagster._core.definitions.assets.graph.base_asset_graph import BaseAssetNode
+from faults import Fault, FaultPlan
 from looks import Automation
 
 from backlinks_assets import pipeline as pipeline_module
@@ -28,8 +30,6 @@ from backlinks_assets.defs.resources import BacklinksApi, BacklinksData
 from backlinks_assets.defs.runs import collects, publishes
 from backlinks_assets.defs.sensors import add_missing_targets
 from backlinks_assets.settings import Settings
-from backlinks_assets.simulator.http import faults
-from backlinks_assets.simulator.http.faults import Fault, FaultPlan
 from backlinks_assets.store.responses import responses
 from backlinks_assets.tables import duckdb_sync
 from backlinks_assets.tables.atomic import TablesError

@@ -214,8 +214,8 @@ def test_the_last_of_several_ticks_of_a_day_counts(instance, monkeypatch, at) ->
 
 
 def test_only_targets_without_any_call_of_the_day_are_asked_for(instance, api) -> None:
-    from backlinks_assets.simulator.http import faults
-    from backlinks_assets.simulator.http.faults import Fault
+    import faults
+    from faults import Fault
 
     server = api(Fault(faults.code(40501, "Invalid Field: 'target'."), target="b.example"))
     on(instance)

@@ -8,7 +8,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import dagster as dg
+import faults
 import pytest
+from faults import Fault
 
 from backlinks_assets.account.leases import Owner
 from backlinks_assets.cli.doctor import examine
@@ -18,8 +20,6 @@ from backlinks_assets.collect.factory import open_collector, open_store
 from backlinks_assets.dataforseo.endpoints.summary import RequestParameters, SummaryAnswer
 from backlinks_assets.defs.metadata.tables import check_instance, record_origin
 from backlinks_assets.settings import Settings
-from backlinks_assets.simulator.http import faults
-from backlinks_assets.simulator.http.faults import Fault
 from backlinks_assets.store import ledger
 from backlinks_assets.store.database import Database, StoreError
 from backlinks_assets.store.responses import Key, ResponseStore

@@ -9,9 +9,11 @@ import threading
 from pathlib import Path
 
 import dagster as dg
+import faults
 import pyarrow.parquet as pq
 import pytest
 from commands import command
+from faults import Fault
 
 from backlinks_assets import pipeline
 from backlinks_assets.cli.ahead import Ahead
@@ -22,8 +24,6 @@ from backlinks_assets.defs.resources import BacklinksApi
 from backlinks_assets.detection.settings import DetectionSettings
 from backlinks_assets.pipeline import NothingKeptError, publish_days
 from backlinks_assets.settings import Settings
-from backlinks_assets.simulator.http import faults
-from backlinks_assets.simulator.http.faults import Fault
 from backlinks_assets.tables.parquet import parquet_path, write_day, writing_day
 from backlinks_assets.tables.rows import answer_tables
 from backlinks_assets.tables.schemas import TABLES

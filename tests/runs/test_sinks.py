@@ -15,10 +15,12 @@ from pathlib import Path
 import commands
 import dagster as dg
 import duckdb
+import faults
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from faults import Fault
 
 from backlinks_assets.cli.flags import print_flags
 from backlinks_assets.collect.collector import Outcome
@@ -26,8 +28,6 @@ from backlinks_assets.dagster_instance.home import open_instance
 from backlinks_assets.defs.metadata import collecting, tables
 from backlinks_assets.pipeline import ChangesDay, publish_warehouse
 from backlinks_assets.settings import Settings
-from backlinks_assets.simulator.http import faults
-from backlinks_assets.simulator.http.faults import Fault
 from backlinks_assets.tables.parquet import write_day
 from backlinks_assets.tables.schemas import TABLES
 

@@ -6,7 +6,9 @@ import socket
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import faults
 import pytest
+from faults import Fault
 
 from backlinks_assets.dataforseo.client import SummaryClient
 from backlinks_assets.dataforseo.endpoints.summary import (
@@ -18,8 +20,6 @@ from backlinks_assets.dataforseo.endpoints.summary import (
 )
 from backlinks_assets.dataforseo.errors import AccountError, ApiError, RequestError, TargetError, TransientError
 from backlinks_assets.dataforseo.status_codes import error_of
-from backlinks_assets.simulator.http import faults
-from backlinks_assets.simulator.http.faults import Fault
 from backlinks_assets.simulator.world.samples import vendor_sample
 
 PASSWORD = "s3cret-passphrase"
