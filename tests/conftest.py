@@ -120,7 +120,7 @@ def settings(clean_environment: Path) -> Settings:
 
 @pytest.fixture(scope="session")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The project's folder with a demo of two weeks, as the docs' examples find it; they go on from what others did."""
+    """The project's folder with a demo of a few days, as the docs' examples find it; they go on from what others did."""
     folder = tmp_path_factory.mktemp("project")
     lay_out_project(folder)
     return folder

@@ -1,7 +1,7 @@
 """The README and the docs are true: every block of code in them is run.
 
 Each fenced block is of a kind that `pages.kind_of` knows, and each kind has a test; a block of any other kind fails the first
-test, so that none is left out. They run in a folder laid out as the project's own, on a demo of 14 days, and where a
+test, so that none is left out. They run in a folder laid out as the project's own, on a demo of a few days, and where a
 command needs an account, against the simulator standing for the API.
 """
 

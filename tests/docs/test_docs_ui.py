@@ -19,7 +19,7 @@ from pages import PAGES, code_of, of_kind
 from project_folder import DEMO_DAYS, plain, shell
 
 MAKE_RUNS = {
-    "demo": ".venv/bin/backlinks demo",  # sixty days; the fixture `project` runs the same with fourteen
+    "demo": ".venv/bin/backlinks demo",  # sixty days; the fixture `project` runs the same with fewer
     "test": '.venv/bin/python -m pytest -n 3 -m "not ci"',  # this very run
     "test-quick": '-m "not ci and not slow"',
     "test-ci": ".venv/bin/python -m pytest -n 3",

@@ -51,7 +51,12 @@ def quick_pace(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BACKLINKS_CALLS_PER_MINUTE", "60000")
 
 
-@pytest.mark.parametrize("name", REFUSALS)
+QUICKLY = ("unverified", "balance-402", "redirect")
+
+
+@pytest.mark.parametrize(
+    "name", [name if name in QUICKLY else pytest.param(name, marks=pytest.mark.ci) for name in REFUSALS]
+)
 def test_an_account_level_refusal_stops_the_day_at_once(api, write_targets, name: str) -> None:
     effect, cause, where = REFUSALS[name]
     with SimulatedApi(as_real=True) as elsewhere:

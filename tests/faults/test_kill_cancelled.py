@@ -31,6 +31,7 @@ mutation($tags: [ExecutionTag!]!) {
 TERMINATE = "mutation($id: String!) { terminateRun(runId: $id) { __typename ... on PythonError { message } } }"
 
 
+@pytest.mark.ci
 @pytest.mark.filterwarnings("ignore")  # of Dagster's own workspace and schema
 def test_a_run_cancelled_in_the_ui_starts_nothing_more_and_keeps_what_was_in_flight(
     api, write_targets, monkeypatch

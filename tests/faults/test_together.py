@@ -124,19 +124,19 @@ def test_publishing_is_one_at_a_time_and_a_reader_sees_whole_tables_throughout(a
     stop = threading.Event()
 
     def look() -> None:
-        while not stop.wait(0.02):
+        while not stop.wait(0.05):
             seen.append(published())
 
     reader = threading.Thread(target=look)
     reader.start()
     for file in settings.root.glob("parquet/*/*/*.parquet"):
         os.utime(file)  # as if all had been written anew, so that each run publishes
-    runs = [commands.dagster_run("publish_job", day_range_tags(today, today)) for _ in range(3)]
+    runs = [commands.dagster_run("publish_job", day_range_tags(today, today)) for _ in range(2)]
     runs.append(commands.start("run", "--json"))
     ended = [run.end() for run in runs]
     stop.set()
     reader.join()
-    assert [run.status for run in ended] == [0] * 4, [run.err[-2000:] for run in ended]
+    assert [run.status for run in ended] == [0] * 3, [run.err[-2000:] for run in ended]
     assert len(seen) > 10
     assert set(seen) == {(60, 60)}
     assert not list((settings.root / ".publish.tmp").glob("*"))

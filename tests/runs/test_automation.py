@@ -91,7 +91,12 @@ def before(real: Callable[..., Any], land: Callable[[], None]) -> Callable[..., 
 
 @pytest.mark.parametrize(
     ("when", "day"),
-    [(while_read, TODAY), (once_read, YESTERDAY), (while_judged, TODAY), (while_the_page_is_written, YESTERDAY)],
+    [
+        (while_read, TODAY),
+        (while_the_page_is_written, YESTERDAY),
+        pytest.param(once_read, YESTERDAY, marks=pytest.mark.ci),
+        pytest.param(while_judged, TODAY, marks=pytest.mark.ci),
+    ],
 )
 def test_answers_that_land_while_a_day_is_built_are_in_its_tables_two_looks_later(
     instance, auto: Automation, monkeypatch: pytest.MonkeyPatch, when, day: dt.date
@@ -128,7 +133,11 @@ def test_each_of_the_last_seven_days_is_built_and_older_ones_are_left_to_a_perso
 
 @pytest.mark.parametrize(
     ("after", "built_before"),
-    [(dt.timedelta(seconds=5), True), (dt.timedelta(minutes=2), False), (dt.timedelta(hours=23), True)],
+    [
+        (dt.timedelta(seconds=5), True),
+        (dt.timedelta(minutes=2), False),
+        pytest.param(dt.timedelta(hours=23), True, marks=pytest.mark.ci),
+    ],
 )
 def test_answers_of_a_days_last_seconds_are_built_after_midnight(
     instance, auto: Automation, monkeypatch: pytest.MonkeyPatch, after: dt.timedelta, *, built_before: bool
@@ -257,7 +266,12 @@ def damaged(*_: Any, **__: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("module", "step"), [(pipeline, "costs_table"), (pipeline, "publish_changes"), (page, "publish_page")]
+    ("module", "step"),
+    [
+        (pipeline, "publish_changes"),
+        pytest.param(pipeline, "costs_table", marks=pytest.mark.ci),
+        pytest.param(page, "publish_page", marks=pytest.mark.ci),
+    ],
 )
 def test_a_day_whose_run_ended_half_way_is_built_again(
     instance, auto: Automation, monkeypatch, module, step: str

@@ -284,6 +284,7 @@ def test_a_late_tick_that_was_made_up_for_asks_for_nothing(instance) -> None:
     assert (tick.run_requests, tick.skip_message) == ([], "This tick was made up for already.")
 
 
+@pytest.mark.ci
 def test_dagsters_own_daemon_makes_up_for_a_day_that_one_cell_spoiled(
     tmp_path: Path, clean_environment, monkeypatch
 ) -> None:

@@ -202,6 +202,7 @@ def kept_days(write_targets) -> list[dt.date]:
     return days
 
 
+@pytest.mark.ci
 def test_many_days_in_several_processes_give_the_bytes_of_one(kept_days, tmp_path) -> None:
     settings = Settings.from_env()
 

@@ -10,11 +10,11 @@ from pathlib import Path
 import commands
 from pages import ROOT
 
-DEMO_DAYS = 14
+DEMO_DAYS = 9
 
 
 def lay_out_project(folder: Path) -> None:
-    """Lay out the project with data of its own: two weeks of the sample targets, as `make demo` makes sixty days."""
+    """Lay out the project with data of its own: some days of the sample targets, as `make demo` makes sixty days."""
     for path in ROOT.iterdir():
         if path.name not in {"data", "logs", ".venv", ".env", ".git"}:
             (folder / path.name).symlink_to(path)
