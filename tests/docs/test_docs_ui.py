@@ -22,6 +22,7 @@ MAKE_RUNS = {
     "demo": ".venv/bin/backlinks demo",  # sixty days; the fixture `project` runs the same with fewer
     "test": '.venv/bin/python -m pytest -n 3 -m "not ci"',  # this very run
     "test-quick": '-m "not ci and not slow"',
+    "coverage": "--cov-fail-under=",
     "test-ci": ".venv/bin/python -m pytest -n 3",
     "ui": ".venv/bin/dagster dev -w workspace.yaml",  # run for real below
     "bench": ".venv/bin/python bench/run.py",  # minutes on a quiet machine; test_performance runs its parts
