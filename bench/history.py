@@ -19,7 +19,8 @@ from backlinks_assets.dataforseo.client import Client
 from backlinks_assets.dataforseo.endpoint import Request
 from backlinks_assets.dataforseo.endpoints.summary import STATUS_TYPES, SUMMARY, RequestParameters
 from backlinks_assets.settings import Settings
-from backlinks_assets.simulator.http.server import PRICE_USD, Simulator
+from backlinks_assets.simulator.http.account import PRICE_USD
+from backlinks_assets.simulator.http.server import Simulator
 from backlinks_assets.tables.duckdb_sync import sync
 from backlinks_assets.tables.parquet import write_day
 
@@ -97,7 +98,7 @@ def _calls(names: list[str], number: int, date: dt.date) -> Iterator[tuple[objec
 
 def _bodies() -> list[list[bytes]]:
     parameters = RequestParameters()
-    with Simulator(as_real=True) as simulator, Client(simulator.url, "bench@example.com", "bench") as client:
+    with Simulator() as simulator, Client(simulator.url, "bench@example.com", "bench") as client:
         return [
             [
                 zstandard.compress(client.send(SUMMARY, Request(name, parameters, status_type)).body, 3)

@@ -5,15 +5,15 @@ import threading
 from collections import Counter
 
 import collecting
+import faults
 import pytest
 from collecting import asks_of, kept, rows, run, shops
+from faults import Fault
+from simulated_api import PRICE_USD
 
 from backlinks_assets.collect.collector import utc_now
 from backlinks_assets.collect.factory import open_store
 from backlinks_assets.settings import Settings
-from backlinks_assets.simulator.http import faults
-from backlinks_assets.simulator.http.faults import Fault
-from backlinks_assets.simulator.http.server import PRICE_USD
 from backlinks_assets.store import budget, ledger
 from backlinks_assets.store.budget import Budget, BudgetError
 from backlinks_assets.store.database import Database

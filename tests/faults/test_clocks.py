@@ -13,6 +13,7 @@ from collections.abc import Callable
 import commands
 import duckdb
 import pytest
+from simulated_api import PRICE_USD
 
 from backlinks_assets.collect.factory import open_collector, open_store
 from backlinks_assets.collect.outcome import CollectRequest, Outcome
@@ -20,7 +21,6 @@ from backlinks_assets.dataforseo.endpoints.summary import RequestParameters
 from backlinks_assets.defs.partitions import days
 from backlinks_assets.pipeline import publish_answers, publish_warehouse
 from backlinks_assets.settings import Settings
-from backlinks_assets.simulator.http.server import PRICE_USD
 
 pytestmark = pytest.mark.slow
 

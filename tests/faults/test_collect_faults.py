@@ -6,10 +6,12 @@ import sqlite3
 import time
 
 import collecting
+import faults
 import pytest
 import stand_in
 import tenacity
 from collecting import asks_of, kept, rows, run, shops
+from faults import Effect, Fault, FaultPlan
 
 from backlinks_assets.collect import caller, collector as collector_module
 from backlinks_assets.collect.collector import StopError, utc_now
@@ -19,8 +21,6 @@ from backlinks_assets.dataforseo import status_codes
 from backlinks_assets.dataforseo.client import Client
 from backlinks_assets.dataforseo.endpoints.summary import RequestParameters
 from backlinks_assets.settings import Settings
-from backlinks_assets.simulator.http import faults
-from backlinks_assets.simulator.http.faults import Effect, Fault, FaultPlan
 from backlinks_assets.store.database import StoreError
 from backlinks_assets.store.responses import ResponseStore
 

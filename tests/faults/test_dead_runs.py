@@ -12,6 +12,7 @@ import commands
 import dagster as dg
 import filelock
 import pytest
+from simulated_api import SimulatedApi
 
 from backlinks_assets.cli.doctor.finding import Finding
 from backlinks_assets.cli.doctor.instance import runs
@@ -22,7 +23,6 @@ from backlinks_assets.defs.dead_runs import WHY, dead_runs, dead_runs_sensor, en
 from backlinks_assets.defs.sensors import add_missing_targets
 from backlinks_assets.notify.alerts import collecting_alerts
 from backlinks_assets.settings import Settings
-from backlinks_assets.simulator.http.server import Simulator
 
 pytestmark = pytest.mark.slow
 
@@ -31,7 +31,7 @@ NAMES = [f"shop{number:02d}.example" for number in range(20)]
 
 
 @pytest.fixture(autouse=True)
-def server(api, write_targets) -> Simulator:
+def server(api, write_targets) -> SimulatedApi:
     write_targets(*NAMES)
     return api()
 
@@ -64,7 +64,7 @@ def locks_left() -> list[str]:
 
 
 @contextmanager
-def nothing_written(_server: Simulator) -> Iterator[None]:
+def nothing_written(_server: SimulatedApi) -> Iterator[None]:
     """Keep all others from writing events, so that a run stays in the moment before it is started."""
     with open_instance(Settings.from_env()) as instance:
         add_missing_targets(instance, NAMES)
@@ -75,14 +75,14 @@ def nothing_written(_server: Simulator) -> Iterator[None]:
 
 
 @contextmanager
-def slow_answers(server: Simulator) -> Iterator[None]:
+def slow_answers(server: SimulatedApi) -> Iterator[None]:
     server.latency_s = 1.0
     yield
     server.latency_s = 0.0
 
 
 @contextmanager
-def another_publication(_server: Simulator) -> Iterator[None]:
+def another_publication(_server: SimulatedApi) -> Iterator[None]:
     """Hold the publisher's lock, as a long publication does."""
     root = Settings.from_env().root
     root.mkdir(parents=True, exist_ok=True)
@@ -102,7 +102,7 @@ BLIND = {"cli.execution.end_dead_runs": id}
 
 
 @contextmanager
-def started(server: Simulator, moment: str) -> Iterator[commands.Process]:
+def started(server: SimulatedApi, moment: str) -> Iterator[commands.Process]:
     """Start `backlinks run` and hold it in a moment. It leaves runs that were dead before it, as if started at once."""
     hindrance, wanted = MOMENTS[moment]
     before = statuses()
@@ -116,9 +116,12 @@ def started(server: Simulator, moment: str) -> Iterator[commands.Process]:
             raise
 
 
-def kill(server: Simulator, moment: str) -> None:
+def kill(server: SimulatedApi, moment: str) -> None:
     with started(server, moment) as run:
         run.kill()
+
+
+FEW = [pytest.param(moment, marks=[] if moment == "while it publishes" else pytest.mark.ci) for moment in MOMENTS]
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
@@ -162,7 +165,7 @@ def freeze(run: commands.Process) -> None:
             return
 
 
-@pytest.mark.parametrize("moment", MOMENTS)
+@pytest.mark.parametrize("moment", FEW)
 def test_a_frozen_command_is_never_marked_and_goes_on(server, moment: str) -> None:
     later = utc_now() + dt.timedelta(days=2)
     with started(server, moment) as run:

@@ -16,7 +16,10 @@ from pathlib import Path
 
 import commands
 import dagster as dg
+import faults
 import pytest
+from faults import Fault, FaultPlan
+from simulated_api import PRICE_USD, SimulatedApi
 
 from backlinks_assets.collect.factory import open_store
 from backlinks_assets.dagster_instance.home import open_instance
@@ -27,9 +30,6 @@ from backlinks_assets.dataforseo.errors import RequestError, TransientError
 from backlinks_assets.defs.partitions import range_tags
 from backlinks_assets.defs.sensors import add_missing_targets
 from backlinks_assets.settings import Settings
-from backlinks_assets.simulator.http import faults
-from backlinks_assets.simulator.http.faults import Fault, FaultPlan
-from backlinks_assets.simulator.http.server import PRICE_USD, Simulator
 
 pytestmark = pytest.mark.slow
 
@@ -52,10 +52,15 @@ def quick_pace(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BACKLINKS_CALLS_PER_MINUTE", "60000")
 
 
-@pytest.mark.parametrize("name", REFUSALS)
+QUICKLY = ("unverified", "balance-402", "redirect")
+
+
+@pytest.mark.parametrize(
+    "name", [name if name in QUICKLY else pytest.param(name, marks=pytest.mark.ci) for name in REFUSALS]
+)
 def test_an_account_level_refusal_stops_the_day_at_once(api, write_targets, name: str) -> None:
     effect, cause, where = REFUSALS[name]
-    with Simulator(as_real=True) as elsewhere:
+    with SimulatedApi(as_real=True) as elsewhere:
         if effect.text and "{elsewhere}" in effect.text:
             effect = faults.redirect(effect.text.format(elsewhere=elsewhere.url.replace("127.0.0.1", "localhost")))
         server = api(Fault(effect, calls=(PAID + 1, None)), latency_s=0.05)

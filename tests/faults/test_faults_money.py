@@ -4,8 +4,11 @@ import datetime as dt
 import sqlite3
 
 import commands
+import faults
 import pytest
 import tenacity
+from faults import Fault, FaultPlan
+from simulated_api import PRICE_USD
 
 from backlinks_assets.collect import collector as collector_module
 from backlinks_assets.collect.collector import utc_now
@@ -13,9 +16,6 @@ from backlinks_assets.collect.factory import open_collector, open_store
 from backlinks_assets.collect.outcome import CollectRequest, Outcome
 from backlinks_assets.dataforseo.endpoints.summary import RequestParameters
 from backlinks_assets.settings import Settings
-from backlinks_assets.simulator.http import faults
-from backlinks_assets.simulator.http.faults import Fault, FaultPlan
-from backlinks_assets.simulator.http.server import PRICE_USD
 
 pytestmark = pytest.mark.slow
 

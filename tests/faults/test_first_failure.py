@@ -6,17 +6,17 @@ from pathlib import Path
 from typing import Any
 
 import commands
+import faults
 import filelock
 import pyarrow as pa
 import pytest
+from faults import Fault
 
 from backlinks_assets import pipeline as pipeline_module
 from backlinks_assets.cli.console import describe
 from backlinks_assets.cli.execution import RunFailedError, opened
 from backlinks_assets.paths import parquet_path
 from backlinks_assets.settings import Settings
-from backlinks_assets.simulator.http import faults
-from backlinks_assets.simulator.http.faults import Fault
 from backlinks_assets.tables import duckdb_sync
 from backlinks_assets.tables.atomic import TablesError
 from backlinks_assets.tables.duckdb_sync import syncing

@@ -5,9 +5,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import collecting
+import faults
 import pytest
 import stand_in
 from collecting import asks_of, rows, run
+from faults import Fault, FaultPlan
 from stand_in import envelope_of, task_of
 
 from backlinks_assets.collect import reconcile as reconciling
@@ -21,8 +23,6 @@ from backlinks_assets.dataforseo.errors import AccountError, RequestError, Targe
 from backlinks_assets.dataforseo.status_codes import error_of
 from backlinks_assets.dataforseo.tag import request_tag
 from backlinks_assets.settings import Settings
-from backlinks_assets.simulator.http import faults
-from backlinks_assets.simulator.http.faults import Fault, FaultPlan
 from backlinks_assets.store import ledger
 from backlinks_assets.store.budget import Budget, BudgetError
 from backlinks_assets.store.ledger import Call

@@ -92,7 +92,12 @@ def before(real: Callable[..., Any], land: Callable[[], None]) -> Callable[..., 
 
 @pytest.mark.parametrize(
     ("when", "day"),
-    [(while_read, TODAY), (once_read, YESTERDAY), (while_judged, TODAY), (while_the_page_is_written, YESTERDAY)],
+    [
+        (while_read, TODAY),
+        (while_the_page_is_written, YESTERDAY),
+        pytest.param(once_read, YESTERDAY, marks=pytest.mark.ci),
+        pytest.param(while_judged, TODAY, marks=pytest.mark.ci),
+    ],
 )
 def test_answers_that_land_while_a_day_is_built_are_in_its_tables_two_looks_later(
     instance, auto: Automation, monkeypatch: pytest.MonkeyPatch, when, day: dt.date
@@ -129,7 +134,11 @@ def test_each_of_the_last_seven_days_is_built_and_older_ones_are_left_to_a_perso
 
 @pytest.mark.parametrize(
     ("after", "built_before"),
-    [(dt.timedelta(seconds=5), True), (dt.timedelta(minutes=2), False), (dt.timedelta(hours=23), True)],
+    [
+        (dt.timedelta(seconds=5), True),
+        (dt.timedelta(minutes=2), False),
+        pytest.param(dt.timedelta(hours=23), True, marks=pytest.mark.ci),
+    ],
 )
 def test_answers_of_a_days_last_seconds_are_built_after_midnight(
     instance, auto: Automation, monkeypatch: pytest.MonkeyPatch, after: dt.timedelta, *, built_before: bool
@@ -192,8 +201,8 @@ def test_a_day_on_which_nothing_changed_is_built_by_nobody(instance, auto: Autom
 
 
 def test_a_target_that_fails_again_without_a_charge_is_no_news(instance, auto: Automation, api, write_targets) -> None:
-    from backlinks_assets.simulator.http import faults
-    from backlinks_assets.simulator.http.faults import Fault
+    import faults
+    from faults import Fault
 
     api(Fault(faults.code(40501, "Invalid Field: 'target'."), target=NAMES[2]))
     collect_run(instance, TODAY, *NAMES)
@@ -258,7 +267,12 @@ def damaged(*_: Any, **__: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("module", "step"), [(pipeline, "costs_table"), (pipeline, "publish_changes"), (page, "publish_page")]
+    ("module", "step"),
+    [
+        (pipeline, "publish_changes"),
+        pytest.param(pipeline, "costs_table", marks=pytest.mark.ci),
+        pytest.param(page, "publish_page", marks=pytest.mark.ci),
+    ],
 )
 def test_a_day_whose_run_ended_half_way_is_built_again(
     instance, auto: Automation, monkeypatch, module, step: str

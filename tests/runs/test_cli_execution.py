@@ -3,7 +3,9 @@
 from typing import Any
 
 import dagster as dg
+import faults
 import pytest
+from faults import Fault
 
 from backlinks_assets.cli import execution
 from backlinks_assets.cli.execution import Pipeline, RunFailedError
@@ -12,8 +14,6 @@ from backlinks_assets.collect.collector import utc_now
 from backlinks_assets.collect.factory import open_store, watched_targets
 from backlinks_assets.defs.metadata import tables
 from backlinks_assets.settings import Settings
-from backlinks_assets.simulator.http import faults
-from backlinks_assets.simulator.http.faults import Fault
 from backlinks_assets.store.database import StoreError
 
 RESPONSES = dg.AssetKey("summary_responses")

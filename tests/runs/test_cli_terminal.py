@@ -160,7 +160,7 @@ def test_a_pipe_that_is_closed_early_is_no_error(flagged: Settings) -> None:
 
 
 def test_the_backtest_has_a_bar_for_each_count_and_says_how_to_get_the_reasons(tmp_path: Path) -> None:
-    from test_detection import change, made
+    from made_histories import change, made
 
     change(made(), 40, 5, spam_score=lambda score: score + 18).to_csv(tmp_path / "history.csv", index=False)
     status, screen = on_a_terminal(80, "backtest", "history.csv")
@@ -262,7 +262,7 @@ def test_the_doctor_tells_a_program_each_check_and_the_exit_status(api, write_ta
 
 
 def test_the_backtest_tells_a_program_all_counts(tmp_path: Path) -> None:
-    from test_detection import change, made
+    from made_histories import change, made
 
     change(made(), 40, 5, spam_score=lambda score: score + 18).to_csv(tmp_path / "history.csv", index=False)
     told = commands.script("backtest", "history.csv", "--json", "--out", "flags.csv").summary

@@ -198,6 +198,7 @@ def test_runs_that_start_by_themselves_are_named_too(instance, write_targets) ->
 
 
 @pytest.mark.slow
+@pytest.mark.ci
 def test_make_ui_starts_without_a_warning_or_a_word_of_the_shell(tmp_path: Path) -> None:
     venv = tmp_path / "venv"
     (venv / "bin").mkdir(parents=True)
@@ -220,7 +221,7 @@ def test_make_ui_starts_without_a_warning_or_a_word_of_the_shell(tmp_path: Path)
     assert (done.returncode, done.stdout, done.stderr) == (0, f"{root}\n", "")
 
 
-@pytest.mark.parametrize("address", [None, "https://intranet.example/seo"])
+@pytest.mark.parametrize("address", [None, pytest.param("https://intranet.example/seo", marks=pytest.mark.ci)])
 def test_the_ui_leads_to_the_days_page_by_its_path_or_on_the_web(instance, write_targets, monkeypatch, address) -> None:
     write_targets(*TARGETS[:1])
     add_missing_targets(instance, TARGETS[:1])

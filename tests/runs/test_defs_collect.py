@@ -4,8 +4,10 @@ import datetime as dt
 import itertools
 
 import dagster as dg
+import faults
 import pytest
 from collecting import be_quick
+from faults import Fault, FaultPlan
 from job_runs import RESPONSES, TARGETS, TODAY, collect_run, materialized, publish_run
 from looks import Automation
 
@@ -13,9 +15,7 @@ from backlinks_assets.definitions import build_defs
 from backlinks_assets.defs.partitions import MOST_RANGES, ranges
 from backlinks_assets.defs.resources import BacklinksData
 from backlinks_assets.defs.sensors import add_missing_targets
-from backlinks_assets.simulator.http import faults
-from backlinks_assets.simulator.http.faults import Fault, FaultPlan
-from backlinks_assets.targets.file import partition_key
+from backlinks_assets.targets.name import partition_key
 
 
 @pytest.fixture(autouse=True)

@@ -6,9 +6,11 @@ from typing import Any
 
 import dagster as dg
 import duckdb
+import faults
 import pyarrow.parquet as pq
 import pytest
 from collecting import be_quick
+from faults import Fault
 from job_runs import TARGETS, TODAY, collect_run, publish_run
 
 from backlinks_assets import pipeline as pipeline_module
@@ -19,12 +21,10 @@ from backlinks_assets.defs.partitions import range_tags
 from backlinks_assets.defs.resources import BacklinksApi, BacklinksData
 from backlinks_assets.defs.sensors import add_missing_targets
 from backlinks_assets.settings import Settings
-from backlinks_assets.simulator.http import faults
-from backlinks_assets.simulator.http.faults import Fault
 from backlinks_assets.tables import duckdb_sync
 from backlinks_assets.tables.atomic import TablesError
 from backlinks_assets.tables.duckdb_sync import SyncResult
-from backlinks_assets.targets.file import partition_key
+from backlinks_assets.targets.name import partition_key
 
 
 @pytest.fixture(autouse=True)

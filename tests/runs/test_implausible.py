@@ -11,8 +11,9 @@ from looks import collect_run, definitions, publish_run
 
 from backlinks_assets.collect.collector import utc_now
 from backlinks_assets.defs.sensors import add_missing_targets
+from backlinks_assets.paths import parquet_path
 from backlinks_assets.settings import Settings
-from backlinks_assets.tables.parquet import parquet_path, read_days
+from backlinks_assets.tables.parquet import read_days
 
 pytestmark = pytest.mark.slow
 

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
-from backlinks_assets.cli.doctor_trials import announcements
 from dagster._core.scheduler.instigation import InstigatorTick, TickStatus
 from dagster._core.workspace.context import WorkspaceProcessContext
 from notify_places import OLD_TABLES, Webhook, webhook
 from store_files import rows
 
+from backlinks_assets.cli.doctor.machine import announcements
 from backlinks_assets.collect.collector import utc_now
 from backlinks_assets.collect.factory import open_store
 from backlinks_assets.dagster_instance.home import open_instance

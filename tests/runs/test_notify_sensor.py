@@ -6,9 +6,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import dagster as dg
+import faults
 import pytest
 from dagster._core.utils import make_new_run_id
+from faults import Fault, FaultPlan
 from notify_places import Webhook, webhook
+from simulated_api import SimulatedApi
 
 from backlinks_assets.collect.collector import utc_now
 from backlinks_assets.definitions import build_defs
@@ -19,9 +22,6 @@ from backlinks_assets.defs.resources import BacklinksData
 from backlinks_assets.defs.sensors import add_missing_targets
 from backlinks_assets.paths import page_path
 from backlinks_assets.settings import Settings
-from backlinks_assets.simulator.http import faults
-from backlinks_assets.simulator.http.faults import Fault, FaultPlan
-from backlinks_assets.simulator.http.server import Simulator
 
 TARGETS = ["a.example", "b.example", "c.example"]
 
@@ -288,7 +288,7 @@ def test_a_low_balance_is_told_once_a_day_and_looked_at_once_an_hour(
     )
 
 
-def looks(server: Simulator) -> int:
+def looks(server: SimulatedApi) -> int:
     return sum("user_data" in call.path for call in server.calls)
 
 

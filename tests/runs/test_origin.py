@@ -8,7 +8,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import dagster as dg
+import faults
 import pytest
+from faults import Fault
 
 from backlinks_assets.account.leases import Owner
 from backlinks_assets.cli.doctor.examine import examine
@@ -20,8 +22,6 @@ from backlinks_assets.dataforseo.answer import Answer
 from backlinks_assets.dataforseo.endpoints.summary import RequestParameters
 from backlinks_assets.defs.metadata.tables import check_instance, record_origin
 from backlinks_assets.settings import Settings
-from backlinks_assets.simulator.http import faults
-from backlinks_assets.simulator.http.faults import Fault
 from backlinks_assets.store import ledger
 from backlinks_assets.store.database import Database, StoreError
 from backlinks_assets.store.responses import Key, ResponseStore

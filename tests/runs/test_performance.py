@@ -6,9 +6,11 @@ import subprocess
 import sys
 
 import dagster as dg
+import faults
 import pyarrow.parquet as pq
 import pytest
 from commands import command
+from faults import Fault
 
 from backlinks_assets import pipeline
 from backlinks_assets.collect.collector import utc_now
@@ -19,8 +21,6 @@ from backlinks_assets.detection.settings import DetectionSettings
 from backlinks_assets.paths import parquet_path
 from backlinks_assets.pipeline import NothingKeptError, publish_days
 from backlinks_assets.settings import Settings
-from backlinks_assets.simulator.http import faults
-from backlinks_assets.simulator.http.faults import Fault
 from backlinks_assets.tables.parquet import write_day, writing_day
 from backlinks_assets.tables.rows import answer_tables
 from backlinks_assets.tables.schemas import TABLES

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_report_page import HOSTILE, a_hostile_day
-from test_report_world import (
+from report_world import (
     DAY,
+    HOSTILE,
     INDEX_MOVE,
     a_day,
     a_flag,
     a_history,
+    a_hostile_day,
     a_page,
     answers,
     days_before,

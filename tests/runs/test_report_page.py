@@ -9,7 +9,20 @@ from pathlib import Path
 
 import pytest
 from markdown_it import MarkdownIt
-from test_report_world import DAY, INDEX_MOVE, a_day, a_flag, a_history, a_page, answers, days_before, links, write_rows
+from report_world import (
+    DAY,
+    HOSTILE,
+    INDEX_MOVE,
+    a_day,
+    a_flag,
+    a_history,
+    a_hostile_day,
+    a_page,
+    answers,
+    days_before,
+    links,
+    write_rows,
+)
 
 from backlinks_assets.formatting import markdown_name, markdown_text
 from backlinks_assets.paths import parquet_path
@@ -19,17 +32,6 @@ from backlinks_assets.report.day_sentence import day_sentence
 from backlinks_assets.report.index import write_index
 from backlinks_assets.report.summary import read_day_report
 from backlinks_assets.report.ui_summary import markdown, overview_svg
-
-HOSTILE = [
-    "<img src=x onerror=alert(1)>.example",
-    '"><script>alert(1)</script>',
-    "</title></desc></svg></style><iframe src=javascript:alert(1)>",
-    "[click](javascript:alert(1))",
-    "=cmd|' /C calc'!A0",
-    "`code` $x$ **bold** | cell",
-    "{{ 7 * 7 }}{% raw %}",
-    "turned\u202egnp.example",
-]
 
 
 class Parsed(HTMLParser):
@@ -57,15 +59,6 @@ def busy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_rows(root, "referring_links", days_before(1), links("shop.example", {"com": 5000}))
     write_rows(root, "referring_links", DAY, links("shop.example", {"com": 4000, "": 3}))
     return root
-
-
-def a_hostile_day(root: Path) -> None:
-    a_history(root, HOSTILE, days=5)
-    a_day(root, [a_flag(name) for name in HOSTILE])
-    for date, count in ((days_before(1), 10), (DAY, 40)):
-        write_rows(
-            root, "referring_links", date, [row for t in HOSTILE for row in links(t, dict.fromkeys(HOSTILE, count))]
-        )
 
 
 def written(root: Path, expected: Collection[str] = ()) -> str:

@@ -8,8 +8,10 @@ from pathlib import Path
 from urllib.parse import quote
 
 import commands
+import faults
 import pytest
 import zstandard
+from faults import Fault
 
 from backlinks_assets.collect.factory import open_collector
 from backlinks_assets.dagster_instance.home import open_instance
@@ -21,8 +23,6 @@ from backlinks_assets.defs.partitions import day_range_tags, range_tags
 from backlinks_assets.defs.resources import BacklinksApi, BacklinksData
 from backlinks_assets.defs.sensors import add_missing_targets
 from backlinks_assets.settings import Settings, SettingsError
-from backlinks_assets.simulator.http import faults
-from backlinks_assets.simulator.http.faults import Fault
 
 pytestmark = pytest.mark.slow
 

@@ -1,6 +1,6 @@
 """A server on loopback whose answers a test makes up whole: what no API should send, and what each call was charged.
 
-Only the bytes are special. A server that behaves as the API does, and its usual faults, is `backlinks_assets.simulator`.
+Only the bytes are special. A server that behaves as the API does, and its usual faults, is `simulated_api`.
 """
 
 import threading

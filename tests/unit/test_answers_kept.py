@@ -5,16 +5,16 @@ from collections.abc import Callable
 from typing import Any
 
 import collecting
+import faults
 import pytest
 import stand_in
 from collecting import asks_of, bodies, kept, rows, run
+from faults import Fault
 from stand_in import PRICE, StandIn, envelope_of, good, result_of, task_of
 
 from backlinks_assets.collect.collector import utc_now
 from backlinks_assets.collect.factory import open_store
 from backlinks_assets.settings import Settings
-from backlinks_assets.simulator.http import faults
-from backlinks_assets.simulator.http.faults import Fault
 from backlinks_assets.tables.rows import answer_tables
 
 Serve = Callable[[stand_in.Answer], StandIn]

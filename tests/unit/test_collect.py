@@ -4,8 +4,11 @@ import datetime as dt
 import threading
 from collections.abc import Sequence
 
+import faults
 import orjson
 import pytest
+from faults import Fault
+from simulated_api import SimulatedApi
 
 from backlinks_assets.collect import caller, collector as collector_module
 from backlinks_assets.collect.collector import StopError, utc_now
@@ -14,9 +17,6 @@ from backlinks_assets.collect.outcome import CollectRequest, Outcome
 from backlinks_assets.dataforseo.answer import first_result
 from backlinks_assets.dataforseo.endpoints.summary import RequestParameters
 from backlinks_assets.settings import Settings
-from backlinks_assets.simulator.http import faults
-from backlinks_assets.simulator.http.faults import Fault
-from backlinks_assets.simulator.http.server import Simulator
 from backlinks_assets.store.database import StoreError
 
 PRICE = 0.024036
@@ -308,7 +308,7 @@ def test_without_room_for_the_answer_no_call_is_started(api, monkeypatch) -> Non
 
 
 def test_simulated_answers_are_not_kept_among_real_ones(monkeypatch, settings) -> None:
-    with Simulator() as simulator:  # its url without /simulator, as a person could mistype it
+    with SimulatedApi() as simulator:  # its url without /simulator, as a person could mistype it
         monkeypatch.setenv("DATAFORSEO_BASE_URL", simulator.url.removesuffix("/simulator"))
         outcomes, stopped = run(asks_of(1))
     assert stopped is not None

@@ -6,7 +6,9 @@ import socket
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import faults
 import pytest
+from faults import Fault
 
 from backlinks_assets.dataforseo.answer import parse_answer
 from backlinks_assets.dataforseo.client import Client
@@ -16,8 +18,6 @@ from backlinks_assets.dataforseo.endpoints.user_data import USER_DATA
 from backlinks_assets.dataforseo.errors import AccountError, ApiError, RequestError, TargetError, TransientError
 from backlinks_assets.dataforseo.status_codes import error_of
 from backlinks_assets.dataforseo.tag import request_tag
-from backlinks_assets.simulator.http import faults
-from backlinks_assets.simulator.http.faults import Fault
 from backlinks_assets.simulator.world.samples import vendor_sample
 
 PASSWORD = "s3cret-passphrase"

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from detection_worlds import LIVE, World, worlds
+from detection_sites import LIVE, World
+from detection_worlds import worlds
 
 from backlinks_assets.detection.batches import detect_in_parts
 from backlinks_assets.detection.detect import detect

@@ -137,7 +137,7 @@ def moving_together(random: np.random.Generator, targets: int = 24, days: int = 
 
 @pytest.mark.parametrize("size", [1, 7, 23])
 @pytest.mark.parametrize("index_rule", [True, False])
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.ci) for seed in (1, 2))])
 def test_targets_judged_in_parts_are_judged_as_together(seed: int, size: int, index_rule: bool) -> None:
     history = moving_together(np.random.default_rng(seed))
     chosen, own = DetectionSettings(index_rule=index_rule), {"t02.example": {"spam_points": 2.0}}

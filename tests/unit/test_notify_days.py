@@ -13,10 +13,11 @@ from backlinks_assets.collect.factory import open_store
 from backlinks_assets.dataforseo.answer import Answer
 from backlinks_assets.dataforseo.endpoints.summary import RequestParameters
 from backlinks_assets.notify.alerts import FailedRun
+from backlinks_assets.paths import parquet_path
 from backlinks_assets.settings import Settings
 from backlinks_assets.store.ledger import Budget, Call
 from backlinks_assets.store.responses import Key
-from backlinks_assets.tables.parquet import parquet_path, write_day
+from backlinks_assets.tables.parquet import write_day
 from backlinks_assets.tables.schemas import TABLES
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from hypothesis import given, strategies as st
-from test_report_world import DAY, INDEX_MOVE, a_day, a_flag, a_history, a_page, days_before
+from report_world import DAY, INDEX_MOVE, a_day, a_flag, a_history, a_page, days_before
 
 from backlinks_assets.defs.metadata.page import publish_page
 from backlinks_assets.report.charts import Chart, flags_chart, history_chart, shares_chart

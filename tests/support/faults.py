@@ -1,4 +1,4 @@
-"""How the simulator can be told to misbehave: when (`Fault`), and what (the functions that make an `Effect`).
+"""How the simulated API can be told to misbehave: when (`Fault`), and what (the functions that make an `Effect`).
 
     Fault(http(503), first_of_each_target=1)             each target's first call fails, the retry works
     Fault(code(40202), calls=(10, 20))                   calls 10 to 20 are over the rate
@@ -7,11 +7,9 @@
 The first fault that matches a summary call decides. What an effect does to an answer is in `misbehaviour`.
 """
 
-from __future__ import annotations
-
 import threading
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
@@ -127,53 +125,6 @@ DELIVERS = frozenset({"half", "silence", "trickle", "wrong_target", "big", "no_r
 def is_charged(fault: Fault) -> bool:
     """Whether a call that this fault hits costs its price."""
     return fault.effect.kind in DELIVERS if fault.charged is None else fault.charged
-
-
-_NAMED: dict[str, Callable[[str], Effect]] = {
-    "code": lambda value: code(int(value)),
-    "tasks_null": lambda value: tasks_null(int(value or 40104)),
-    "http": lambda value: http(int(value)),
-    "http_402": lambda _: http_402(),
-    "html": lambda _: html(),
-    "not_json": lambda _: not_json(),
-    "reset": lambda _: reset(),
-    "half": lambda _: half(),
-    "silence": lambda value: silence(float(value)),
-    "trickle": lambda value: trickle(float(value)),
-    "wrong_target": lambda _: wrong_target(),
-    "no_result": lambda value: no_result(value or "null"),
-    "strings": strings,
-    "redirect": redirect,
-    "big": lambda value: big(float(value)),
-}
-
-
-def parse(text: str) -> Fault:
-    """The fault that `NAME[:VALUE][,target=PATTERN][,status_type=X][,first=N][,calls=N-M]` names.
-
-    For instance `http:503,first=1` or `silence:30,target=dead.example`. Raises ValueError saying what is not
-    known.
-    """
-    what, *options = text.split(",")
-    name, _, value = what.partition(":")
-    if name not in _NAMED:
-        raise ValueError(f"There is no fault {name!r}; there are {', '.join(_NAMED)}.")
-    given = {option.partition("=")[0]: option.partition("=")[2] for option in options}
-    if unknown := given.keys() - {"target", "status_type", "first", "calls"}:
-        known = "target, status_type, first or calls"
-        raise ValueError(f"Fault {name!r} has no option {min(unknown)!r}; it may have {known}.")
-    try:
-        effect = _NAMED[name](value)
-        first, _, last = given.get("calls", "").partition("-")
-        return Fault(
-            effect,
-            target=given.get("target", "*"),
-            status_type=given.get("status_type"),
-            calls=(int(first), int(last) if last else None) if first else None,
-            first_of_each_target=int(given["first"]) if "first" in given else None,
-        )
-    except ValueError as error:
-        raise ValueError(f"Fault {text!r} lacks a number; write it like http:503,first=1.") from error
 
 
 class FaultPlan:

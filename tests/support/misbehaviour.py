@@ -1,18 +1,24 @@
-"""What a fault does to an answer: a changed reply here, and how the bytes leave in `handler`."""
+"""What a fault does to an answer: a changed reply here, and how the bytes leave in `simulated_api`."""
 
-from __future__ import annotations
-
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
+from faults import Effect
 
 from backlinks_assets.simulator.http.envelope import envelope, message, task
-from backlinks_assets.simulator.http.faults import Effect
 from backlinks_assets.simulator.http.reply import Reply, json_reply
 
 WRONG_TARGET = "somebody-else.example"
 _PAGE = b"<!doctype html><title>One moment</title><h1>The gateway has no answer</h1>"
 _HTML = "text/html; charset=utf-8"
+
+
+@dataclass(frozen=True, slots=True)
+class Spoiled(Reply):
+    """A reply that is sent in a manner of its own: `silence`, `trickle`, `half` or `reset`."""
+
+    manner: Effect | None = None
 
 
 def refusal(effect: Effect, path: list[str], data: dict[str, Any], cost_usd: float) -> Reply:
@@ -24,7 +30,7 @@ def refusal(effect: Effect, path: list[str], data: dict[str, Any], cost_usd: flo
         "redirect": Reply(302, b"", headers={"Location": effect.text or "/"}),
         "html": Reply(200, _PAGE, content_type=_HTML),
         "not_json": Reply(200, b'{"version": "0.1.2026'),
-        "reset": Reply(200, b"", manner=effect),
+        "reset": Spoiled(200, b"", manner=effect),
     }
     if kind in replies:
         return replies[kind]
@@ -60,7 +66,7 @@ def spoiled(effect: Effect, answer: dict[str, Any]) -> Reply:
             _write_into(result, effect.text or "")
     if effect.kind == "big":
         return Reply(200, orjson.dumps({**answer, "filling": "x" * int(effect.number * 1_000_000)}))
-    return json_reply(answer, manner=effect)
+    return Spoiled(200, orjson.dumps(answer), manner=effect)
 
 
 def _write_into(result: dict[str, Any], text: str) -> None:
