@@ -14,8 +14,7 @@ from typing import Final
 import sqlalchemy as sa
 
 from backlinks_assets.dataforseo.endpoints.summary import NAME as SUMMARY
-
-metadata = sa.MetaData()
+from backlinks_assets.store.database import metadata
 
 daily_spend = sa.Table(
     "daily_spend",

@@ -19,12 +19,9 @@ from backlinks_assets.store.budget import (  # noqa: F401 - the errors are raise
     PriceUnknownError,
     admit,
     daily_spend,
-    metadata as budget_metadata,
     microusd,
 )
-from backlinks_assets.store.database import Instant
-
-metadata: Final = budget_metadata
+from backlinks_assets.store.database import Instant, metadata
 
 IN_FLIGHT: Final = "in_flight"
 DATA: Final = "data"
@@ -84,18 +81,6 @@ class Call:
     status_type: str
     owner: str
     attempt: int
-    started_at: dt.datetime
-    endpoint: str = SUMMARY
-
-
-@dataclass(frozen=True, slots=True)
-class UnknownCall:
-    """A call without an answer, of which it is not known whether it was charged."""
-
-    call_id: str
-    date: dt.date
-    target: str
-    status_type: str
     started_at: dt.datetime
     endpoint: str = SUMMARY
 
@@ -191,15 +176,15 @@ def open_calls(tx: sa.Connection) -> list[tuple[str, str]]:
     return [(row.call_id, row.owner) for row in rows]
 
 
-def unknown_calls(tx: sa.Connection, since: dt.datetime) -> list[UnknownCall]:
+def unknown_calls(tx: sa.Connection, since: dt.datetime) -> list[Call]:
     """Return the ended calls, started since then, that nobody has said the cost of; oldest first."""
     rows = tx.execute(
-        sa.select(*[api_calls.c[field.name] for field in fields(UnknownCall)])
+        sa.select(*[api_calls.c[field.name] for field in fields(Call)])
         .filter_by(outcome=NO_ANSWER, cost_microusd=None)
         .where(api_calls.c.started_at >= since)
         .order_by("started_at", "call_id")
     )
-    return [UnknownCall(*row) for row in rows]
+    return [Call(*row) for row in rows]
 
 
 def known_task_ids(tx: sa.Connection, dates: Collection[dt.date]) -> set[str]:

@@ -17,19 +17,23 @@ from backlinks_assets.account.leases import Owner
 from backlinks_assets.dataforseo.endpoints.summary import NAME as SUMMARY, RequestParameters, SummaryAnswer
 from backlinks_assets.store import ledger, unusable_answers
 from backlinks_assets.store.budget import Budget, give_back, room_set_aside, set_room_aside
-from backlinks_assets.store.database import Database, Instant, StoreError, upsert
+from backlinks_assets.store.database import Database, Instant, StoreError, metadata, upsert
 from backlinks_assets.store.migrations import open_tables
 from backlinks_assets.store.stored_answer import StoredAnswer
 
-metadata = sa.MetaData()
+
+def _key() -> list[sa.Column[Any]]:
+    return [
+        sa.Column("date", sa.Date, primary_key=True),
+        *[sa.Column(name, sa.String, primary_key=True) for name in ("target", "status_type", "request_key")],
+        sa.Column("endpoint", sa.String, primary_key=True, server_default=SUMMARY),
+    ]
+
 
 responses = sa.Table(
     "responses",
     metadata,
-    sa.Column("date", sa.Date, primary_key=True),
-    sa.Column("target", sa.String, primary_key=True),
-    sa.Column("status_type", sa.String, primary_key=True),
-    sa.Column("request_key", sa.String, primary_key=True),
+    *_key(),
     sa.Column("parameters", sa.String, nullable=False, comment="the request's parameters, JSON"),
     sa.Column("task_id", sa.String),
     sa.Column("cost_usd", sa.Float, comment="as the answer says"),
@@ -37,19 +41,14 @@ responses = sa.Table(
     sa.Column("attempts", sa.Integer, nullable=False),
     sa.Column("simulated", sa.Boolean, nullable=False),
     sa.Column("body", sa.LargeBinary, nullable=False, comment="the vendor's JSON as it came, zstd"),
-    sa.Column("endpoint", sa.String, primary_key=True, server_default=SUMMARY),
 )
 
 claims = sa.Table(
     "claims",
     metadata,
-    sa.Column("date", sa.Date, primary_key=True),
-    sa.Column("target", sa.String, primary_key=True),
-    sa.Column("status_type", sa.String, primary_key=True),
-    sa.Column("request_key", sa.String, primary_key=True),
+    *_key(),
     sa.Column("owner", sa.String, nullable=False),
     sa.Column("claimed_at", Instant, nullable=False),
-    sa.Column("endpoint", sa.String, primary_key=True, server_default=SUMMARY),
 )
 
 facts = sa.Table(
@@ -105,7 +104,7 @@ class ResponseStore:
         self._database = database
         self._owner = owner
         self._origin = origin
-        open_tables(database, metadata, ledger.metadata, unusable_answers.metadata)
+        open_tables(database, metadata)
         with database.read() as tx:
             self._check_origin(tx)
 
@@ -252,7 +251,7 @@ class ResponseStore:
                     ledger.end(tx, call, ledger.NO_ANSWER, ended_at=now, message="the process ended in mid-call")
         return len(dead)
 
-    def unknown_calls(self, since: dt.datetime) -> list[ledger.UnknownCall]:
+    def unknown_calls(self, since: dt.datetime) -> list[ledger.Call]:
         """Return the calls of which it is not known whether they were charged (`collect/reconcile.py`)."""
         with self._database.read() as tx:
             return ledger.unknown_calls(tx, since)
@@ -289,11 +288,12 @@ class ResponseStore:
         return self._answers(date=date, endpoint=endpoint)
 
     def _answers(self, **of: Any) -> Iterator[StoredAnswer]:
-        query = sa.select(responses).filter_by(**of).order_by(*responses.primary_key.columns)
+        columns = [responses.c[name] for name in StoredAnswer._fields]
+        query = sa.select(*columns).filter_by(**of).order_by(*responses.primary_key.columns)
         with self._database.read() as tx:
-            for row in tx.execute(query, execution_options={"yield_per": 100}).mappings():
-                changed = {"parameters": orjson.loads(row["parameters"]), "body": zstandard.decompress(row["body"])}
-                yield StoredAnswer(**{**row, **changed})
+            for row in tx.execute(query, execution_options={"yield_per": 100}):
+                found = StoredAnswer(*row)
+                yield found._replace(parameters=orjson.loads(row.parameters), body=zstandard.decompress(found.body))
 
     def dates(self, endpoint: str = SUMMARY) -> list[dt.date]:
         """Return the days for which anything is stored, oldest first."""

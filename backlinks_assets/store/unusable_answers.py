@@ -13,9 +13,7 @@ import sqlalchemy as sa
 import zstandard
 
 from backlinks_assets.dataforseo.endpoints.summary import NAME as SUMMARY, OK, SummaryAnswer
-from backlinks_assets.store.database import Instant
-
-metadata = sa.MetaData()
+from backlinks_assets.store.database import Instant, metadata
 
 evidence = sa.Table(
     "evidence",

@@ -16,7 +16,7 @@ from backlinks_assets.simulator.http.faults import Fault
 from backlinks_assets.simulator.http.server import PRICE_USD
 from backlinks_assets.store import budget, ledger
 from backlinks_assets.store.budget import Budget, BudgetError
-from backlinks_assets.store.database import Database
+from backlinks_assets.store.database import Database, metadata
 from backlinks_assets.store.ledger import Call
 from backlinks_assets.store.migrations import open_tables
 from backlinks_assets.store.responses import ResponseStore
@@ -149,7 +149,7 @@ PRICE = 0.024036
 @pytest.fixture
 def database(tmp_path) -> Database:
     database = Database(tmp_path / "ledger.sqlite")
-    open_tables(database, ledger.metadata)
+    open_tables(database, metadata)
     return database
 
 

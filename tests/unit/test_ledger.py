@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from backlinks_assets.dataforseo.endpoints.summary import NAME as SUMMARY
 from backlinks_assets.store import ledger
-from backlinks_assets.store.database import Database
+from backlinks_assets.store.database import Database, metadata
 from backlinks_assets.store.ledger import Budget, BudgetError, Call, PriceUnknownError
 from backlinks_assets.store.migrations import open_tables
 
@@ -21,7 +21,7 @@ BULK = "backlinks/bulk_pages_summary/live"
 @pytest.fixture
 def database(tmp_path: Path) -> Database:
     database = Database(tmp_path / "ledger.sqlite")
-    open_tables(database, ledger.metadata)
+    open_tables(database, metadata)
     return database
 
 
