@@ -51,7 +51,7 @@ class BudgetError(Exception):
 
 
 class PriceUnknownError(Exception):
-    """The day's first priced answer is still under way; ask again when it is here."""
+    """The day's first priced answer is still under way; try again when it is here."""
 
 
 @dataclass(frozen=True, slots=True)

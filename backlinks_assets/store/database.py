@@ -225,7 +225,7 @@ def _configure(connection: Any, _record: object) -> None:
     cursor = connection.cursor()
     _use_write_ahead_log(cursor)
     cursor.execute("PRAGMA synchronous=FULL")  # a commit is on disk before anything else happens to the answer
-    # What undoes a part of a transaction goes to a temporary file past 64 kB, and a container may have no place for one.
+    # What undoes a part of a transaction goes to a temporary file past 64 kB, and a container may have no folder for one.
     cursor.execute("PRAGMA temp_store=MEMORY")
     cursor.close()
 

@@ -1,7 +1,7 @@
 """The ledger: every call that was started, and what it cost.
 
 A call is entered before it is sent, with what it is expected to cost, so that calls in flight count against the budget
-(`budget.py`); the answer's own cost takes that place when it is here. Amounts are whole micro-dollars, exact in sums. The
+(`budget.py`); the answer's own cost replaces it. Amounts are whole micro-dollars, exact in sums. The
 caller gives the transaction, so that an answer and its cost are stored together.
 """
 
@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from backlinks_assets.dataforseo.endpoints.summary import NAME as SUMMARY
+from backlinks_assets.dataforseo.endpoints.summary import NAME as SUMMARY, SummaryAnswer
 from backlinks_assets.store.budget import (  # noqa: F401 - the errors are raised by `start`
     Budget,
     BudgetError,
@@ -30,7 +30,7 @@ REFUSED: Final = "refused"
 """An answer came, with an error."""
 NO_ANSWER: Final = "no_answer"
 """Nothing usable came back; whether the vendor charged it is not known, so the budget counts it as charged until
-the vendor's own list of tasks says (`settle`)."""
+the vendor's own list of tasks says (`correct`)."""
 
 api_calls = sa.Table(
     "api_calls",
@@ -118,28 +118,20 @@ def start(tx: sa.Connection, call: Call, budget: Budget, others: Collection[str]
 
 
 def end(
-    tx: sa.Connection,
-    call_id: str,
-    outcome: str,
-    *,
-    ended_at: dt.datetime,
-    cost_usd: float | None = None,
-    status_code: int | None = None,
-    task_id: str | None = None,
-    message: str | None = None,
+    tx: sa.Connection, call_id: str, outcome: str, now: dt.datetime, answer: SummaryAnswer | None, message: str = ""
 ) -> None:
-    """Close a call's entry and book its cost. A second closing of the same call changes nothing."""
+    """Close a call's entry and book what its answer cost. A second closing of the same call changes nothing."""
     call = _found(tx, call_id)
     if call.outcome != IN_FLIGHT:
         return
-    cost = microusd(cost_usd)
+    cost = microusd(answer.known_cost_usd) if answer else None
     changes = {
         "outcome": outcome,
-        "ended_at": ended_at,
+        "ended_at": now,
         "cost_microusd": cost,
-        "status_code": status_code,
-        "task_id": task_id,
-        "message": message[:500] if message else None,
+        "status_code": answer.status_code if answer else None,
+        "task_id": answer.task_id if answer and outcome != NO_ANSWER else None,
+        "message": message[:500] or None,
     }
     tx.execute(_CHANGE, {"call": call_id, **changes})
     reserved = call.reserved_microusd
@@ -149,8 +141,8 @@ def end(
     )
 
 
-def settle(tx: sa.Connection, call_id: str, cost_usd: float, task_id: str | None) -> None:
-    """Put what a call without an answer did cost in the place of what it was counted with; once only."""
+def correct(tx: sa.Connection, call_id: str, cost_usd: float, task_id: str | None) -> None:
+    """Book what a call without an answer did cost instead of what it was counted with; once only."""
     call = _found(tx, call_id)
     if call.outcome == NO_ANSWER and call.cost_microusd is None:
         cost = microusd(cost_usd) or 0

@@ -10,6 +10,7 @@ from collecting import asks_of, kept, rows, run, shops
 
 from backlinks_assets.collect.collector import utc_now
 from backlinks_assets.collect.factory import open_store
+from backlinks_assets.dataforseo.endpoints.summary import SummaryAnswer
 from backlinks_assets.settings import Settings
 from backlinks_assets.simulator.http import faults
 from backlinks_assets.simulator.http.faults import Fault
@@ -160,7 +161,7 @@ def start(database: Database, name: str, usd: float | None, *others: str, at: dt
 
 def end(database: Database, name: str, outcome: str = ledger.DATA, cost: float | None = PRICE) -> None:
     with database.write() as tx:
-        ledger.end(tx, name, outcome, ended_at=NOON, cost_usd=cost)
+        ledger.end(tx, name, outcome, NOON, SummaryAnswer(b"", 200, cost_usd=cost))
 
 
 def aside(database: Database) -> list[str]:

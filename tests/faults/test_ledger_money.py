@@ -16,7 +16,7 @@ from backlinks_assets.collect.factory import open_store
 from backlinks_assets.collect.outcome import Ask
 from backlinks_assets.dataforseo.endpoints import id_list
 from backlinks_assets.dataforseo.endpoints.id_list import ListedTask, listed_tasks
-from backlinks_assets.dataforseo.endpoints.summary import parse_answer, request_tag
+from backlinks_assets.dataforseo.endpoints.summary import SummaryAnswer, parse_answer, request_tag
 from backlinks_assets.dataforseo.errors import AccountError, RequestError, TargetError, TransientError
 from backlinks_assets.dataforseo.status_codes import error_of
 from backlinks_assets.settings import Settings
@@ -50,7 +50,7 @@ def start(store: ResponseStore, name: str, budget: float | None = None, at: dt.d
 
 def end(store: ResponseStore, name: str, cost: float | None, outcome: str = ledger.DATA) -> None:
     with store._database.write() as tx:
-        ledger.end(tx, name, outcome, ended_at=NOON, cost_usd=cost)
+        ledger.end(tx, name, outcome, NOON, SummaryAnswer(b"", 200, cost_usd=cost))
 
 
 def spent() -> dict[str, int]:
