@@ -3,7 +3,6 @@
 What an instant means (the next call, the end of a pause) is the business of `rate_limiter` and `concurrency`.
 """
 
-import ctypes
 import errno
 import os
 import time
@@ -40,22 +39,8 @@ class Clock:
 def _boot_id() -> str:
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8").strip() or UNKNOWN_BOOT
-    except OSError:
-        return _boot_session() or UNKNOWN_BOOT
-
-
-def _boot_session() -> str:
-    """MacOS's id of the boot, or "". Not `kern.boottime`: that one moves whenever the wall clock is set.
-
-    Without an id an earlier boot's instants still do little harm: those too far ahead to be true are ignored.
-    """
-    value = ctypes.create_string_buffer(64)
-    size = ctypes.c_size_t(len(value))
-    try:
-        failed = ctypes.CDLL(None).sysctlbyname(b"kern.bootsessionuuid", value, ctypes.byref(size), None, 0)
-    except (AttributeError, OSError):
-        return ""
-    return "" if failed else value.value.decode("ascii", "ignore").strip()
+    except OSError:  # no Linux: an earlier boot's instants do little harm, since those too far ahead are ignored
+        return UNKNOWN_BOOT
 
 
 def peek(path: Path, clock: Clock, count: int) -> tuple[float, ...] | None:

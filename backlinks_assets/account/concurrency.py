@@ -16,7 +16,7 @@ from pathlib import Path
 from backlinks_assets.account import lockfile
 from backlinks_assets.account.clock import Clock, peek, read, write
 
-LONGEST_CALL_S = 600.0
+MAX_CALL_S = 600.0
 LOWERED_FOR_S = 300.0
 # Refusals of calls that were under way together arrive together, and are one reason to lower, not thirty.
 LOWER_ONCE_IN_S = 10.0
@@ -28,30 +28,34 @@ _log = logging.getLogger(__name__)
 
 
 class Slot:
-    """One call's place, held until `release`."""
+    """Leave for one call at a time, held until `release`."""
 
     def __init__(self, index: int, lock: lockfile.Lock, clock: Clock) -> None:
         self.index = index
         self._lock = lock
         self._clock = clock
-        self._marked = False
+        self._marked = self._kept = False
 
     def mark_busy(self, seconds: float) -> None:
         """Before the call is sent: should this process die, leave the slot alone for `seconds` from now.
 
-        The server goes on with a call whose client was killed. `LONGEST_CALL_S` at most. Raises OSError when
+        The server goes on with a call whose client was killed. `MAX_CALL_S` at most. Raises OSError when
         the mark can't be written.
         """
         if self._lock.fd is not None:
-            write(self._lock, self._clock, self._clock.now_s() + min(seconds, LONGEST_CALL_S))
+            write(self._lock, self._clock, self._clock.now_s() + min(seconds, MAX_CALL_S))
             self._marked = True
 
-    def release(self, *, keep: bool = False) -> None:
-        """Free the slot; with `keep`, once its marked time is over. Never raises: an answer may be there."""
+    def keep_slot(self) -> None:
+        """Say that no answer came: the server may be at it still, so the slot stays taken until it can't."""
+        self._kept = True
+
+    def release(self) -> None:
+        """Free the slot; one that is kept once its marked time is over. Never raises: an answer may be there."""
         if self._lock.fd is None:  # released before, or this is a child forked while it was held
             return
         try:
-            if self._marked and not keep:
+            if self._marked and not self._kept:
                 write(self._lock, self._clock, 0.0)
         except OSError as error:
             _log.warning("Slot %d stays taken until its call's timeout: %s.", self.index, error)
@@ -116,7 +120,7 @@ class SlotPool:
 
     def _is_busy(self, lock: lockfile.Lock) -> bool:
         record = read(lock, self._clock, 1)
-        return record is not None and 0 < record[0] - self._clock.now_s() <= LONGEST_CALL_S
+        return record is not None and 0 < record[0] - self._clock.now_s() <= MAX_CALL_S
 
     def lower(self) -> int:
         """Use a third fewer slots, in all processes, for `LOWERED_FOR_S` from now; at least 1, returned.
@@ -144,11 +148,11 @@ class SlotPool:
 
     def census(self) -> tuple[int, int]:
         """How many slots living processes hold, and how many wait for a dead or timed-out call to be over."""
-        held = kept = 0
+        held = waiting = 0
         for path in sorted(self._directory.glob("slot-*")):
             try:
                 with lockfile.lock(path, shared=True, wait=False) as lock:
-                    kept += self._is_busy(lock)
+                    waiting += self._is_busy(lock)
             except BlockingIOError:
                 held += 1
-        return held, kept
+        return held, waiting

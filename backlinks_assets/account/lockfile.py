@@ -79,7 +79,7 @@ def lock_new(path: Path) -> Lock:
 
 
 def is_locked(path: Path) -> bool | None:
-    """Whether a process holds the file; None where it is gone. What can't be told counts as held."""
+    """Whether a process holds the file; None where it is gone. Where it is not known, it counts as held."""
     try:
         lock(path, shared=True, wait=False).release()  # shared: those who look don't keep each other out
     except FileNotFoundError:

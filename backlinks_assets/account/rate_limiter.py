@@ -16,7 +16,7 @@ PACED_SHARE = 0.98
 # at one call a minute): a stored instant further ahead than DISTRUST_S can't be true.
 HORIZON_S = 30.0
 DISTRUST_S = 120.0
-LONGEST_PAUSE_S = 600.0
+MAX_PAUSE_S = 600.0
 
 
 class Pacer:
@@ -47,13 +47,13 @@ class Pacer:
             return start - now
 
     def pause(self, seconds: float) -> None:
-        """Let no call start in the next `seconds`, `LONGEST_PAUSE_S` at most; a later end stands."""
+        """Let no call start in the next `seconds`, `MAX_PAUSE_S` at most; a later end stands."""
         if not seconds > 0:
             raise ValueError(f"A pause lasts some seconds, not {seconds}.")
         with lockfile.lock(self._path) as lock:
             now = self._clock.now_s()
             next_free, paused_until = self._believed(read(lock, self._clock, 2), now)
-            paused_until = max(paused_until, now + min(seconds, LONGEST_PAUSE_S))
+            paused_until = max(paused_until, now + min(seconds, MAX_PAUSE_S))
             write(lock, self._clock, next_free, paused_until)
 
     def pause_left_s(self) -> float:
@@ -67,5 +67,5 @@ class Pacer:
         next_free, paused_until = record or (now, now)
         return (
             next_free if next_free <= now + DISTRUST_S else now,
-            paused_until if paused_until <= now + LONGEST_PAUSE_S else now,
+            paused_until if paused_until <= now + MAX_PAUSE_S else now,
         )

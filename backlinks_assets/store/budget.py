@@ -15,8 +15,7 @@ import sqlalchemy as sa
 
 from backlinks_assets.dataforseo.endpoints.summary import NAME as SUMMARY
 from backlinks_assets.errors import BacklinksError
-
-metadata = sa.MetaData()
+from backlinks_assets.store.database import metadata
 
 daily_spend = sa.Table(
     "daily_spend",
@@ -53,7 +52,7 @@ class BudgetError(BacklinksError):
 
 
 class PriceUnknownError(Exception):
-    """The day's first priced answer is still under way; ask again when it is here."""
+    """The day's first priced answer is still under way; try again when it is here."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,10 @@ _GATHER_S: Final = 0.0001
 """A commit waits so long for the writers behind it. A lock that is released and taken at once lets nobody else in."""
 
 
+metadata: Final = sa.MetaData()
+"""The store's tables: answers, claims and the ledger."""
+
+
 class StoreError(BacklinksError):
     """The response store can't be used or written; the message says what to do. Nothing was half-written."""
 
@@ -62,37 +66,43 @@ def _upsert(dialect: str, table: sa.Table, replaced: tuple[str, ...]) -> Any:
 class _Batch:
     """Writes of several threads in one transaction, so that they wait for the disk together."""
 
-    def __init__(self, connection: sa.Connection) -> None:
-        self.connection = connection
-        self.is_ended = False
+    def __init__(self, engine: sa.Engine) -> None:
         self.error: Exception | None = None
+        self._connection = engine.connect().execution_options(waits_s=BUSY_TIMEOUT_S)
+        try:
+            self._connection.begin()
+        except BaseException:
+            self._connection.close()
+            raise
 
     @contextmanager
     def one(self) -> Iterator[sa.Connection]:
         """Yield the connection for one thread's write; an error undoes this write and no other."""
-        self.connection.exec_driver_sql("SAVEPOINT one")
+        self._connection.exec_driver_sql("SAVEPOINT one")
         try:
-            yield self.connection
-            self.connection.exec_driver_sql("RELEASE SAVEPOINT one")
+            yield self._connection
+            self._connection.exec_driver_sql("RELEASE SAVEPOINT one")
         except BaseException as error:
             try:
-                self.connection.exec_driver_sql("ROLLBACK TO SAVEPOINT one")
+                self._connection.exec_driver_sql("ROLLBACK TO SAVEPOINT one")
             except sa.exc.DBAPIError as undone:  # a full disk: SQLite has undone the whole transaction
                 self.error = error if isinstance(error, Exception) else undone
             raise
 
     def end(self) -> None:
-        """Commit, unless a write could not be undone."""
+        """Commit, unless a write could not be undone. A second call changes nothing."""
         try:
-            if self.error is None:
-                self.connection.commit()
+            if self.error is None and not self._connection.closed:
+                self._connection.commit()
         except Exception as error:  # noqa: BLE001 - raised by every thread that wrote
             self.error = error
+            self._connection.invalidate()  # the file may have been full, damaged or moved away: open it anew
         finally:
-            self.is_ended = True
-            if self.error is not None:
-                self.connection.invalidate()  # the file may have been full, damaged or moved away: open it anew
-            self.connection.close()
+            self._connection.close()
+
+    @property
+    def is_ended(self) -> bool:
+        return self._connection.closed
 
 
 class Database:
@@ -121,14 +131,12 @@ class Database:
 
         Committed at the end, unless the block has rolled it back. `wait_s` is how long other processes are waited for.
         """
-        with self.sentences(), self.engine.connect() as connection:
-            sql = sqlite_of(connection)
-            sql.execute(f"PRAGMA busy_timeout = {wait_s * 1000:.0f}")
-            try:
-                with connection.execution_options(is_writer=True).begin():
-                    yield connection
-            finally:
-                sql.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_S * 1000}")
+        with (
+            self.sentences(),
+            self.engine.connect() as connection,
+            connection.execution_options(waits_s=wait_s).begin(),
+        ):
+            yield connection
 
     @contextmanager
     def write(self) -> Iterator[sa.Connection]:
@@ -140,36 +148,24 @@ class Database:
         with self.sentences():
             try:
                 with self._writing:
-                    batch = self._batch = self._batch or self._begun()
-                    try:
-                        with batch.one() as tx:
-                            yield tx
-                    finally:
-                        if batch.error is not None:
-                            self._end(batch)
+                    if self._batch is None or self._batch.error is not None:
+                        self._batch = _Batch(self.engine)
+                    batch = self._batch
+                    with batch.one() as tx:
+                        yield tx
             finally:
                 if batch is not None:
-                    with self._committing:
-                        if not batch.is_ended:
-                            time.sleep(_GATHER_S)
-                            with self._writing:
-                                self._end(batch)
+                    self._commit(batch)
             if batch.error is not None:
                 raise batch.error
 
-    def _begun(self) -> _Batch:
-        connection = self.engine.connect().execution_options(is_writer=True)
-        try:
-            connection.begin()
-        except BaseException:
-            connection.close()
-            raise
-        return _Batch(connection)
-
-    def _end(self, batch: _Batch) -> None:
-        if self._batch is batch:
-            self._batch = None
-            batch.end()
+    def _commit(self, batch: _Batch) -> None:
+        with self._committing:
+            if not batch.is_ended:
+                time.sleep(_GATHER_S)
+                with self._writing:
+                    batch.end()
+                    self._batch = None if self._batch is batch else self._batch
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
@@ -180,7 +176,8 @@ class Database:
         """Close the file; what threads that are still writing have written is committed first."""
         with self._writing:
             if self._batch is not None:
-                self._end(self._batch)
+                self._batch.end()
+            self._batch = None
             self.engine.dispose()
 
     @contextmanager
@@ -217,8 +214,11 @@ def sqlite_of(connection: sa.Connection) -> sqlite3.Connection:
 
 
 def _begin(connection: sa.Connection) -> None:
-    is_writer = connection.get_execution_options().get("is_writer")
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if is_writer else "BEGIN")
+    """Begin a transaction: of a writer with the lock for which it waits, so that it is never refused in mid-course."""
+    waits_s = connection.get_execution_options().get("waits_s")
+    if waits_s is not None:
+        connection.exec_driver_sql(f"PRAGMA busy_timeout = {waits_s * 1000:.0f}")
+    connection.exec_driver_sql("BEGIN" if waits_s is None else "BEGIN IMMEDIATE")
 
 
 def _configure(connection: Any, _record: object) -> None:
@@ -226,7 +226,7 @@ def _configure(connection: Any, _record: object) -> None:
     cursor = connection.cursor()
     _use_write_ahead_log(cursor)
     cursor.execute("PRAGMA synchronous=FULL")  # a commit is on disk before anything else happens to the answer
-    # What undoes a part of a transaction goes to a temporary file past 64 kB, and a container may have no place for one.
+    # What undoes a part of a transaction goes to a temporary file past 64 kB, and a container may have no folder for one.
     cursor.execute("PRAGMA temp_store=MEMORY")
     cursor.close()
 

@@ -1,7 +1,7 @@
 """The ledger: every call that was started, and what it cost.
 
 A call is entered before it is sent, with what it is expected to cost, so that calls in flight count against the budget
-(`budget.py`); the answer's own cost takes that place when it is here. Amounts are whole micro-dollars, exact in sums. The
+(`budget.py`); the answer's own cost replaces it. Amounts are whole micro-dollars, exact in sums. The
 caller gives the transaction, so that an answer and its cost are stored together.
 """
 
@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
+from backlinks_assets.dataforseo.answer import Answer
 from backlinks_assets.dataforseo.endpoints.summary import NAME as SUMMARY
 from backlinks_assets.store.budget import (  # noqa: F401 - the errors are raised by `start`
     Budget,
@@ -19,12 +20,9 @@ from backlinks_assets.store.budget import (  # noqa: F401 - the errors are raise
     PriceUnknownError,
     admit,
     daily_spend,
-    metadata as budget_metadata,
     microusd,
 )
-from backlinks_assets.store.database import Instant
-
-metadata: Final = budget_metadata
+from backlinks_assets.store.database import Instant, metadata
 
 IN_FLIGHT: Final = "in_flight"
 DATA: Final = "data"
@@ -33,7 +31,7 @@ REFUSED: Final = "refused"
 """An answer came, with an error."""
 NO_ANSWER: Final = "no_answer"
 """Nothing usable came back; whether the vendor charged it is not known, so the budget counts it as charged until
-the vendor's own list of tasks says (`settle`)."""
+the vendor's own list of tasks says (`correct`)."""
 
 api_calls = sa.Table(
     "api_calls",
@@ -89,18 +87,6 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
-class UnknownCall:
-    """A call without an answer, of which it is not known whether it was charged."""
-
-    call_id: str
-    date: dt.date
-    target: str
-    status_type: str
-    started_at: dt.datetime
-    endpoint: str = SUMMARY
-
-
-@dataclass(frozen=True, slots=True)
 class DayCosts:
     """A UTC day's ledger: calls started, good answers, dollars charged, and calls charged (or perhaps charged)
     without one."""
@@ -133,28 +119,20 @@ def start(tx: sa.Connection, call: Call, budget: Budget, others: Collection[str]
 
 
 def end(
-    tx: sa.Connection,
-    call_id: str,
-    outcome: str,
-    *,
-    ended_at: dt.datetime,
-    cost_usd: float | None = None,
-    status_code: int | None = None,
-    task_id: str | None = None,
-    message: str | None = None,
+    tx: sa.Connection, call_id: str, outcome: str, now: dt.datetime, answer: Answer | None, message: str = ""
 ) -> None:
-    """Close a call's entry and book its cost. A second closing of the same call changes nothing."""
+    """Close a call's entry and book what its answer cost. A second closing of the same call changes nothing."""
     call = _found(tx, call_id)
     if call.outcome != IN_FLIGHT:
         return
-    cost = microusd(cost_usd)
+    cost = microusd(answer.known_cost_usd) if answer else None
     changes = {
         "outcome": outcome,
-        "ended_at": ended_at,
+        "ended_at": now,
         "cost_microusd": cost,
-        "status_code": status_code,
-        "task_id": task_id,
-        "message": message[:500] if message else None,
+        "status_code": answer.status_code if answer else None,
+        "task_id": answer.task_id if answer and outcome != NO_ANSWER else None,
+        "message": message[:500] or None,
     }
     tx.execute(_CHANGE, {"call": call_id, **changes})
     reserved = call.reserved_microusd
@@ -164,8 +142,8 @@ def end(
     )
 
 
-def settle(tx: sa.Connection, call_id: str, cost_usd: float, task_id: str | None) -> None:
-    """Put what a call without an answer did cost in the place of what it was counted with; once only."""
+def correct(tx: sa.Connection, call_id: str, cost_usd: float, task_id: str | None) -> None:
+    """Book what a call without an answer did cost instead of what it was counted with; once only."""
     call = _found(tx, call_id)
     if call.outcome == NO_ANSWER and call.cost_microusd is None:
         cost = microusd(cost_usd) or 0
@@ -191,15 +169,15 @@ def open_calls(tx: sa.Connection) -> list[tuple[str, str]]:
     return [(row.call_id, row.owner) for row in rows]
 
 
-def unknown_calls(tx: sa.Connection, since: dt.datetime) -> list[UnknownCall]:
+def unknown_calls(tx: sa.Connection, since: dt.datetime) -> list[Call]:
     """Return the ended calls, started since then, that nobody has said the cost of; oldest first."""
     rows = tx.execute(
-        sa.select(*[api_calls.c[field.name] for field in fields(UnknownCall)])
+        sa.select(*[api_calls.c[field.name] for field in fields(Call)])
         .filter_by(outcome=NO_ANSWER, cost_microusd=None)
         .where(api_calls.c.started_at >= since)
         .order_by("started_at", "call_id")
     )
-    return [UnknownCall(*row) for row in rows]
+    return [Call(*row) for row in rows]
 
 
 def known_task_ids(tx: sa.Connection, dates: Collection[dt.date]) -> set[str]:

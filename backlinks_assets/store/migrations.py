@@ -94,7 +94,7 @@ def open_tables(database: Database, *metadata: sa.MetaData) -> None:
     """Bring the file to this program's version and make the tables that are missing: all of it or nothing.
 
     An older file is copied first, and the copy lies beside it until the migrated one was opened anew and found good. Each
-    table is then written to, in a transaction that is undone: what will be paid for finds its place.
+    table is then written to, in a transaction that is undone, so that an answer which is paid for can be stored.
 
     Raises:
         StoreError: the file is newer or another program's, its tables don't fit, or it can't be written. It stays as it
@@ -216,7 +216,7 @@ def _rehearse(sql: sqlite3.Connection, file: Path, tables: Sequence[sa.Table]) -
 
 
 def _misfit(sql: sqlite3.Connection, table: sa.Table) -> str | None:
-    """Return why rows of the declared columns can't be kept in a table, None if they can."""
+    """Return why rows of the declared columns can't be stored in a table, None if they can."""
     found = {name: key for name, *_, key in _columns(sql, table.name)}
     if missing := [column.name for column in table.columns if column.name not in found]:
         return f"it has no column {', '.join(missing)}"
@@ -226,11 +226,11 @@ def _misfit(sql: sqlite3.Connection, table: sa.Table) -> str | None:
     samples = {column.name: _SAMPLES.get(column.type.python_type, _TEXTS) for column in table.columns}
     row = {name: first for name, (first, _) in samples.items()}
     into = f"INSERT INTO {table.name} ({', '.join(row)}) VALUES ({', '.join(f':{name}' for name in row)})"  # noqa: S608
-    kept = f"SELECT count(*) FROM {table.name} WHERE {' AND '.join(f'{name} = :{name}' for name in row)}"  # noqa: S608
+    stored = f"SELECT count(*) FROM {table.name} WHERE {' AND '.join(f'{name} = :{name}' for name in row)}"  # noqa: S608
     try:
         for one in [row, *({**row, key: samples[key][1]} for key in sorted(keys))]:  # no two have the same key
             sql.execute(into, one)
-            if sql.execute(kept, one).fetchone() != (1,):
+            if sql.execute(stored, one).fetchone() != (1,):
                 return "a row that is written is not there as it was written"
     except sqlite3.Error as error:
         if error.sqlite_errorcode & 0xFF not in _LAYOUT_ERRORS:

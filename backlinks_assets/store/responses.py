@@ -19,19 +19,23 @@ from backlinks_assets.dataforseo.endpoint import Parameters
 from backlinks_assets.dataforseo.endpoints.summary import NAME as SUMMARY
 from backlinks_assets.store import ledger, unusable_answers
 from backlinks_assets.store.budget import Budget, give_back, room_set_aside, set_room_aside
-from backlinks_assets.store.database import Database, Instant, StoreError, upsert
+from backlinks_assets.store.database import Database, Instant, StoreError, metadata, upsert
 from backlinks_assets.store.migrations import open_tables
 from backlinks_assets.store.stored_answer import StoredAnswer
 
-metadata = sa.MetaData()
+
+def _key() -> list[sa.Column[Any]]:
+    return [
+        sa.Column("date", sa.Date, primary_key=True),
+        *[sa.Column(name, sa.String, primary_key=True) for name in ("target", "status_type", "request_key")],
+        sa.Column("endpoint", sa.String, primary_key=True, server_default=SUMMARY),
+    ]
+
 
 responses = sa.Table(
     "responses",
     metadata,
-    sa.Column("date", sa.Date, primary_key=True),
-    sa.Column("target", sa.String, primary_key=True),
-    sa.Column("status_type", sa.String, primary_key=True),
-    sa.Column("request_key", sa.String, primary_key=True),
+    *_key(),
     sa.Column("parameters", sa.String, nullable=False, comment="the request's parameters, JSON"),
     sa.Column("task_id", sa.String),
     sa.Column("cost_usd", sa.Float, comment="as the answer says"),
@@ -39,19 +43,14 @@ responses = sa.Table(
     sa.Column("attempts", sa.Integer, nullable=False),
     sa.Column("simulated", sa.Boolean, nullable=False),
     sa.Column("body", sa.LargeBinary, nullable=False, comment="the vendor's JSON as it came, zstd"),
-    sa.Column("endpoint", sa.String, primary_key=True, server_default=SUMMARY),
 )
 
 claims = sa.Table(
     "claims",
     metadata,
-    sa.Column("date", sa.Date, primary_key=True),
-    sa.Column("target", sa.String, primary_key=True),
-    sa.Column("status_type", sa.String, primary_key=True),
-    sa.Column("request_key", sa.String, primary_key=True),
+    *_key(),
     sa.Column("owner", sa.String, nullable=False),
     sa.Column("claimed_at", Instant, nullable=False),
-    sa.Column("endpoint", sa.String, primary_key=True, server_default=SUMMARY),
 )
 
 facts = sa.Table(
@@ -90,7 +89,7 @@ _UNCLAIM: Final = claims.delete().where(_of_key(claims))
 
 
 class Claim(NamedTuple):
-    """What came of a claim: the keys whose answers have landed meanwhile, and why others are not to be called for."""
+    """The keys of a claim whose answers are stored by now, and those that are not to be called for, with the reason."""
 
     landed: frozenset[Key]
     refused: dict[Key, str]
@@ -107,7 +106,7 @@ class ResponseStore:
         self._database = database
         self._owner = owner
         self._origin = origin
-        open_tables(database, metadata, ledger.metadata, unusable_answers.metadata)
+        open_tables(database, metadata)
         with database.read() as tx:
             self._check_origin(tx)
 
@@ -136,7 +135,7 @@ class ResponseStore:
     def claim(self, keys: Collection[Key], now: dt.datetime) -> Claim | None:
         """Claim calls for this owner, all or none; None while a living owner is at one of them.
 
-        What has landed, or has been charged for an answer that can't be used, is not claimed. A dead owner's claim is
+        A call whose answer is stored, or was charged and can't be used, is not claimed. A dead owner's claim is
         taken over; its call may be charged a second time, which nothing can prevent: the vendor knows no idempotency key.
         """
         with self._database.write() as tx:
@@ -183,23 +182,14 @@ class ResponseStore:
         is_final: bool,
         retry: tuple[str, Budget] | None = None,
     ) -> bool:
-        """Book a call that gave nothing to use, with what its answer cost, if one came; keep what was charged.
+        """Book a call that gave nothing to use, with what its answer cost, if one came; store what was charged.
 
         `is_final`: if the answer was charged, the same call is not made again (`claim`). `retry` is the id of the call
-        that will be made in its place, for which room in the budget is set aside; returned is whether there was any.
+        that will be made instead; room in the budget is set aside for it, and returned is whether there was any.
         """
-        cost_usd = answer.known_cost_usd if answer else None
+        is_priced = answer is not None and answer.known_cost_usd is not None
         with self._database.write() as tx:
-            ledger.end(
-                tx,
-                call_id,
-                ledger.NO_ANSWER if cost_usd is None else ledger.REFUSED,
-                ended_at=now,
-                cost_usd=cost_usd,
-                status_code=answer.status_code if answer else None,
-                task_id=answer.task_id if answer and cost_usd is not None else None,
-                message=message,
-            )
+            ledger.end(tx, call_id, ledger.REFUSED if is_priced else ledger.NO_ANSWER, now, answer, message)
             if answer is not None and unusable_answers.is_worth_keeping(answer):
                 unusable_answers.keep(tx, call_id, key._asdict(), answer, message, now, is_final=is_final)
             return retry is not None and set_room_aside(tx, retry[0], self._owner.name, now, retry[1], key.endpoint)
@@ -218,7 +208,7 @@ class ResponseStore:
         attempts: int,
         now: dt.datetime,
     ) -> None:
-        """Keep an answer durably, book its cost and end its claim, in one transaction."""
+        """Store an answer durably, book its cost and end its claim, in one transaction."""
         row = {
             **key._asdict(),
             "parameters": parameters.text,
@@ -231,15 +221,7 @@ class ResponseStore:
         }
         with self._database.write() as tx:
             upsert(tx, responses, row)
-            ledger.end(
-                tx,
-                call_id,
-                ledger.EMPTY if answer.result is None else ledger.DATA,
-                ended_at=now,
-                cost_usd=answer.cost_usd,
-                status_code=answer.status_code,
-                task_id=answer.task_id,
-            )
+            ledger.end(tx, call_id, ledger.EMPTY if answer.result is None else ledger.DATA, now, answer)
             tx.execute(_UNCLAIM, key._asdict())
 
     def close_dead_calls(self, now: dt.datetime) -> int:
@@ -251,10 +233,10 @@ class ResponseStore:
             with self._database.write() as tx:
                 give_back(tx, unsent)
                 for call in dead:
-                    ledger.end(tx, call, ledger.NO_ANSWER, ended_at=now, message="the process ended in mid-call")
+                    ledger.end(tx, call, ledger.NO_ANSWER, now, None, "the process ended in mid-call")
         return len(dead)
 
-    def unknown_calls(self, since: dt.datetime) -> list[ledger.UnknownCall]:
+    def unknown_calls(self, since: dt.datetime) -> list[ledger.Call]:
         """Return the calls of which it is not known whether they were charged (`collect/reconcile.py`)."""
         with self._database.read() as tx:
             return ledger.unknown_calls(tx, since)
@@ -263,11 +245,11 @@ class ResponseStore:
         with self._database.read() as tx:
             return ledger.known_task_ids(tx, dates)
 
-    def settle_calls(self, settled: Iterable[tuple[str, float, str | None]]) -> None:
+    def settle_calls(self, costs: Iterable[tuple[str, float, str | None]]) -> None:
         """Book what calls without an answer did cost: (call, dollars, the vendor's id), in one transaction."""
         with self._database.write() as tx:
-            for call_id, cost_usd, task_id in settled:
-                ledger.settle(tx, call_id, cost_usd, task_id)
+            for call_id, cost_usd, task_id in costs:
+                ledger.correct(tx, call_id, cost_usd, task_id)
 
     # --- reading ------------------------------------------------------------------------------------------------
 
@@ -291,11 +273,12 @@ class ResponseStore:
         return self._answers(date=date, endpoint=endpoint)
 
     def _answers(self, **of: Any) -> Iterator[StoredAnswer]:
-        query = sa.select(responses).filter_by(**of).order_by(*responses.primary_key.columns)
+        columns = [responses.c[name] for name in StoredAnswer._fields]
+        query = sa.select(*columns).filter_by(**of).order_by(*responses.primary_key.columns)
         with self._database.read() as tx:
-            for row in tx.execute(query, execution_options={"yield_per": 100}).mappings():
-                changed = {"parameters": orjson.loads(row["parameters"]), "body": zstandard.decompress(row["body"])}
-                yield StoredAnswer(**{**row, **changed})
+            for row in tx.execute(query, execution_options={"yield_per": 100}):
+                found = StoredAnswer(*row)
+                yield found._replace(parameters=orjson.loads(row.parameters), body=zstandard.decompress(found.body))
 
     def dates(self, endpoint: str = SUMMARY) -> list[dt.date]:
         """Return the days for which anything is stored, oldest first."""

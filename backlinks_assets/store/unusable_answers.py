@@ -14,9 +14,7 @@ import zstandard
 
 from backlinks_assets.dataforseo.answer import OK, Answer
 from backlinks_assets.dataforseo.endpoints.summary import NAME as SUMMARY
-from backlinks_assets.store.database import Instant
-
-metadata = sa.MetaData()
+from backlinks_assets.store.database import Instant, metadata
 
 evidence = sa.Table(
     "evidence",

@@ -13,10 +13,11 @@ from simulated_api import PRICE_USD
 
 from backlinks_assets.collect.collector import utc_now
 from backlinks_assets.collect.factory import open_store
+from backlinks_assets.dataforseo.endpoints.summary import SummaryAnswer
 from backlinks_assets.settings import Settings
 from backlinks_assets.store import budget, ledger
 from backlinks_assets.store.budget import Budget, BudgetError
-from backlinks_assets.store.database import Database
+from backlinks_assets.store.database import Database, metadata
 from backlinks_assets.store.ledger import Call
 from backlinks_assets.store.migrations import open_tables
 from backlinks_assets.store.responses import ResponseStore
@@ -149,7 +150,7 @@ PRICE = 0.024036
 @pytest.fixture
 def database(tmp_path) -> Database:
     database = Database(tmp_path / "ledger.sqlite")
-    open_tables(database, ledger.metadata)
+    open_tables(database, metadata)
     return database
 
 
@@ -160,7 +161,7 @@ def start(database: Database, name: str, usd: float | None, *others: str, at: dt
 
 def end(database: Database, name: str, outcome: str = ledger.DATA, cost: float | None = PRICE) -> None:
     with database.write() as tx:
-        ledger.end(tx, name, outcome, ended_at=NOON, cost_usd=cost)
+        ledger.end(tx, name, outcome, NOON, SummaryAnswer(b"", 200, cost_usd=cost))
 
 
 def aside(database: Database) -> list[str]:

@@ -16,7 +16,7 @@ from backlinks_assets.collect import reconcile as reconciling
 from backlinks_assets.collect.collector import utc_now
 from backlinks_assets.collect.factory import open_store
 from backlinks_assets.collect.outcome import CollectRequest
-from backlinks_assets.dataforseo.answer import parse_answer
+from backlinks_assets.dataforseo.answer import Answer, parse_answer
 from backlinks_assets.dataforseo.endpoints import id_list
 from backlinks_assets.dataforseo.endpoints.id_list import ListedTask, Span, listed_tasks
 from backlinks_assets.dataforseo.errors import AccountError, RequestError, TargetError, TransientError
@@ -51,7 +51,7 @@ def start(store: ResponseStore, name: str, budget: float | None = None, at: dt.d
 
 def end(store: ResponseStore, name: str, cost: float | None, outcome: str = ledger.DATA) -> None:
     with store._database.write() as tx:
-        ledger.end(tx, name, outcome, ended_at=NOON, cost_usd=cost)
+        ledger.end(tx, name, outcome, NOON, Answer(b"", 200, cost_usd=cost))
 
 
 def spent() -> dict[str, int]:

@@ -14,9 +14,8 @@ from backlinks_assets.dagster_instance.home import open_instance
 from backlinks_assets.defs.partitions import day_range_tags, range_tags
 from backlinks_assets.defs.sensors import add_missing_targets
 from backlinks_assets.settings import Settings
-from backlinks_assets.store.database import Database
+from backlinks_assets.store.database import Database, metadata
 from backlinks_assets.store.migrations import open_tables
-from backlinks_assets.store.responses import metadata
 
 pytestmark = pytest.mark.slow
 

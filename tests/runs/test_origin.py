@@ -97,7 +97,6 @@ def test_a_store_of_before_that_a_look_had_given_away_is_free_again(api, clean_e
         pass
     with closing(sqlite3.connect(Settings.from_env().store_file)) as sql:
         sql.execute("INSERT INTO facts VALUES ('origin', 'sandbox.dataforseo.com')")
-        sql.execute("PRAGMA user_version = 0")
         sql.commit()
     outcomes, stopped = collect("shop.example")
     assert (stopped, [outcome.error for outcome in outcomes]) == (None, [None])

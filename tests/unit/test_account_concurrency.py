@@ -6,7 +6,7 @@ import pytest
 
 from backlinks_assets.account import clock as instants, lockfile
 from backlinks_assets.account.clock import Clock
-from backlinks_assets.account.concurrency import LONGEST_CALL_S, SlotPool
+from backlinks_assets.account.concurrency import MAX_CALL_S, SlotPool
 
 
 def never() -> bool:
@@ -25,7 +25,7 @@ def marked(directory: Path, ahead_s: float, is_of_another_boot: bool = False) ->
     return SlotPool(directory, 1, clock)
 
 
-@pytest.mark.parametrize("ahead_s", [LONGEST_CALL_S + 60, 1e9, float("inf"), -5.0, float("nan")])
+@pytest.mark.parametrize("ahead_s", [MAX_CALL_S + 60, 1e9, float("inf"), -5.0, float("nan")])
 def test_a_mark_further_ahead_than_a_call_can_last_is_damage_and_keeps_nobody_out(
     tmp_path: Path, ahead_s: float
 ) -> None:
@@ -36,7 +36,7 @@ def test_a_mark_further_ahead_than_a_call_can_last_is_damage_and_keeps_nobody_ou
     slot.release()
 
 
-@pytest.mark.parametrize("ahead_s", [1.0, LONGEST_CALL_S - 5])
+@pytest.mark.parametrize("ahead_s", [1.0, MAX_CALL_S - 5])
 def test_a_mark_that_can_be_true_keeps_the_slot(tmp_path: Path, ahead_s: float) -> None:
     looks = iter([False] * 5)
     pool = marked(tmp_path, ahead_s)

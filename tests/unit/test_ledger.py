@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from backlinks_assets.dataforseo.endpoints.summary import NAME as SUMMARY
+from backlinks_assets.dataforseo.endpoints.summary import NAME as SUMMARY, SummaryAnswer
 from backlinks_assets.store import ledger
-from backlinks_assets.store.database import Database
+from backlinks_assets.store.database import Database, metadata
 from backlinks_assets.store.ledger import Budget, BudgetError, Call, PriceUnknownError
 from backlinks_assets.store.migrations import open_tables
 
@@ -21,7 +21,7 @@ BULK = "backlinks/bulk_pages_summary/live"
 @pytest.fixture
 def database(tmp_path: Path) -> Database:
     database = Database(tmp_path / "ledger.sqlite")
-    open_tables(database, ledger.metadata)
+    open_tables(database, metadata)
     return database
 
 
@@ -42,7 +42,7 @@ def start(
 
 def end(database: Database, name: str, outcome: str = ledger.DATA, cost: float | None = PRICE) -> None:
     with database.write() as tx:
-        ledger.end(tx, name, outcome, ended_at=NOW, cost_usd=cost)
+        ledger.end(tx, name, outcome, NOW, SummaryAnswer(b"", 200, cost_usd=cost))
 
 
 def spend(database: Database) -> tuple[int, int, int]:
