@@ -6,10 +6,9 @@ assets call this and say what came out.
 
 import datetime as dt
 import logging
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from itertools import chain, groupby, islice
 from operator import attrgetter
 from typing import Final
@@ -20,7 +19,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from backlinks_assets.collect.factory import open_store
-from backlinks_assets.detection.batches import detect_in_parts
+from backlinks_assets.detection.detect import detect
+from backlinks_assets.detection.matrices import as_matrices, stacked
 from backlinks_assets.detection.settings import DetectionSettings, target_thresholds
 from backlinks_assets.due_days import judged_from
 from backlinks_assets.errors import BacklinksError
@@ -39,10 +39,8 @@ HISTORY_DAYS: Final = 120
 """Days before the first judged one that detection is given: more than it looks back, so that the first is whole."""
 TARGETS_A_PART: Final = 1000
 """Targets whose answers are in memory together; each part is a row group of the day's files."""
-TARGETS_TOGETHER: Final = 2000
-"""So many targets are judged at once, more in parts, which takes twice the CPU."""
-TARGETS_JUDGED: Final = 1000
-"""Targets of a part; 120 days of one take some 60 kB of memory while they are read and judged."""
+TARGETS_READ: Final = 2000
+"""Targets whose history is read together: 120 days of one take 60 kB of memory as rows, and 15 kB as matrices."""
 
 _ANSWER_TABLES: Final = ("backlinks_summary", "referring_links", "api_costs")
 _CHANGE_TABLES: Final = ("backlinks_changes", "backlinks_flags")
@@ -184,24 +182,19 @@ def publish_changes(
     many_days = (last - first).days + 1 + HISTORY_DAYS
     own = {target: target_thresholds(texts) for target, texts in thresholds.items()}
     names = targets_with_answers(settings.root, last, many_days)
-    size = len(names) if len(names) <= TARGETS_TOGETHER else TARGETS_JUDGED
-    parts = [names[start : start + size] for start in range(0, len(names), size or 1)]
-    changes: defaultdict[dt.date, list[pa.Table]] = defaultdict(list)
-    for found in detect_in_parts(
-        partial(detection_history, settings.root, last, many_days),
-        parts,
-        (last - dt.timedelta(days=many_days - 1), last),
-        detection,
-        own,
-        first,
-    ):
-        table = _typed("backlinks_changes", found.assign(simulated=settings.simulated))
-        for date, rows in _days_of(table).items():
-            changes[date].append(rows)
-        del found, table
+    span = last - dt.timedelta(days=many_days - 1), last
+    history = stacked(
+        [
+            as_matrices(detection_history(settings.root, last, many_days, names[start : start + TARGETS_READ]), span)
+            for start in range(0, len(names) or 1, TARGETS_READ)
+        ]
+    )
+    found = detect(history, detection, own, first)
+    del history
+    changes = _days_of(_typed("backlinks_changes", found.assign(simulated=settings.simulated)))
+    del found
     for date in judged:
-        parts_of_day = changes.pop(date, [TABLES["backlinks_changes"].arrow.empty_table()])
-        of_day = {"backlinks_changes": pa.concat_tables(parts_of_day)}
+        of_day = {"backlinks_changes": changes.pop(date, TABLES["backlinks_changes"].arrow.empty_table())}
         flagged = of_day["backlinks_changes"].filter(pc.field("severity").is_valid())
         of_day["backlinks_flags"] = flagged.cast(TABLES["backlinks_flags"].arrow)
         for name, rows in of_day.items():

@@ -5,13 +5,12 @@ What is sharp is in `rules.py`, what the vendor's index did in `index_moves.py`;
 
 import datetime as dt
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from backlinks_assets.detection.index_moves import IndexMove, IndexWatch, follow_index
-from backlinks_assets.detection.matrices import Bools, Floats, History, Span, as_matrices
+from backlinks_assets.detection.matrices import Bools, Floats, History, as_matrices
 from backlinks_assets.detection.metrics import COMPANIONS, LIVE, METRICS, Metric
 from backlinks_assets.detection.output import Collected
 from backlinks_assets.detection.rules import NONE, Day, Limits, detect_losses, detect_steps, open_day
@@ -19,29 +18,19 @@ from backlinks_assets.detection.series import Series
 from backlinks_assets.detection.settings import DetectionSettings, check_thresholds
 
 
-@dataclass(frozen=True)
-class KnownMoves:
-    """The index moves of all targets over a span of days, by series and number of the day."""
-
-    span: Span
-    moves: Mapping[str, Mapping[int, IndexMove]]
-
-
 def detect(
-    history: pd.DataFrame,
+    history: pd.DataFrame | History,
     settings: DetectionSettings = DetectionSettings(),  # noqa: B008  frozen
     thresholds: Mapping[str, Mapping[str, float | bool]] | None = None,
     since: dt.date | None = None,
     on_day: Callable[[dt.date], None] | None = None,
-    known: KnownMoves | None = None,
 ) -> pd.DataFrame:
     """A row per day from `since`, target and metric that was read, and rows of target `*` for moves of the vendor's index.
 
     `history` has `date`, `target`, a column for each metric (`metrics.py`) and companion, of which only the `NEEDED` must
     be there, and where known `request_key` (a change of it starts the target's history anew); rows in any order, of
     several a day the latest counts, NULL is no reading. Days before `since` are replayed for what they say is usual.
-    `on_day` is called with each day that has been replayed. `known` is for a part of the targets: the moves of the index,
-    found over all of them (`batches.py`).
+    `on_day` is called with each day that has been replayed. Matrices are taken as well (`matrices.py`).
 
     Columns: `date, target, metric, value, previous, previous_date, baseline, usual_low, usual_high, change, score,
     direction, kind, severity, reason`, sorted by the first three. Flags are the rows with a `severity`. For an index move
@@ -52,8 +41,8 @@ def detect(
     own = {} if thresholds is None else thresholds
     for target, values in own.items():
         check_thresholds(target, values)
-    past = as_matrices(history, known.span if known else None)
-    replay = _Replay(past, settings, own, known)
+    past = history if isinstance(history, History) else as_matrices(history)
+    replay = _Replay(past, settings, own)
     for day, date in enumerate(past.days):
         replay.play(day, wanted=since is None or date >= since)
         if on_day is not None:
@@ -65,18 +54,14 @@ class _Replay:
     """The state that one day hands to the next."""
 
     def __init__(
-        self,
-        past: History,
-        settings: DetectionSettings,
-        own: Mapping[str, Mapping[str, float | bool]],
-        known: KnownMoves | None,
+        self, past: History, settings: DetectionSettings, own: Mapping[str, Mapping[str, float | bool]]
     ) -> None:
         self.past, self.settings = past, settings
         self.metrics = [metric for name, metric in METRICS.items() if name in past.values]
         self.series = {m.name: Series(past.values[m.name], m.scale) for m in self.metrics}
         if LIVE in past.values:
             self.series[LIVE] = Series(past.values[LIVE], COMPANIONS[LIVE].scale, flagged=False)
-        self.watch = {name: IndexWatch(known.moves[name] if known else None) for name in self.series}
+        self.watch = {name: IndexWatch() for name in self.series}
         self.limits = {m.name: Limits.of(m, past.targets, settings, own) for m in self.metrics}
         targets = len(past.targets)
         self.flagged_on = {m.name: np.full(targets, -(10**6)) for m in self.metrics}

@@ -3,7 +3,6 @@
 An index move is one message for the day. What a target moved beyond the others stays in its level, for the rules.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -36,9 +35,8 @@ class IndexMove:
 
 @dataclass
 class IndexWatch:
-    """What is remembered of one metric's index from day to day; with `known` moves, by day, none is looked for."""
+    """What is remembered of one metric's index from day to day."""
 
-    known: Mapping[int, IndexMove] | None = None
     shares: list[tuple[float, float]] = field(default_factory=list)  # of quiet days: moving up, moving down
     moves: list[IndexMove] = field(default_factory=list)
 
@@ -52,10 +50,7 @@ def follow_index(series: Series, watch: IndexWatch, day: int, settings: Detectio
     rows = series.compared(day)
     gap = day - series.last[rows]
     change = series.level[rows, day] - series.level[rows, series.last[rows]]
-    if watch.known is not None:
-        move = watch.known.get(day)
-    else:
-        move = _move_of(series, watch, day, settings, change) if settings.index_rule else None
+    move = _move_of(series, watch, day, settings, change) if settings.index_rule else None
     if move:
         watch.moves.append(move)
         taken = _explained(change, move, settings.index_spread)

@@ -4,7 +4,7 @@ Taken from the parquet files, which hold a day as soon as it is written. What is
 """
 
 import datetime as dt
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -19,24 +19,19 @@ from backlinks_assets.tables.atomic import tables_error
 from backlinks_assets.tables.duckdb_file import DAY_OF_FILE, unglobbed
 
 _COLUMNS = {"date": "datetime64[us]", "target": "str"} | dict.fromkeys(SOURCES, "float64") | {"request_key": "str"}
-
 MAX_SPAM_SCORE = int(POINTS.highest)
 
 
-def _reading_of(source: Source, highest: float) -> str:
+def _reading(name: str, source: Source, highest: float) -> str:
     """A value out of its range is not a reading: `quality.py` names it."""
     column = f"{source.status_type}.{source.column}"
-    return f"CASE WHEN {column} BETWEEN 0 AND {highest!r}::DOUBLE THEN {column}::DOUBLE END".replace("inf::", "'inf'::")
+    return f"CASE WHEN {column} BETWEEN 0 AND '{highest}'::DOUBLE THEN {column}::DOUBLE END AS {name}"
 
 
-_MADE_OF = {
-    "date": "date",
-    "target": "target",
-    **{name: _reading_of(one.source, one.scale.highest) for name, one in (METRICS | COMPANIONS).items()},
-    "request_key": """CASE WHEN live.request_key <> lost.request_key
-        THEN concat(live.request_key, '+', lost.request_key)
-        ELSE coalesce(live.request_key, lost.request_key) END""",
-}
+_MADE = f"""date, target,
+    {", ".join(_reading(name, one.source, one.scale.highest) for name, one in (METRICS | COMPANIONS).items())},
+    CASE WHEN live.request_key <> lost.request_key THEN concat(live.request_key, '+', lost.request_key)
+        ELSE coalesce(live.request_key, lost.request_key) END AS request_key"""
 _READ = ", ".join(sorted({source.column for source in SOURCES.values()}))
 _ANSWERS = f"""
 SELECT {DAY_OF_FILE} AS date, target, status_type, request_key, {_READ}
@@ -53,7 +48,6 @@ def detection_history(
     until: dt.date,
     days: int,
     targets: Sequence[str] | None = None,
-    columns: Collection[str] | None = None,
 ) -> pd.DataFrame:
     """Return a row per day and target with an answer, of the `days` days up to `until`, sorted by both.
 
@@ -62,20 +56,18 @@ def detection_history(
     had the same parameters: a missing answer does not change it, a live and a lost one of different parameters give
     `live+lost`.
 
-    `targets` are those wanted, all if left out; `columns` those wanted beside the first two.
+    `targets` are those wanted, all if left out.
 
     Raises:
         TablesError: a parquet file can't be read; the message names it.
     """
-    names = [name for name in _COLUMNS if columns is None or name in ("date", "target", *columns)]
     paths = _paths(root, until, days)
     if not paths or (targets is not None and not targets):
-        return pd.DataFrame({name: pd.Series(dtype=_COLUMNS[name]) for name in names})
+        return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in _COLUMNS.items()})
     wanted = [] if targets is None else [min(targets), max(targets), list(targets)]
-    made = ", ".join(f"{_MADE_OF[name]} AS {name}" for name in names)
     statement = (
         f"CREATE OR REPLACE TABLE history AS WITH answers AS ({_ANSWERS}{_OF_TARGETS if wanted else ''}) "  # noqa: S608
-        f"SELECT {made} FROM (FROM answers WHERE status_type = 'live') AS live "
+        f"SELECT {_MADE} FROM (FROM answers WHERE status_type = 'live') AS live "
         "FULL JOIN (FROM answers WHERE status_type = 'lost') AS lost USING (date, target)"
     )
     parts = []
@@ -88,7 +80,7 @@ def detection_history(
     rows = pa.concat_tables(parts)
     del parts
     history: pd.DataFrame = rows.to_pandas(date_as_object=False, self_destruct=True, split_blocks=True)
-    return history.astype({name: _COLUMNS[name] for name in names})
+    return history.astype(_COLUMNS)
 
 
 def targets_with_answers(root: Path, until: dt.date, days: int) -> list[str]:

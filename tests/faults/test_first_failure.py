@@ -100,7 +100,7 @@ def test_a_runs_message_begins_with_the_failure_of_the_judging(api, write_target
     def fails(*_: Any) -> None:
         raise ValueError("a bug in the judging")
 
-    monkeypatch.setattr(pipeline_module, "detect_in_parts", fails)
+    monkeypatch.setattr(pipeline_module, "detect", fails)
     with opened(settings) as pipeline, pytest.raises(RunFailedError) as caught:
         pipeline.publish(today, today)
     said = str(caught.value)

@@ -129,13 +129,12 @@ def test_a_day_in_parts_is_the_day_as_a_whole(kept_days, monkeypatch) -> None:
         assert day.rows[name] == table.num_rows
 
 
-def test_targets_judged_in_parts_give_the_bytes_of_all_at_once(kept_days, monkeypatch) -> None:
+def test_targets_read_in_parts_give_the_bytes_of_all_at_once(kept_days, monkeypatch) -> None:
     settings = Settings.from_env()
     assert len(list(publish_days(settings, kept_days))) == len(kept_days)
 
     def judged(together: int) -> list[tuple[int, bytes, bytes]]:
-        monkeypatch.setattr(pipeline, "TARGETS_TOGETHER", 2)
-        monkeypatch.setattr(pipeline, "TARGETS_JUDGED", together)
+        monkeypatch.setattr(pipeline, "TARGETS_READ", together)
         found = pipeline.publish_changes(
             settings, kept_days[5:], watched_targets(settings).thresholds, DetectionSettings()
         )
