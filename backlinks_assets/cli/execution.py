@@ -93,8 +93,9 @@ class Pipeline:
             rest = [ask for ask in asks if (ask.date, ask.target) not in tally.seen]
             if not stored.issuperset((ask.date, ask.target) for ask in rest):  # only runs make calls
                 tally.stop("The targets file was changed while its targets were collected. Run again.")
-            with suppress(StopError):
-                _in_thread(lambda: deque(self._api.collect(rest), maxlen=0))
+            if rest:
+                with suppress(StopError):
+                    _in_thread(lambda: deque(self._api.collect(rest), maxlen=0))
 
     def _unreported(
         self, days: Sequence[dt.date], names: Mapping[str, str], stored: set[tuple[dt.date, str]]
