@@ -1,6 +1,6 @@
-"""From kept answers to published tables, and from tables to changes and flags, a day or a span of days at a time.
+"""From stored answers to published tables, and from tables to changes and flags, a day or a span of days at a time.
 
-Here belongs the order of the steps; rows and files are `tables/`, the judgement is `detection/`. No Dagster: the
+Here belongs the order of the steps; rows and files are `tables/`, judging is `detection/`. No Dagster: the
 assets call this and say what came out.
 """
 
@@ -37,9 +37,9 @@ from backlinks_assets.tables.schemas import TABLES
 
 HISTORY_DAYS: Final = 120
 """Days before the first judged one that detection is given: more than it looks back, so that the first is whole."""
-TARGETS_A_PART: Final = 1000
+TARGETS_PER_ROW_GROUP: Final = 1000
 """Targets whose answers are in memory together; each part is a row group of the day's files."""
-TARGETS_READ: Final = 2000
+TARGETS_PER_READ: Final = 2000
 """Targets whose history is read together: 120 days of one take 60 kB of memory as rows, and 15 kB as matrices."""
 
 _ANSWER_TABLES: Final = ("backlinks_summary", "referring_links", "api_costs")
@@ -67,7 +67,7 @@ class AnswersDay:
 
 @dataclass(frozen=True, slots=True)
 class ChangesDay:
-    """What was published of one day's judgement; `flags` has the columns of `backlinks_flags`."""
+    """What was published of one day's changes; `flags` has the columns of `backlinks_flags`."""
 
     date: dt.date
     flags: pd.DataFrame
@@ -81,7 +81,7 @@ def publish_answers(settings: Settings, store: ResponseStore, date: dt.date) -> 
         NothingKeptError: the store holds no answer for the day; no file is touched.
     """
     # Before the answers are read: one that lands meanwhile has the day built again.
-    kept = digests(settings.store_file, [date]).get(date)
+    made_from = digests(settings.store_file, [date]).get(date)
     parts = _parts(store.answers(date))
     first = next(parts, None)
     if first is None:
@@ -94,8 +94,10 @@ def publish_answers(settings: Settings, store: ResponseStore, date: dt.date) -> 
     damaged: list[tuple[str, str]] = []
     targets = known = 0
     with (
-        writing_day(settings.root, "backlinks_summary", date, keys_known_unique=True, made_from=kept) as write_summary,
-        writing_day(settings.root, "referring_links", date, keys_known_unique=True, made_from=kept) as write_links,
+        writing_day(
+            settings.root, "backlinks_summary", date, keys_known_unique=True, made_from=made_from
+        ) as write_summary,
+        writing_day(settings.root, "referring_links", date, keys_known_unique=True, made_from=made_from) as write_links,
     ):
         for answers in chain([first], parts):
             tables = answer_tables(date, answers)
@@ -111,7 +113,7 @@ def publish_answers(settings: Settings, store: ResponseStore, date: dt.date) -> 
     cost_row = costs_table(
         date, costs.calls, costs.answers, costs.cost_usd, costs.charged_without_answer, settings.simulated
     )
-    write_day(settings.root, "api_costs", date, cost_row, made_from=kept)
+    write_day(settings.root, "api_costs", date, cost_row, made_from=made_from)
     return AnswersDay(
         date=date,
         targets=targets,
@@ -130,7 +132,7 @@ def publish_answers(settings: Settings, store: ResponseStore, date: dt.date) -> 
 def _parts(answers: Iterable[StoredAnswer]) -> Iterator[list[StoredAnswer]]:
     """Yield a day's answers, which come in the order of their targets, some hundred targets at a time."""
     targets = (list(of_target) for _, of_target in groupby(answers, attrgetter("target")))
-    while part := list(chain.from_iterable(islice(targets, TARGETS_A_PART))):
+    while part := list(chain.from_iterable(islice(targets, TARGETS_PER_ROW_GROUP))):
         yield part
 
 
@@ -147,7 +149,7 @@ def publish_days(
     """Do `publish_answers` for each of some days and yield what came of it, in their order.
 
     A day without any answer gives its error instead of raising it. Older days' files are brought to the columns of
-    this version first; what was done is told to `say`.
+    this version first; `say` is called with what was done.
     """
     _fit_older_days(settings, _ANSWER_TABLES, dates, say)
     with open_store(settings) as store:
@@ -171,7 +173,7 @@ def publish_changes(
     Days without a summary table are passed over.
 
     `thresholds` are those that targets have of their own (`WatchList.thresholds`); what is judged is what the tables hold.
-    Older days' files are brought to the columns of this version first; what was done is told to `say`.
+    Older days' files are brought to the columns of this version first; `say` is called with what was done.
     """
     _fit_older_days(settings, _CHANGE_TABLES, dates, say)
     judged = sorted(set(dates) & set(days(settings.root, "backlinks_summary")))
@@ -185,8 +187,10 @@ def publish_changes(
     span = last - dt.timedelta(days=many_days - 1), last
     history = stacked(
         [
-            as_matrices(detection_history(settings.root, last, many_days, names[start : start + TARGETS_READ]), span)
-            for start in range(0, len(names) or 1, TARGETS_READ)
+            as_matrices(
+                detection_history(settings.root, last, many_days, names[start : start + TARGETS_PER_READ]), span
+            )
+            for start in range(0, len(names) or 1, TARGETS_PER_READ)
         ]
     )
     found = detect(history, detection, own, first)

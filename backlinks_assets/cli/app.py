@@ -3,10 +3,10 @@
 Each call is a module beside this one, imported when it is called, so that the quick ones stay quick.
 """
 
+import datetime as dt
 import signal
 import sys
 import warnings
-from datetime import date
 from pathlib import Path
 from types import FrameType
 from typing import Annotated
@@ -15,9 +15,8 @@ import typer
 
 from backlinks_assets.anchor import export_other_variables
 from backlinks_assets.cli import targets
-from backlinks_assets.cli.console import UsageError, complain, describe
+from backlinks_assets.cli.console import complain, describe
 from backlinks_assets.cli.options import WIDTH, JsonOption, date_option, examples
-from backlinks_assets.dates import iso_date
 from backlinks_assets.detection.metrics import NEEDED
 
 app = typer.Typer(
@@ -35,47 +34,36 @@ app = typer.Typer(
         "backlinks run  # collect and judge today",
         "backlinks run --help  # each call has its own examples",
         more="Exit status: 0 all done; 1 stopped (account, budget, space); 2 unusable input or usage; 3 done, but some "
-        "targets have no data for the day. Errors are told on stderr. --json prints one object on the last line of stdout.",
+        "targets have no data for the day. Errors are on stderr. --json prints one object on the last line of stdout.",
     ),
 )
 app.add_typer(targets.app, name="targets", short_help="List, add, retire and check what is watched.")
 
 
-def _day(text: str | None) -> date | None:
-    if text is None:
-        return None
-    try:
-        return iso_date(text)
-    except ValueError as error:
-        raise UsageError(f"--date is {text!r}: {error}") from None
-
-
 @app.command(
-    short_help="Collect today's answers, build the tables, flag.",
     epilog=examples(
         "backlinks run  # today; a second run asks only for what is missing",
         "backlinks run --yes  # from a script on a terminal: do not ask before the first paid day",
         "backlinks run --json | tail -1 > day.json  # for a program: what came of it, and what it cost",
-        "backlinks run --date 2026-11-23  # build a past day again from the answers that are kept",
+        "backlinks run --date 2026-11-23  # build a past day again from the stored answers",
     ),
 )
 def run(
-    date_text: Annotated[str | None, date_option("The day; today (UTC) if left out.")] = None,
+    date: Annotated[dt.date | None, date_option("The day; today (UTC) if left out.")] = None,
     as_json: JsonOption = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask before the first paid day.")] = False,
 ) -> None:
-    """Collect every active target's answers for a day, build the tables, flag what moved.
+    """Collect a day's answers, build the tables, flag what moved.
 
-    Costs two calls a target. A second run of a day asks only for what is missing. A day that is over is built from what
-    is kept: the API answers for the present only.
+    Costs two calls a target. A second run of a day asks only for what is missing. A day that is over is built from
+    the stored answers: the API answers for the present only.
     """
     from backlinks_assets.cli.run import run_day
 
-    raise typer.Exit(run_day(_day(date_text), as_json=as_json, yes=yes))
+    raise typer.Exit(run_day(date, as_json=as_json, yes=yes))
 
 
 @app.command(
-    short_help="See it all on the bundled simulator, free.",
     epilog=examples(
         "backlinks demo  # sixty days, a minute or two",
         "backlinks demo --days 14  # a shorter history; the first flags need a few days to compare with",
@@ -86,10 +74,11 @@ def demo(
     days: Annotated[int, typer.Option(metavar="DAYS", help="Days of simulated history, 2 to 300.")] = 60,
     as_json: JsonOption = False,
 ) -> None:
-    """Run the whole project on the bundled simulator, over a history up to today. No credentials, no cost.
+    """See it all on the bundled simulator, free.
 
-    The numbers are simulated, say so, and are kept apart from real ones, under demo/ of the data folder. So are its
-    targets: your targets file is neither read nor changed.
+    The whole project runs over a simulated history up to today, without credentials. Its numbers say that they are
+    simulated, and are stored apart from real ones, under demo/ of the data folder. So are its targets: your targets file
+    is neither read nor changed.
     """
     from backlinks_assets.cli.demo import run_demo
 
@@ -97,7 +86,6 @@ def demo(
 
 
 @app.command(
-    short_help="Show the flags of a day, with their reasons.",
     epilog=examples(
         "backlinks flags  # the latest day that was judged",
         "backlinks flags --date 2026-11-24  # another day",
@@ -106,17 +94,16 @@ def demo(
     ),
 )
 def flags(
-    date_text: Annotated[str | None, date_option("The day; the latest judged one if left out.")] = None,
+    date: Annotated[dt.date | None, date_option("The day; the latest judged one if left out.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show the flags of a day, worst first, each with its reason. Reads only, costs nothing."""
     from backlinks_assets.cli.flags import show_flags
 
-    raise typer.Exit(show_flags(_day(date_text), as_json=as_json))
+    raise typer.Exit(show_flags(date, as_json=as_json))
 
 
 @app.command(
-    short_help="Show what would have been flagged.",
     epilog=examples(
         "backlinks backtest  # the project's own tables, with the thresholds of the targets file",
         "backlinks backtest --out flags.csv  # and each flag as a line of a CSV",
@@ -134,14 +121,13 @@ def backtest(
     out: Annotated[Path | None, typer.Option(metavar="FLAGS.csv", help="Where to write the flags.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show what would have been flagged, day by day and never looking ahead. Costs nothing."""
+    """Show what would have been flagged, never looking ahead. Costs nothing."""
     from backlinks_assets.cli.backtest import run_backtest
 
     raise typer.Exit(run_backtest(history, out, as_json=as_json))
 
 
 @app.command(
-    short_help="Check account, folders, limits. Free.",
     epilog=examples(
         "backlinks doctor  # before the first paid day, and when something is odd",
         "backlinks doctor && backlinks run  # run only where nothing is to be done first",
@@ -151,14 +137,14 @@ def backtest(
     ),
 )
 def doctor(as_json: JsonOption = False) -> None:
-    """Check credentials, balance, folders, targets, limits and versions, and say of each what to do. Costs nothing."""
+    """Check what a run needs, and say what to do. Costs nothing."""
     from backlinks_assets.cli.doctor.examine import examine
 
     raise typer.Exit(examine(as_json=as_json))
 
 
 class Stopped(BaseException):
-    """A signal asks for the end. No KeyboardInterrupt, of which typer makes an exit without a word."""
+    """A signal to end. Not a KeyboardInterrupt, which Typer turns into a silent exit."""
 
 
 def _stop(_number: int, _frame: FrameType | None) -> None:

@@ -20,8 +20,8 @@ from backlinks_assets.targets.file import load_targets
 from backlinks_assets.targets.target import TargetsError
 
 COLUMNS = ["date", "target", "metric", "kind", "severity", "reason"]
-_MOST_LISTED = 10
-_LONGEST_BAR = 24
+_MAX_LISTED = 10
+_BAR_WIDTH = 24
 
 _COUNTS = {
     "by_kind": ("Flags by kind", ["metric", "kind", "severity"]),
@@ -99,8 +99,8 @@ def _write(flags: pd.DataFrame, file: Path) -> None:
 
 def _counted(flags: pd.DataFrame, by: list[str]) -> list[dict[str, Any]]:
     """Return how many flags there are for each value of some columns, most first. An index move is no target's."""
-    kept = flags[flags["target"] != "*"] if by == ["target"] else flags
-    counts = kept.groupby(by, sort=True).size().sort_values(ascending=False, kind="stable")
+    counted = flags[flags["target"] != "*"] if by == ["target"] else flags
+    counts = counted.groupby(by, sort=True).size().sort_values(ascending=False, kind="stable")
     keys = [key if isinstance(key, tuple) else (key,) for key in counts.index]
     return [
         {**dict(zip(by, map(str, key), strict=True)), "flags": int(count)}
@@ -130,7 +130,7 @@ def _tell(summary: dict[str, Any]) -> None:
 
 
 def _print_lines(heading: str, by: list[str], counts: list[dict[str, Any]]) -> None:
-    for count in counts[:_MOST_LISTED]:
+    for count in counts[:_MAX_LISTED]:
         print(heading, *(cell(count[name]) for name in by), count["flags"], sep="\t")
 
 
@@ -141,9 +141,9 @@ def _print_table(heading: str, by: list[str], counts: list[dict[str, Any]]) -> N
     listed.add_column("Flags", justify="right")
     listed.add_column("", no_wrap=True)
     most = counts[0]["flags"]
-    for count in counts[:_MOST_LISTED]:
-        bar = "━" * max(1, round(_LONGEST_BAR * count["flags"] / most))
+    for count in counts[:_MAX_LISTED]:
+        bar = "━" * max(1, round(_BAR_WIDTH * count["flags"] / most))
         names = [escape(count[name].replace("_", " ") if name in {"metric", "kind"} else count[name]) for name in by]
         listed.add_row(*names, f"{count['flags']:,}", f"[cyan]{bar}[/]")
     out().print(listed)
-    out().print(f"[dim]and {len(counts) - _MOST_LISTED:,} more[/]\n" if len(counts) > _MOST_LISTED else "")
+    out().print(f"[dim]and {len(counts) - _MAX_LISTED:,} more[/]\n" if len(counts) > _MAX_LISTED else "")

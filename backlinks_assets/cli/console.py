@@ -79,7 +79,7 @@ def complain(sentence: str) -> None:
 def describe(error: Exception) -> tuple[str | None, int]:
     """Return an expected error's sentence and exit status; (None, 1) for one that is a bug.
 
-    What failed after it is a note of the error and is told behind it.
+    What failed after it is a note of the error and follows it.
     """
     sentence, status = _of_files(error), STOPPED
     if isinstance(error, BacklinksError):
@@ -92,9 +92,7 @@ def _of_files(error: Exception) -> str | None:
     library = type(error).__module__.partition(".")[0]
     if library == "sqlalchemy":  # our own store speaks for itself, so that it is Dagster's
         said = str(getattr(error, "orig", None) or error)
-        return (
-            f"Dagster's records of runs can't be kept ({said}). {next_step_of_sqlite(said)} What was paid for is kept."
-        )
+        return f"Dagster's records of runs can't be written ({said}). {next_step_of_sqlite(said)} What was paid for is kept."
     if library in {"duckdb", "_duckdb"}:
         return (
             f"The DuckDB file can't be read ({str(error).splitlines()[0]}). `backlinks doctor` says why and frees it if "

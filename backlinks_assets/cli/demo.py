@@ -19,7 +19,7 @@ from backlinks_assets.cli.console import (
     settings_and_notices,
     shown,
 )
-from backlinks_assets.cli.execution import RunFailedError, opened
+from backlinks_assets.cli.execution import opened
 from backlinks_assets.cli.flags import print_flags, read_flags
 from backlinks_assets.cli.tally import Tally
 from backlinks_assets.collect.collector import utc_now
@@ -28,9 +28,9 @@ from backlinks_assets.paths import index_path, parquet_dir
 from backlinks_assets.settings import Settings, SettingsError
 from backlinks_assets.simulator.world.samples import sample_targets_csv
 
-DAYS_A_RUN = 10
+DAYS_PER_RUN = 10
 FLAGS_SHOWN_DAYS = 7
-FEWEST_DAYS, MOST_DAYS = 2, 300
+MIN_DAYS, MAX_DAYS = 2, 300
 
 
 def run_demo(days: int, *, as_json: bool) -> int:
@@ -39,8 +39,8 @@ def run_demo(days: int, *, as_json: bool) -> int:
     Raises:
         UsageError: so many days can't be simulated.
     """
-    if not FEWEST_DAYS <= days <= MOST_DAYS:
-        raise UsageError(f"--days is {days}; from {FEWEST_DAYS} to {MOST_DAYS} days can be simulated.")
+    if not MIN_DAYS <= days <= MAX_DAYS:
+        raise UsageError(f"--days is {days}; from {MIN_DAYS} to {MAX_DAYS} days can be simulated.")
     started = time.monotonic()
     settings = settings_and_notices(demo=True)
     today = utc_now().date()
@@ -52,22 +52,18 @@ def run_demo(days: int, *, as_json: bool) -> int:
             settings.targets_file.write_text(sample_targets_csv(), encoding="utf-8")
         targets = watched_targets(settings)
         with progress(f"Collecting {len(targets)} targets, {days} days", days * len(targets)) as tally.on_outcome:
-            for start in range(0, days, DAYS_A_RUN):
+            for start in range(0, days, DAYS_PER_RUN):
                 day = first + dt.timedelta(days=start)
-                last = min(today, day + dt.timedelta(days=DAYS_A_RUN - 1))
+                last = min(today, day + dt.timedelta(days=DAYS_PER_RUN - 1))
                 pipeline.collect(day, last, targets, tally)
                 if tally.stopped:
                     complain(tally.stopped)
                     return STOPPED
         (err() if as_json else out()).print(
             f"{tally.collected + tally.reused:,} target-days of {len(targets)} targets: {tally.calls:,} simulated "
-            f"calls, {2 * tally.reused:,} answers already kept. Building the tables…\n"
+            f"calls, {2 * tally.reused:,} answers already stored. Building the tables…\n"
         )
-        try:
-            pipeline.publish(first, today)
-        except RunFailedError as error:
-            complain(str(error))
-            return STOPPED
+        pipeline.publish(first, today)
     with duckdb.connect(str(settings.duckdb_file), read_only=True) as connection:
         (total,) = connection.execute("SELECT count(*) FROM backlinks_flags").fetchone() or (0,)
     summary = {

@@ -21,7 +21,6 @@ import dagster as dg
 from backlinks_assets.cli.tally import ObservedApi, Tally
 from backlinks_assets.collect.collector import StopError
 from backlinks_assets.collect.factory import open_store
-from backlinks_assets.collect.outcome import CollectRequest
 from backlinks_assets.dagster_instance.home import open_instance
 from backlinks_assets.dataforseo.endpoints.summary import STATUS_TYPES
 from backlinks_assets.definitions import build_defs
@@ -36,17 +35,17 @@ from backlinks_assets.targets.target import Target
 
 RESPONSES = dg.AssetKey("summary_responses")
 
-PARTITIONS_A_QUERY = 500
+PARTITIONS_PER_QUERY = 500
 """Partitions that Dagster is asked about together: each is a parameter of its statement, of which SQLite takes 32,766."""
 
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-"""The command speaks for itself; the runs' own log is kept on the instance and shown in the UI."""
+"""The command prints what a person needs; the runs' own log is on the instance, in the UI."""
 
 T = TypeVar("T")
 
 
 class RunFailedError(BacklinksError):
-    """A run of a free step failed; the message is the run's own and names the run."""
+    """A run failed; the message is the run's own and names the run."""
 
 
 class Pipeline:
@@ -77,7 +76,9 @@ class Pipeline:
         with _stopping(tally):
             add_missing_targets(self.instance, list(names))
             known = self.instance.get_dynamic_partitions("targets")
-            stored = self._stored(days, requests)
+            with open_store(self.settings) as store:
+                answers = store.landed(days)
+            stored = {(ask.date, ask.target) for ask in requests if answers.issuperset(map(ask.key, STATUS_TYPES))}
             parts = ranges(known, self._unreported(days, names, stored), most_keys)
             for number, (start, end) in enumerate(parts, start=1):
                 if tally.stopped:
@@ -92,14 +93,9 @@ class Pipeline:
             rest = [ask for ask in requests if (ask.date, ask.target) not in tally.seen]
             if not stored.issuperset((ask.date, ask.target) for ask in rest):  # only runs make calls
                 tally.stop("The targets file was changed while its targets were collected. Run again.")
-            with suppress(StopError):
-                _in_thread(lambda: deque(self._api.collect(rest), maxlen=0))
-
-    def _stored(self, days: Sequence[dt.date], requests: Sequence[CollectRequest]) -> set[tuple[dt.date, str]]:
-        """Return the (day, target) whose answers are all in the store."""
-        with open_store(self.settings) as store:
-            landed = store.landed(days)
-        return {(ask.date, ask.target) for ask in requests if landed.issuperset(map(ask.key, STATUS_TYPES))}
+            if rest:
+                with suppress(StopError):
+                    _in_thread(lambda: deque(self._api.collect(rest), maxlen=0))
 
     def _unreported(
         self, days: Sequence[dt.date], names: Mapping[str, str], stored: set[tuple[dt.date, str]]
@@ -107,7 +103,7 @@ class Pipeline:
         """Return the keys of targets that any of the days has no answers of, or no materialization."""
         wanted = ((day, key) for day in days for key, name in names.items() if (day, name) in stored)
         finished: Counter[str] = Counter()
-        while some := list(islice(wanted, PARTITIONS_A_QUERY)):
+        while some := list(islice(wanted, PARTITIONS_PER_QUERY)):
             partitions = {str(dg.MultiPartitionKey({"date": str(day), "target": key})): key for day, key in some}
             reported = self.instance.get_latest_storage_id_by_partition(
                 RESPONSES, dg.DagsterEventType.ASSET_MATERIALIZATION, set(partitions)
@@ -127,7 +123,7 @@ class Pipeline:
 
     def _execute(self, job: str, tags: dict[str, str]) -> dg.ExecuteInProcessResult:
         definition = self._definitions.resolve_job_def(job)
-        # Not in the main thread: there Dagster would put its own handlers in the place of ours.
+        # Not in the main thread: there Dagster would replace our handlers of signals by its own.
         return _in_thread(
             lambda: definition.execute_in_process(
                 instance=self.instance, tags=tags | OF_THIS_LOCATION, run_config=_QUIET, raise_on_error=False

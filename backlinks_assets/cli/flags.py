@@ -53,7 +53,7 @@ def _not_judged(judged: set[dt.date], date: dt.date | None) -> str:
         return "No day is judged yet. Judge today with `backlinks run`."
     return (
         f"{date} is not judged; the days from {min(judged)} to {max(judged)} are. "
-        f"Where answers of that day are kept, `backlinks run --date {date}` judges it."
+        f"Where answers of that day are stored, `backlinks run --date {date}` judges it."
     )
 
 

@@ -71,12 +71,12 @@ def read_history(file: Path) -> pd.DataFrame:
         raise UsageError(
             f"{file} can't be read as CSV: it is empty. It needs the columns {', '.join(NEEDED)}."
         ) from None
-    except _NotCsvError as error:
-        problems.append(f"{file}, line {error.line}: {error}")
+    except csv.Error as error:
+        problems.append(f"{file}, {error}")
     if problems:
         more = len(problems) - MAX_PROBLEMS
-        told = problems[:MAX_PROBLEMS] + ([f"and {more:,} more such lines"] if more > 0 else [])
-        raise UsageError("\n".join(told))
+        named = problems[:MAX_PROBLEMS] + ([f"and {more:,} more such lines"] if more > 0 else [])
+        raise UsageError("\n".join(named))
     frame = pd.DataFrame({name: columns[name] for name in ("date", "target", *TEXTS) if name in columns}, dtype=object)
     for name in NUMBERS:
         if name in columns:
@@ -117,14 +117,6 @@ def _day(text: str, last: dt.date) -> dt.date:
     return day
 
 
-class _NotCsvError(Exception):
-    """A record is not CSV; the message says how to mend it."""
-
-    def __init__(self, line: int, message: str) -> None:
-        super().__init__(message)
-        self.line = line
-
-
 def _text(file: Path) -> str:
     try:
         return text_of(file.read_bytes(), str(file))
@@ -158,8 +150,8 @@ def _records(text: str) -> Iterator[tuple[int, list[str]]]:
         except StopIteration:
             return
         except csv.Error as error:
-            message = f"it is not CSV ({error}). See its quotes: a quote inside a quoted cell is written twice."
-            raise _NotCsvError(first, message) from None
+            mend = "See its quotes: a quote inside a quoted cell is written twice."
+            raise csv.Error(f"line {first}: it is not CSV ({error}). {mend}") from None
         if any(cells[1:]) or (cells[0].strip() and not cells[0].startswith("#")):
             yield first, cells
 

@@ -3,11 +3,12 @@
 Completion is quick and silent: nothing is made or said, and where nothing can be read nothing is offered.
 """
 
-from datetime import UTC, datetime
+import datetime as dt
 from typing import Annotated, Any, Final
 
 import typer
 
+from backlinks_assets.dates import iso_date
 from backlinks_assets.settings import Settings, SettingsError
 from backlinks_assets.targets.file import load_targets
 from backlinks_assets.targets.target import TargetsError
@@ -20,7 +21,14 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object 
 
 
 def date_option(text: str) -> Any:
-    return typer.Option("--date", metavar="YYYY-MM-DD", help=text, autocompletion=judged_days)
+    return typer.Option("--date", metavar="YYYY-MM-DD", help=text, parser=_day, autocompletion=judged_days)
+
+
+def _day(text: str) -> dt.date:
+    try:
+        return iso_date(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"{text!r}: {error}") from None
 
 
 def examples(*lines: str, more: str = "") -> str:
@@ -35,7 +43,7 @@ def watched(incomplete: str) -> list[str]:
         targets = load_targets(Settings.from_env().targets_file, allow_none=True)
     except (SettingsError, TargetsError):
         return []
-    today = datetime.now(UTC).date()
+    today = dt.datetime.now(dt.UTC).date()
     return [one.target for one in targets if one.active_on(today) and one.target.startswith(incomplete)]
 
 

@@ -30,13 +30,12 @@ from backlinks_assets.collect.factory import open_store, watched_targets
 from backlinks_assets.dataforseo.endpoints.summary import STATUS_TYPES
 from backlinks_assets.detection.settings import DetectionSettings
 from backlinks_assets.formatting import counted, visible
-from backlinks_assets.notify.channels import channels_of
 from backlinks_assets.paths import page_path
 from backlinks_assets.settings import Settings
 from backlinks_assets.targets.target import WatchList
 
-MOST_NAMED, NAMED_A_REASON = 20, 5
-"""Reasons told on the terminal, and failed targets named for each; `--json` names all."""
+MAX_REASONS, MAX_NAMED_PER_REASON = 20, 5
+"""Reasons printed on the terminal, and failed targets named for each; `--json` names all."""
 
 READINGS_BEFORE_FLAGS = DetectionSettings().readings_min
 
@@ -49,7 +48,8 @@ def run_day(date: dt.date | None, *, as_json: bool, yes: bool) -> int:
     began, started = utc_now(), time.monotonic()
     date = date or began.date()
     settings = settings_and_notices()
-    _name_unusable_places(settings)
+    for sentence in channels_of(settings.notify_urls)[1] if settings.notify_urls else ():
+        err().print(f"[yellow]Note:[/] {escape(sentence)}")  # a wrong URL stops no run
     if date > began.date():
         raise UsageError(f"{date} has not begun (UTC). The API answers for the present only.")
     watched = watched_targets(settings)
@@ -100,13 +100,6 @@ def run_day(date: dt.date | None, *, as_json: bool, yes: bool) -> int:
     return INCOMPLETE if failed else 0
 
 
-def _name_unusable_places(settings: Settings) -> None:
-    """Say which announcements of this day will not arrive: a wrong URL stops no run."""
-    if settings.notify_urls:
-        for sentence in channels_of(settings.notify_urls)[1]:
-            err().print(f"[yellow]Note:[/] {escape(sentence)}")
-
-
 def _agreed(settings: Settings, targets: int) -> bool:
     """Ask before the first paid day; True where there is nothing to ask: simulated answers, or a day was paid before."""
     if settings.simulated or _stored_days(settings):
@@ -137,15 +130,15 @@ def _name_failed(failed: Sequence[dict[str, str]], stopped: str | None, targets:
     for one in sorted(failed, key=lambda one: one["target"]):
         reason = one["reason"].replace(stopped or "\0", "the reason below")
         reasons.setdefault(reason, []).append(visible(one["target"]) or "no target")
-    told = 0
-    for reason, names in list(reasons.items())[:MOST_NAMED]:
-        named = names[:NAMED_A_REASON]
-        told += len(names)
+    printed = 0
+    for reason, names in list(reasons.items())[:MAX_REASONS]:
+        named = names[:MAX_NAMED_PER_REASON]
+        printed += len(names)
         more = f" and {len(names) - len(named):,} more" if len(names) > len(named) else ""
         text = f"{escape(', '.join(named))}{more}: {escape(reason)}"
         console.print(Padding(text, (0, 0, 0, 2)) if sys.stderr.isatty() else f"  {text}")
-    if told < len(failed):
-        console.print(f"  and {len(failed) - told:,} more (`--json` names all)")
+    if printed < len(failed):
+        console.print(f"  and {len(failed) - printed:,} more (`--json` names all)")
 
 
 def _stored_days(settings: Settings) -> list[dt.date]:

@@ -15,7 +15,6 @@ from rich.text import Text
 
 from backlinks_assets.cli.console import INCOMPLETE, UNUSABLE, err, out, table
 from backlinks_assets.cli.options import WIDTH, JsonOption, date_option, examples, watched
-from backlinks_assets.dates import iso_date
 from backlinks_assets.formatting import counted, without_password
 from backlinks_assets.settings import Settings, SettingsError
 from backlinks_assets.targets.edit import add_target, retire_target
@@ -42,7 +41,6 @@ _TARGET = "A domain (example.com) or a page (https://example.com/path)."
 
 @app.command(
     "list",
-    short_help="List the targets watched today.",
     epilog=examples(
         "backlinks targets list  # those watched today",
         "backlinks targets list --all  # retired ones too",
@@ -73,7 +71,6 @@ def list_targets(
 
 
 @app.command(
-    short_help="Watch a target from its next collection on.",
     epilog=examples(
         "backlinks targets add example.com  # a domain, links to all its pages",
         "backlinks targets add shop.example.com --note 'the German shop'  # a subdomain, and why",
@@ -99,7 +96,6 @@ def add(
 
 
 @app.command(
-    short_help="Stop watching a target; its history stays.",
     epilog=examples(
         "backlinks targets retire example.com  # from today on",
         "backlinks targets retire example.com --date 2026-12-01  # from a day on",
@@ -107,21 +103,16 @@ def add(
 )
 def retire(
     target: Annotated[str, typer.Argument(metavar="TARGET", help=_TARGET, autocompletion=watched)],
-    date: Annotated[str | None, date_option("The first day it is not watched; today (UTC) if left out.")] = None,
+    date: Annotated[dt.date | None, date_option("The first day it is not watched; today (UTC) if left out.")] = None,
 ) -> None:
     """Stop watching a target from a day on. Its line and its history stay."""
     with _sentences():
-        try:
-            day = iso_date(date) if date else _today()
-        except ValueError as error:
-            raise typer.BadParameter(f"{date!r}: {error}", param_hint="--date") from None
         path = Settings.from_env().own_targets_file
-        retired = retire_target(path, target, day)
+        retired = retire_target(path, target, date or _today())
         typer.echo(f"{retired.target} is retired from {retired.retired} on ({path}, line {retired.line}).")
 
 
 @app.command(
-    short_help="Name every line that can't be used.",
     epilog=examples(
         "backlinks targets check  # after an edit by hand",
         "backlinks targets check && backlinks run  # run only where all is well (a run checks it too)",

@@ -1,6 +1,6 @@
 """The assets: paid answers, the tables made of them, changes and flags.
 
-Thin objects only: partitions, lineage, metadata. Collecting is `collect/collector.py`, rows are `tables/`, the judgement
+Thin objects only: partitions, lineage, metadata. Collecting is `collect/collector.py`, rows are `tables/`, judging
 is `detection/`. What builds tables is imported by the runs that do: pandas and DuckDB take 0.5 s of CPU and 70 MB, and most
 processes of this code location build none.
 """
@@ -41,10 +41,10 @@ OWNERS = ["team:seo"]
 def summary_responses(
     context: dg.AssetExecutionContext, backlinks_data: BacklinksData, backlinks_api: BacklinksApi
 ) -> Iterator[dg.AssetMaterialization | dg.AssetObservation]:
-    """The paid answers: two calls a target and day, live and lost backlinks, kept as they came.
+    """The paid answers: two calls a target and day, live and lost backlinks, stored as they came.
 
-    Answers that are already kept are not asked for again. The API answers for the present only: a day that is over
-    is built from what is kept. A run over many partitions reports each as it is finished; targets that failed are
+    The API is not called again for a stored answer. It answers for the present only: a day that is over is built from
+    the stored answers. A run over many partitions reports each as it is finished; targets that failed are
     named in the run's error and the others stay materialized.
     """
     partitions = partitions_of_run(context, reports_each=True)
@@ -88,7 +88,7 @@ def summary_responses(
 
 @dataclass(slots=True)
 class _Wanted:
-    """What a run asks about, the partition of each (by day and target), and the partitions that it passes over."""
+    """What a run collects, the partition of each (by day and target), and the partitions that it passes over."""
 
     asks: list[CollectRequest] = field(default_factory=list)
     keys: dict[tuple[str, str], str] = field(default_factory=dict)
@@ -145,28 +145,28 @@ def _table(name: str, deps: list[Any], group: str = "tables") -> dg.AssetSpec:
 def answer_tables(
     context: dg.AssetExecutionContext, backlinks_data: BacklinksData
 ) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
-    """Reads each kept answer of the days once and writes the tables made of it."""
+    """Reads each stored answer of the days once and writes the tables made of it."""
     from backlinks_assets.pipeline import NothingKeptError, publish_days, publish_warehouse
 
     settings = backlinks_data.settings()
     tables.check_instance(context.instance, settings)
     watched = backlinks_data.targets()
     by_day: dict[str, tables.Metadata] = {}
-    kept: list[dt.date] = []
+    built: list[dt.date] = []
     dates = [dt.date.fromisoformat(date) for date in partitions_of_run(context)]
     for date, day in zip(dates, publish_days(settings, dates, say=context.log.info), strict=True):
         if isinstance(day, NothingKeptError):
             by_day[str(date)] = tables.nothing_kept_metadata(str(day))
         else:
             by_day[str(date)] = tables.answers_metadata(day)
-            kept.append(date)
-    if not kept:
+            built.append(date)
+    if not built:
         raise dg.Failure(tables.why_nothing(by_day), allow_retries=False)
     tables.record_origin(context.instance, settings)
     if not tables.judges_too(context):  # one copy of the DuckDB file a run; it shows no day that is not judged
         publish_warehouse(settings)
     yield from tables.results(context, by_day)
-    last = max(kept)
+    last = max(built)
     yield from checks.summary_results(settings.root, last, watched.expected_on(last))
 
 
@@ -178,11 +178,11 @@ def answer_tables(
     partitions_def=days,
     backfill_policy=dg.BackfillPolicy.single_run(),
     check_specs=checks.FLAGS_CHECKS,
-    name="judgement",
+    name="detection",
     can_subset=False,
     pool="duckdb",
 )
-def judgement(
+def detection(
     context: dg.AssetExecutionContext, backlinks_data: BacklinksData
 ) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
     """Compares each day with what is normal for each target, and flags what changed sharply."""
@@ -229,4 +229,4 @@ def flags_report(context: dg.AssetExecutionContext, backlinks_data: BacklinksDat
     return result
 
 
-ASSETS = [summary_responses, answer_tables, judgement, flags_report]
+ASSETS = [summary_responses, answer_tables, detection, flags_report]

@@ -2,7 +2,7 @@
 
 It is a product of those files and may be deleted at any time; what anyone else writes into it is lost. It is
 never changed in place: a copy is, and replaces it whole, so that a reader may hold it open for hours. It is published
-read-only, since most clients open a file for writing unless told otherwise, which locks out everyone else. What is
+read-only, since most clients open a file for writing unless set otherwise, which locks out everyone else. What is
 inside is `duckdb_file.py`.
 """
 
@@ -238,7 +238,7 @@ def _allow_writing(path: Path, allowed: bool) -> None:
 
 
 def _discard(temporary: Path) -> None:
-    with suppress(OSError):  # it is swept later; what went wrong before is what must be told
+    with suppress(OSError):  # it is swept later; what went wrong before is what must be raised
         temporary.unlink(missing_ok=True)
     _discard_beside(temporary)
 

@@ -22,14 +22,14 @@ _COLUMNS = {"date": "datetime64[us]", "target": "str"} | dict.fromkeys(SOURCES, 
 MAX_SPAM_SCORE = int(POINTS.highest)
 
 
-def _reading(name: str, source: Source, highest: float) -> str:
+def _value(name: str, source: Source, highest: float) -> str:
     """A value out of its range is not a reading: `quality.py` names it."""
     column = f"{source.status_type}.{source.column}"
     return f"CASE WHEN {column} BETWEEN 0 AND '{highest}'::DOUBLE THEN {column}::DOUBLE END AS {name}"
 
 
 _MADE = f"""date, target,
-    {", ".join(_reading(name, one.source, one.scale.highest) for name, one in (METRICS | COMPANIONS).items())},
+    {", ".join(_value(name, one.source, one.scale.highest) for name, one in (METRICS | COMPANIONS).items())},
     CASE WHEN live.request_key <> lost.request_key THEN concat(live.request_key, '+', lost.request_key)
         ELSE coalesce(live.request_key, lost.request_key) END AS request_key"""
 _READ = ", ".join(sorted({source.column for source in SOURCES.values()}))

@@ -55,7 +55,7 @@ def test_what_is_kept_and_reported_is_not_reported_again(api, write_targets, set
     write_targets(*TARGETS, "empty.example")
     assert command("run").status == 0
     assert runs_of(Settings.from_env()).count("collect_job") == 1
-    few = {"cli.execution.PARTITIONS_A_QUERY": 8}  # Dagster is asked three times
+    few = {"cli.execution.PARTITIONS_PER_QUERY": 8}  # Dagster is asked three times
     again = last_line(command("run", "--json", patches=few))
     assert (again["reused"], again["collected"], again["calls"]) == (21, 0, 0)
     assert again["empty"] == ["empty.example"]
@@ -116,7 +116,7 @@ def test_days_are_published_in_their_order_and_one_without_answers_is_told(kept_
 
 def test_a_day_in_parts_is_the_day_as_a_whole(kept_days, monkeypatch) -> None:
     settings = Settings.from_env()
-    monkeypatch.setattr(pipeline, "TARGETS_A_PART", 1)
+    monkeypatch.setattr(pipeline, "TARGETS_PER_ROW_GROUP", 1)
     with open_store(settings) as store:
         day = pipeline.publish_answers(settings, store, TODAY)
         whole = answer_tables(TODAY, store.answers(TODAY))
@@ -134,7 +134,7 @@ def test_targets_read_in_parts_give_the_bytes_of_all_at_once(kept_days, monkeypa
     assert len(list(publish_days(settings, kept_days))) == len(kept_days)
 
     def judged(together: int) -> list[tuple[int, bytes, bytes]]:
-        monkeypatch.setattr(pipeline, "TARGETS_READ", together)
+        monkeypatch.setattr(pipeline, "TARGETS_PER_READ", together)
         found = pipeline.publish_changes(
             settings, kept_days[5:], watched_targets(settings).thresholds, DetectionSettings()
         )

@@ -99,7 +99,7 @@ def flagged(write_targets: Callable[..., Path], tmp_path: Path) -> set[str]:
     judged = [FIRST + dt.timedelta(days=day) for day in range(DAYS_BEFORE, days)]
     with dg.instance_for_test(temp_dir=str(tmp_path)) as instance:
         result = dg.materialize(
-            [assets.judgement],
+            [assets.detection],
             instance=instance,
             resources={"backlinks_data": BacklinksData()},
             tags=day_range_tags(str(judged[0]), str(judged[-1])),

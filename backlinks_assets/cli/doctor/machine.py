@@ -88,8 +88,8 @@ def store(settings: Settings) -> Finding:
     with open_store(settings) as opened:
         dates = opened.dates()
         today = opened.day_costs(utc_now().date())
-    kept = f"{counted(len(dates), 'day')} kept, {dates[0]} to {dates[-1]}" if dates else "nothing kept yet"
-    return Finding(f"{kept}; today {today.calls:,} calls, ${today.cost_usd:,.6g}")
+    stored = f"{counted(len(dates), 'day')} stored, {dates[0]} to {dates[-1]}" if dates else "nothing stored yet"
+    return Finding(f"{stored}; today {today.calls:,} calls, ${today.cost_usd:,.6g}")
 
 
 def readers(settings: Settings) -> Finding:
@@ -122,7 +122,7 @@ def tables(settings: Settings) -> Finding:
             pq.read_metadata(path)
         except (OSError, pa.ArrowException) as error:
             says = f"{shown(path)} can't be read ({str(error).splitlines()[0]}). Remove it and build {held[-1]} again"
-            return Finding(f"{says}: its answers are kept, so that costs nothing.", STOPPED)
+            return Finding(f"{says}: its answers are stored, so that costs nothing.", STOPPED)
     if not newest:
         return Finding("none are built yet")
     return Finding(f"{counted(len(newest), 'table')} can be read, up to {max(newest)}")
