@@ -30,6 +30,7 @@ from backlinks_assets.collect.factory import open_store, watched_targets
 from backlinks_assets.dataforseo.endpoints.summary import STATUS_TYPES
 from backlinks_assets.detection.settings import DetectionSettings
 from backlinks_assets.formatting import counted, visible
+from backlinks_assets.notify.channels import channels_of
 from backlinks_assets.paths import page_path
 from backlinks_assets.settings import Settings
 from backlinks_assets.targets.target import WatchList
