@@ -24,7 +24,7 @@ from backlinks_assets.notify.alerts import collecting_news
 from backlinks_assets.notify.announce import opened
 from backlinks_assets.settings import Settings
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("used_folder")]
 
 STATUS = dg.DagsterRunStatus
 NAMES = [f"shop{number:02d}.example" for number in range(20)]

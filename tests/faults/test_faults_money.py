@@ -16,7 +16,7 @@ from backlinks_assets.collect.factory import open_collector, open_store
 from backlinks_assets.dataforseo.endpoints.summary import RequestParameters
 from backlinks_assets.settings import Settings
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("used_folder")]
 
 
 @pytest.fixture(autouse=True)

@@ -18,7 +18,7 @@ from backlinks_assets.report.neighbours import page_name
 from backlinks_assets.settings import Settings
 from backlinks_assets.targets.file import TargetsError, WatchList, parse_targets
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("used_folder")]
 
 TODAY = utc_now().date()
 HEADER = "target,include_subdomains,backlinks_filters,retired,spam_points,note"

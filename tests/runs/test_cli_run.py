@@ -13,7 +13,7 @@ from backlinks_assets.collect.collector import utc_now
 from backlinks_assets.dagster_instance.home import ON_THE_TERMINAL, ProjectComputeLogs
 from backlinks_assets.settings import Settings
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("used_folder")]
 
 TARGETS = [f"shop{number:03d}.example" for number in range(8)]
 
