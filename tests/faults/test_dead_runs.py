@@ -124,7 +124,7 @@ def kill(server: SimulatedApi, moment: str) -> None:
 FEW = [pytest.param(moment, marks=[] if moment == "while it publishes" else pytest.mark.ci) for moment in MOMENTS]
 
 
-@pytest.mark.parametrize("moment", MOMENTS)
+@pytest.mark.parametrize("moment", [pytest.param("before it is started", marks=pytest.mark.ci), *list(MOMENTS)[1:]])
 def test_a_killed_command_is_counted_by_the_doctor_and_marked_failed_by_the_next_command(server, moment: str) -> None:
     kill(server, moment)
     doctor = {check["check"]: check for check in commands.command("doctor", "--json").summary["checks"]}

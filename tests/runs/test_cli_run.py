@@ -183,6 +183,7 @@ def test_examples_are_not_asked_for_at_the_real_api(write_targets) -> None:
     assert "only in the simulator" in done.err
 
 
+@pytest.mark.ci
 def test_the_demo_runs_from_nothing_and_prints_flags(clean_environment: Path) -> None:
     done = backlinks("demo", "--days", "9", DATAFORSEO_LOGIN="x", DATAFORSEO_PASSWORD="y")
     assert done.status == 0, done.err
