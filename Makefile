@@ -15,7 +15,7 @@ export ARROW_DEFAULT_MEMORY_POOL ?= system
 # Three for two cores: many tests wait. Which of them share a worker is in tests/support/scheduling.py.
 PYTEST := $(BIN)/python -m pytest -n $(or $(WORKERS),3)
 # Percent of the package's lines. Counting the whole suite's lines would take half again of its time.
-COVERAGE_FLOOR := 0
+COVERAGE_FLOOR := 80
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "make %-12s %s\n", $$1, $$2}'

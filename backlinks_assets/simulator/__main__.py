@@ -18,9 +18,6 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--port", type=int, default=8765, help="0 takes any free port (default 8765)")
     given = parser.parse_args(arguments)
-    ended = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: ended.set())
     simulator = Simulator(port=given.port)
     try:
         simulator.start()
@@ -28,6 +25,9 @@ def main(arguments: list[str] | None = None) -> int:
         reason = f"Port {given.port} can't be had ({error.strerror})"
         print(f"{reason}: choose another with --port, or 0 for any free one.", file=sys.stderr)
         return 1
+    ended = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: ended.set())
     print("The simulated API is running; its numbers are made up. Any login and password will do. Use it with")
     print(f"DATAFORSEO_BASE_URL={simulator.url}", flush=True)
     ended.wait()

@@ -97,10 +97,13 @@ def test_the_commands_of_a_page_do_in_their_order_what_it_says(api, project: Pat
         assert (project / "flags.csv").read_text().startswith("date,target,")
 
 
-def test_the_commands_work_on_the_demo_too(project: Path) -> None:
-    (backtest,) = [block for block in of_kind("account") if "backtest" in block.text]
-    done = shell(project, f"{backtest.text}\n.venv/bin/backlinks flags\n.venv/bin/backlinks doctor")
-    assert done.status == 0, done.err
+def test_the_commands_work_on_the_demo_too(project: Path, monkeypatch) -> None:
+    (backtest,) = [line for block in of_kind("account") for line in block.commands if "backlinks backtest" in line]
+    monkeypatch.chdir(project)
+    monkeypatch.delenv("BACKLINKS_DATA_DIR")
+    for line in (backtest, ".venv/bin/backlinks flags", ".venv/bin/backlinks doctor"):
+        done = commands.command(*line.split()[1:])
+        assert done.status == 0, f"{line}: {done.err}"
     assert len(pd.read_csv(project / "flags.csv"))
 
 

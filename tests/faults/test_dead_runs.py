@@ -24,7 +24,7 @@ from backlinks_assets.defs.sensors import add_missing_targets
 from backlinks_assets.notify.alerts import collecting_alerts
 from backlinks_assets.settings import Settings
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("used_folder")]
 
 STATUS = dg.DagsterRunStatus
 NAMES = [f"shop{number:02d}.example" for number in range(20)]
@@ -124,7 +124,7 @@ def kill(server: SimulatedApi, moment: str) -> None:
 FEW = [pytest.param(moment, marks=[] if moment == "while it publishes" else pytest.mark.ci) for moment in MOMENTS]
 
 
-@pytest.mark.parametrize("moment", MOMENTS)
+@pytest.mark.parametrize("moment", [pytest.param("before it is started", marks=pytest.mark.ci), *list(MOMENTS)[1:]])
 def test_a_killed_command_is_counted_by_the_doctor_and_marked_failed_by_the_next_command(server, moment: str) -> None:
     kill(server, moment)
     doctor = {check["check"]: check for check in commands.command("doctor", "--json").summary["checks"]}
@@ -219,8 +219,8 @@ def test_a_run_canceled_before_its_process_was_killed_ends_as_canceled(server, i
 def test_a_publication_killed_with_the_publishers_lock_in_its_hands_stops_nobody() -> None:
     root = Settings.from_env().root
     code = (
-        "import sys, time; from pathlib import Path; from backlinks_assets.tables import warehouse\n"
-        f"with warehouse._only_publisher(Path({str(root)!r}), 1): print('held', flush=True); time.sleep(600)\n"
+        "import sys, time; from pathlib import Path; from backlinks_assets.tables import duckdb_sync\n"
+        f"with duckdb_sync._only_publisher(Path({str(root)!r}), 1): print('held', flush=True); time.sleep(600)\n"
     )
     with subprocess.Popen([sys.executable, "-W", "ignore", "-c", code], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None

@@ -15,7 +15,6 @@ import pytest
 from dagster._core.events import EngineEventData
 from dagster._core.workspace.context import WorkspaceProcessContext
 from dagster._core.workspace.load_target import ModuleTarget, PythonFileTarget
-from dagster_graphql.cli import execute_query
 
 from backlinks_assets.collect.collector import utc_now
 from backlinks_assets.dagster_instance.home import open_instance
@@ -68,6 +67,8 @@ def launched(
     instance: dg.DagsterInstance, target: Any, location: str, job: str, tags: Mapping[str, str] = commands.NOTHING
 ) -> Iterator[str]:
     """Start a run as the UI and the daemon do, in a process of a code server, which is to be killed; yield its id."""
+    from dagster_graphql.cli import execute_query  # a second of each worker's, if at the top
+
     with WorkspaceProcessContext(instance, target) as process:
         variables = {"location": location, "job": job, "tags": [{"key": k, "value": v} for k, v in tags.items()]}
         done = execute_query(process, LAUNCH, variables)

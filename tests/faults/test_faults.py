@@ -29,7 +29,7 @@ from backlinks_assets.defs.partitions import range_tags
 from backlinks_assets.defs.sensors import add_missing_targets
 from backlinks_assets.settings import Settings
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("used_folder")]
 
 QUICK = {
     "collect.collector._backoff": tenacity.wait_exponential_jitter(multiplier=0.05, max=0.2, jitter=0.05),

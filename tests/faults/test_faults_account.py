@@ -31,7 +31,7 @@ from backlinks_assets.defs.partitions import range_tags
 from backlinks_assets.defs.sensors import add_missing_targets
 from backlinks_assets.settings import Settings
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("used_folder")]
 
 TARGETS, PAID = 45, 41
 """Of 90 calls the first 41 are answered; the next meet the refusal."""

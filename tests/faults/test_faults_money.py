@@ -17,7 +17,7 @@ from backlinks_assets.collect.outcome import CollectRequest, Outcome
 from backlinks_assets.dataforseo.endpoints.summary import RequestParameters
 from backlinks_assets.settings import Settings
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("used_folder")]
 
 
 @pytest.fixture(autouse=True)

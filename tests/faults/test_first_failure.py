@@ -23,7 +23,7 @@ from backlinks_assets.tables.duckdb_sync import syncing
 from backlinks_assets.tables.parquet import write_day
 from backlinks_assets.tables.schemas import TABLES
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("used_folder")]
 
 DAY = dt.date(2026, 3, 14)
 

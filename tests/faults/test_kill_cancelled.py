@@ -9,7 +9,6 @@ import dagster as dg
 import pytest
 from dagster._core.workspace.context import WorkspaceProcessContext
 from dagster._core.workspace.load_target import ModuleTarget
-from dagster_graphql.cli import execute_query
 from simulated_api import PRICE_USD
 
 from backlinks_assets.collect.factory import open_store
@@ -36,6 +35,8 @@ TERMINATE = "mutation($id: String!) { terminateRun(runId: $id) { __typename ... 
 def test_a_run_cancelled_in_the_ui_starts_nothing_more_and_keeps_what_was_in_flight(
     api, write_targets, monkeypatch
 ) -> None:
+    from dagster_graphql.cli import execute_query
+
     monkeypatch.setenv("BACKLINKS_CALLS_PER_MINUTE", "60000")
     monkeypatch.setenv("PYTHONWARNINGS", "ignore")
     server = api(latency_s=0.6)

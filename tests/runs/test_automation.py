@@ -121,7 +121,7 @@ def test_answers_that_land_while_a_day_is_built_are_in_its_tables_two_looks_late
     assert auto.look() == []
 
 
-@pytest.mark.parametrize(("back", "built"), [(1, True), (6, True), (7, False)])
+@pytest.mark.parametrize(("back", "built"), [(6, True), (7, False), pytest.param(1, True, marks=pytest.mark.ci)])
 def test_each_of_the_last_seven_days_is_built_and_older_ones_are_left_to_a_person(
     instance, auto: Automation, back: int, *, built: bool
 ) -> None:
@@ -162,6 +162,7 @@ def test_answers_that_no_run_of_dagster_brought_are_built_as_well(instance, auto
     assert in_tables(YESTERDAY) == {NAMES[1]}
 
 
+@pytest.mark.ci
 def test_a_store_that_was_put_back_from_a_backup_is_what_the_tables_are_made_from(instance, auto: Automation) -> None:
     file = Settings.from_env().store_file
     collect_run(instance, TODAY, *NAMES[:2])
@@ -234,6 +235,7 @@ def test_a_day_that_a_person_built_anew_has_the_days_after_it_judged_again(insta
     assert auto.look() == []
 
 
+@pytest.mark.ci
 def test_a_judgement_during_which_the_days_before_changed_says_it_was_made_from_what_was_there(
     instance, auto: Automation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -255,6 +257,7 @@ def test_a_judgement_during_which_the_days_before_changed_says_it_was_made_from_
     assert made_from(settings.root, "backlinks_flags", TODAY) != judged_from(settings.root, TODAY)
 
 
+@pytest.mark.ci
 def test_days_without_answers_between_two_are_not_said_to_be_built(instance, auto: Automation) -> None:
     for day in (days_ago(4), days_ago(3), TODAY):
         collect_run(instance, day, *NAMES)

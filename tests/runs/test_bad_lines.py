@@ -18,7 +18,7 @@ from backlinks_assets.settings import Settings
 from backlinks_assets.targets.file import parse_targets
 from backlinks_assets.targets.target import TargetsError, WatchList
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("used_folder")]
 
 TODAY = utc_now().date()
 HEADER = "target,include_subdomains,backlinks_filters,retired,spam_points,note"

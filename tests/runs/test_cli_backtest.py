@@ -32,6 +32,7 @@ def test_a_csv_is_judged_and_the_flags_are_written_as_the_contract_says(tmp_path
     assert "Noisiest targets\tsite005.example\t1" in done.out
 
 
+@pytest.mark.ci
 def test_without_a_csv_the_projects_tables_are_judged() -> None:
     assert commands.command("demo", "--days", "9").status == 0
     done = backtest("--out", "flags.csv")

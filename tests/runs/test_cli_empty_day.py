@@ -7,7 +7,7 @@ import faults
 import pytest
 from faults import Fault
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("used_folder")]
 
 UNKNOWN = ["empty-list.example", "empty-null.example", "empty.example"]
 """Three ways in which an answer says that the API knows nothing."""

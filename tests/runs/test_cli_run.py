@@ -13,7 +13,7 @@ from backlinks_assets.collect.collector import utc_now
 from backlinks_assets.dagster_instance.home import ON_THE_TERMINAL, ProjectComputeLogs
 from backlinks_assets.settings import Settings
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("used_folder")]
 
 TARGETS = [f"shop{number:03d}.example" for number in range(8)]
 
@@ -183,6 +183,7 @@ def test_examples_are_not_asked_for_at_the_real_api(write_targets) -> None:
     assert "only in the simulator" in done.err
 
 
+@pytest.mark.ci
 def test_the_demo_runs_from_nothing_and_prints_flags(clean_environment: Path) -> None:
     done = backlinks("demo", "--days", "9", DATAFORSEO_LOGIN="x", DATAFORSEO_PASSWORD="y")
     assert done.status == 0, done.err

@@ -17,7 +17,7 @@ from backlinks_assets.settings import Settings
 from backlinks_assets.tables.parquet import write_day
 from backlinks_assets.tables.schemas import TABLES
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("used_folder")]
 
 ROOT = typer.main.get_command(app)
 CALLS = ["", "run", "demo", "flags", "backtest", "doctor", "targets"]
@@ -265,7 +265,7 @@ def test_the_backtest_tells_a_program_all_counts(tmp_path: Path) -> None:
     from made_histories import change, made
 
     change(made(), 40, 5, spam_score=lambda score: score + 18).to_csv(tmp_path / "history.csv", index=False)
-    told = commands.script("backtest", "history.csv", "--json", "--out", "flags.csv").summary
+    told = commands.command("backtest", "history.csv", "--json", "--out", "flags.csv").summary
     assert (told["flags"], told["target_days"], told["written_to"]) == (1, 1500, "flags.csv")
     assert told["by_kind"] == [{"metric": "spam_score", "kind": "step", "severity": "critical", "flags": 1}]
     assert told["by_day"] == [{"date": "2026-10-11", "flags": 1}]

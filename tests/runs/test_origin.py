@@ -26,7 +26,7 @@ from backlinks_assets.store import ledger
 from backlinks_assets.store.database import Database, StoreError
 from backlinks_assets.store.responses import Key, ResponseStore
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("used_folder")]
 
 NOW = dt.datetime(2026, 11, 26, 7, tzinfo=dt.UTC)
 PARAMETERS = RequestParameters()

@@ -129,6 +129,7 @@ def test_a_day_in_parts_is_the_day_as_a_whole(kept_days, monkeypatch) -> None:
         assert day.rows[name] == table.num_rows
 
 
+@pytest.mark.ci
 def test_targets_read_in_parts_give_the_bytes_of_all_at_once(kept_days, monkeypatch) -> None:
     settings = Settings.from_env()
     assert len(list(publish_days(settings, kept_days))) == len(kept_days)

@@ -24,7 +24,7 @@ from backlinks_assets.defs.resources import BacklinksApi, BacklinksData
 from backlinks_assets.defs.sensors import add_missing_targets
 from backlinks_assets.settings import Settings, SettingsError
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("used_folder")]
 
 LOGIN, PASSWORD = "someone@example.com", "pa:ss/wörd 7$[x]%41"
 """With what could be cut, quoted, escaped or read as markup on its way."""

@@ -31,7 +31,7 @@ from backlinks_assets.settings import Settings
 from backlinks_assets.tables.parquet import write_day
 from backlinks_assets.tables.schemas import TABLES
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("used_folder")]
 
 HOSTILE = [
     "../../x",
