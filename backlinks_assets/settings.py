@@ -170,7 +170,7 @@ class Settings:
 
     @property
     def accepts_example_targets(self) -> bool:
-        """Whether names under the reserved `.example` and `.test` may be asked for: never of the real API."""
+        """Whether names under the reserved `.example` and `.test` may be requested: never from the real API."""
         return self.base_url is None or _is_loopback(self.base_url)
 
     def at(self, base_url: str) -> "Settings":

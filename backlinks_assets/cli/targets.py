@@ -1,6 +1,6 @@
 """`backlinks targets`: see, add, retire and check what is watched.
 
-Here belong the command's words and how a list is shown; the file's rules are `targets/file.py` and `targets/edit.py`.
+How a list is shown, and what is printed; the file's rules are `targets/file.py` and `targets/edit.py`.
 """
 
 import datetime as dt
