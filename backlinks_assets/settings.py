@@ -121,7 +121,7 @@ class Settings:
             notify_urls=notify_urls,
             low_balance_usd=_dollars(env, "BACKLINKS_LOW_BALANCE_USD"),
             reports_url=_reports_url(_text(env, "BACKLINKS_REPORTS_URL")),
-            schedule=schedule_from_env(env),
+            schedule=_schedule(env),
             notices=(notice,) if notify_urls and simulated else (),
         )
 
@@ -178,8 +178,15 @@ class Settings:
         return replace(self, base_url=base_url)
 
 
-def schedule_from_env(env: Mapping[str, str]) -> Cron:
-    """Return the times of the daily schedule; raises SettingsError where BACKLINKS_SCHEDULE is not a usable cron."""
+def schedule_from_env() -> Cron:
+    """Return the times of the daily schedule, which Dagster needs before anything else; raises as `Settings.from_env`."""
+    try:
+        return _schedule(Anchor.of(os.environ).env)
+    except AnchorError as error:
+        raise SettingsError(str(error)) from None
+
+
+def _schedule(env: Mapping[str, str]) -> Cron:
     text = _text(env, "BACKLINKS_SCHEDULE")
     if text is None:
         return DAILY
