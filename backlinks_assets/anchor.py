@@ -1,7 +1,7 @@
 """Where relative folders and `.env` are looked for: in `DAGSTER_HOME` where it is this project's, else here.
 
 The webserver, the daemon, the code server and the command may each have another working folder; with one
-`DAGSTER_HOME` they all use one data folder. Which data folders can't be used by their name or place is here, too; the
+`DAGSTER_HOME` they all use one data folder. Which data folders can't be used by their name or place is here, too. The
 other variables are `settings.py`. Nothing is written.
 """
 
@@ -150,7 +150,7 @@ def export_other_variables() -> None:
 
 
 def names_this_project(home: Path) -> bool:
-    """Whether a folder's `dagster.yaml` keeps Dagster's records in this project's storage."""
+    """Whether a folder's `dagster.yaml` stores Dagster's records in this project's storage."""
     try:
         text = (home / "dagster.yaml").read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
@@ -185,7 +185,7 @@ def _dagster_home(given: Mapping[str, str]) -> Path | None:
 
 def _path(folder: Path, variable: str, text: str) -> Path:
     try:
-        # Path("./~x") is Path("~x"): a folder of that name is told from a home by the text.
+        # Path("./~x") is Path("~x"): the text says whether a folder of that name or a home is meant.
         path = (folder / (Path(text).expanduser() if text.startswith("~") else text)).absolute()
     except RuntimeError:
         raise AnchorError(

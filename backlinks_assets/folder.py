@@ -48,7 +48,7 @@ def next_step(number: int | None, variable: str = "BACKLINKS_DATA_DIR") -> str:
 
 
 def next_step_of_sqlite(said: str) -> str:
-    """Return what a person does about an error of SQLite's, by its words."""
+    """Return what a person does about an error of SQLite's, by its message."""
     if "disk I/O" in said:
         return _DISK
     return next_step(errno.ENOSPC if "full" in said else errno.ENOLCK if "locking protocol" in said else None)
@@ -73,7 +73,7 @@ def try_folder(folder: Path) -> None:
             raise FolderError(cause) from None
         except sqlite3.Error as error:
             raise FolderError(
-                f"No database can be kept in {folder} ({error}). {next_step_of_sqlite(str(error))}"
+                f"No database can be stored in {folder} ({error}). {next_step_of_sqlite(str(error))}"
             ) from None
     except FolderError:
         with suppress(OSError):
@@ -111,7 +111,7 @@ def _open_database(trial: Path) -> None:
 
 
 def _not_a_folder(folder: Path) -> str | None:
-    """Return a sentence about what stands in the folder's way, if it is no folder; None if nothing does."""
+    """Return a sentence about what stands in the folder's way, if it is not a folder; None if nothing does."""
     for path in (folder, *folder.parents):
         if _exists(path):
             return None if path.is_dir() else f"{path} is not a folder. {next_step(errno.ENOTDIR)}"

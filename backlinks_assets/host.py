@@ -10,7 +10,7 @@ import idna
 from idna.core import valid_contextj
 
 ZERO_WIDTH_JOINERS = "\u200c\u200d"
-"""Letters of Persian and Indic words, and what joins emoji; anywhere else they are invisible rubbish."""
+"""Letters of Persian and Indic words, and what joins emoji; anywhere else they are a mistake that nobody sees."""
 
 _A_LABEL = "xn--"
 

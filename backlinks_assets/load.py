@@ -52,7 +52,7 @@ def load_table(
         columns: their names, in the order wanted.
 
     Raises:
-        ValueError: no such table or column, a day that is none, or a span that ends before it starts.
+        ValueError: no such table or column, a day that is not one, or a span that ends before it starts.
         FileNotFoundError: the folder holds no tables; the message says where they may be.
         TablesError: a file can't be read; the message names it.
     """

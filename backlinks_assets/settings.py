@@ -125,7 +125,7 @@ class Settings:
             notify_urls=notify_urls,
             low_balance_usd=_dollars(env, "BACKLINKS_LOW_BALANCE_USD"),
             reports_url=_reports_url(_text(env, "BACKLINKS_REPORTS_URL")),
-            schedule=schedule_from_env(env),
+            schedule=_schedule(env),
             notices=(notice,) if notify_urls and simulated else (),
         )
 
@@ -175,7 +175,7 @@ class Settings:
 
     @property
     def accepts_example_targets(self) -> bool:
-        """Whether names under the reserved `.example` and `.test` may be asked for: never of the real API."""
+        """Whether names under the reserved `.example` and `.test` may be requested: never from the real API."""
         return self.base_url is None or _is_loopback(self.base_url)
 
     def at(self, base_url: str) -> "Settings":
@@ -183,8 +183,15 @@ class Settings:
         return replace(self, base_url=base_url)
 
 
-def schedule_from_env(env: Mapping[str, str]) -> Cron:
-    """Return the times of the daily schedule; raises SettingsError where BACKLINKS_SCHEDULE is not a usable cron."""
+def schedule_from_env() -> Cron:
+    """Return the times of the daily schedule, which Dagster needs before anything else; raises as `Settings.from_env`."""
+    try:
+        return _schedule(Anchor.of(os.environ).env)
+    except AnchorError as error:
+        raise SettingsError(str(error)) from None
+
+
+def _schedule(env: Mapping[str, str]) -> Cron:
     text = _text(env, "BACKLINKS_SCHEDULE")
     if text is None:
         return DAILY

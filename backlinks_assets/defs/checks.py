@@ -65,7 +65,7 @@ def summary_results(root: Path, day: dt.date, expected: Collection[str]) -> Iter
         yield _result("backlinks_summary", name, finding, severity)
     if values.blocks:
         raise dg.Failure(
-            f"{values.words} The check values_are_plausible of backlinks_summary lists them. To evaluate the day all the "
+            f"{values.sentence} The check values_are_plausible of backlinks_summary lists them. To evaluate the day all the "
             "same, materialize backlinks_changes and backlinks_flags for it.",
             allow_retries=False,
         )
@@ -94,6 +94,6 @@ def _result(asset: str, name: str, finding: "Finding", severity: dg.AssetCheckSe
         asset_key=asset,
         check_name=name,
         severity=severity,
-        description=finding.words,
+        description=finding.sentence,
         metadata=metadata,
     )

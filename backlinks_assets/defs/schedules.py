@@ -5,13 +5,11 @@ tick failed is `makeup.py`.
 """
 
 import datetime as dt
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 import dagster as dg
 
-from backlinks_assets.anchor import Anchor, AnchorError
 from backlinks_assets.collect.caller import is_open
 from backlinks_assets.collect.collector import utc_now
 from backlinks_assets.defs.jobs import collect_job
@@ -32,12 +30,12 @@ def daily_collect_schedule() -> dg.ScheduleDefinition:
     the tick reads the environment too.
     """
     try:
-        cron = schedule_from_env(Anchor.of(os.environ).env)
+        cron = schedule_from_env()
         says = (
             f"At the times of BACKLINKS_SCHEDULE, `{cron.text}` (UTC): asks about all active targets. Costs two calls a "
             "target and day."
         )
-    except (AnchorError, SettingsError) as error:
+    except SettingsError as error:
         cron, says = DAILY, f"Asks about nothing until this is mended and the code location loaded again. {error}"
     schedule = dg.schedule(
         name=NAME,

@@ -47,7 +47,7 @@ class Finding:
     holds: bool
     count: int = 0
     rows: list[dict[str, Any]] = field(default_factory=list)
-    words: str = ""
+    sentence: str = ""
     blocks: bool = False
 
 
@@ -62,13 +62,13 @@ def every_target_present(root: Path, day: dt.date, expected: Collection[str]) ->
         for target in sorted(expected)
         if (missing := {"live", "lost"} - held.get(target, set()))
     ]
-    words = (
+    sentence = (
         f"{len(rows):,} of {counted(len(expected), 'target')} {'lacks' if len(rows) == 1 else 'lack'} an answer on {day}. "
-        "Run summary_responses for the day again: only what is missing is asked for."
+        "Run summary_responses for the day again: only what is missing is requested."
         if rows
         else f"No answer is missing on {day}: {counted(len(expected), 'target')} watched."
     )
-    return Finding(not rows, len(rows), rows[:MAX_LISTED], words)
+    return Finding(not rows, len(rows), rows[:MAX_LISTED], sentence)
 
 
 def values_plausible(root: Path, day: dt.date) -> Finding:
@@ -84,18 +84,18 @@ def values_plausible(root: Path, day: dt.date) -> Finding:
         broken.append(_offenders(frame, name, frame[name] > limit, f"at most {bound}"))
     rows = pd.concat(broken, ignore_index=True)
     if rows.empty:
-        return Finding(True, words=f"All values of {day} are plausible.")
+        return Finding(True, sentence=f"All values of {day} are plausible.")
     wrong, targets = rows["target"].nunique(), frame["target"].nunique()
     blocks = wrong > MAX_IMPLAUSIBLE_SHARE * targets
-    words = (
+    sentence = (
         f"{counted(len(rows), 'value')} of {day} {'is' if len(rows) == 1 else 'are'} not plausible, of {wrong:,} of "
         f"{counted(targets, 'target')}."
     )
     if blocks:
-        words += f" More than {MAX_IMPLAUSIBLE_SHARE:.0%} of the targets: the day is not evaluated."
+        sentence += f" More than {MAX_IMPLAUSIBLE_SHARE:.0%} of the targets: the day is not evaluated."
     listed = rows.head(MAX_LISTED).to_dict("records")
     named = [{str(key): value for key, value in row.items()} for row in listed]
-    return Finding(False, len(rows), named, words, blocks)
+    return Finding(False, len(rows), named, sentence, blocks)
 
 
 def _offenders(frame: pd.DataFrame, name: str, wrong: "pd.Series[bool]", should: str) -> pd.DataFrame:
@@ -115,12 +115,12 @@ def schema_as_declared(root: Path, day: dt.date, tables: Collection[str]) -> Fin
             kind = found.field(at).type if at >= 0 else "not there"
             if kind != item.type:
                 rows.append({"table": name, "column": item.name, "declared": str(item.type), "found": str(kind)})
-    words = (
+    sentence = (
         f"{counted(len(rows), 'column')} of {day} {'is' if len(rows) == 1 else 'are'} not as declared."
         if rows
         else f"Columns of {day} are as declared: {', '.join(tables)}."
     )
-    return Finding(not rows, len(rows), rows[:MAX_LISTED], words)
+    return Finding(not rows, len(rows), rows[:MAX_LISTED], sentence)
 
 
 def sharp_changes(flags: pd.DataFrame, metric: str, day: dt.date) -> Finding:
@@ -133,21 +133,21 @@ def sharp_changes(flags: pd.DataFrame, metric: str, day: dt.date) -> Finding:
     what = metric.replace("_", " ")
     critical = int((found["severity"] == "critical").sum())
     how = f", {critical:,} of them critically" if len(found) > 1 else ", critically" if critical else ""
-    words = (
+    sentence = (
         f"{counted(len(found), 'target')} changed sharply in {what} on {day}{how}."
         if rows
         else f"No target changed sharply in {what} on {day}."
     )
-    return Finding(not rows, len(found), rows, words)
+    return Finding(not rows, len(found), rows, sentence)
 
 
 def index_moves(flags: pd.DataFrame, day: dt.date) -> Finding:
     """Whether the vendor's index did not move."""
     found = flags[flags["target"] == "*"]
     rows = [{"metric": row.metric, "reason": row.reason} for row in found.itertuples()]
-    words = (
+    sentence = (
         f"The vendor's index moved on {day}: targets that only moved along are not flagged."
         if rows
         else f"The vendor's index did not move on {day}."
     )
-    return Finding(not rows, len(rows), rows, words)
+    return Finding(not rows, len(rows), rows, sentence)

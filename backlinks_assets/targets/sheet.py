@@ -72,7 +72,7 @@ def read_sheet(data: bytes, source: str) -> Sheet:
             cells, count = _record(sheet, first)
         except csv.Error as error:
             message = f"is not valid CSV ({error}): check its quotes; a quote inside a quoted cell is written twice."
-            if sheet.header is None:  # what follows can't be told from a header
+            if sheet.header is None:  # what follows may be the header's
                 sheet.problems.append(Problem(first + 1, line, separated_otherwise(line) or message))
                 break
             sheet.broken.append(

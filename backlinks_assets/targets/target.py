@@ -49,7 +49,7 @@ class Problem:
     message: str
 
     @property
-    def words(self) -> str:
+    def sentence(self) -> str:
         """The problem without the line it is on."""
         return f"{shown(self.text)} {self.message}" if self.text else self.message
 
@@ -74,8 +74,8 @@ class TargetsError(BacklinksError, ValueError):
 
     def _sentence(self, problem: Problem) -> str:
         if problem.line:
-            return f"{self.source}, line {problem.line}: {problem.words}"
-        return problem.words if problem.text else f"{self.source} {problem.words}"
+            return f"{self.source}, line {problem.line}: {problem.sentence}"
+        return problem.sentence if problem.text else f"{self.source} {problem.sentence}"
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ class BadLine:
     @property
     def why(self) -> str:
         """What is wrong with the line, wherever in the file it stands."""
-        return " ".join(problem.words for problem in self.problems)
+        return " ".join(problem.sentence for problem in self.problems)
 
     @property
     def reason(self) -> str:
@@ -145,5 +145,5 @@ class WatchList(list[Target]):
         return self._bad_line_of.get(target)
 
     def bad_line_of_key(self, key: str) -> BadLine | None:
-        """Return the same by a target's partition key, which may be none of any target's."""
+        """Return the same by a target's partition key, which may be of no target."""
         return next((bad for target, bad in self._bad_line_of.items() if target and partition_key(target) == key), None)

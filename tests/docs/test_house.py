@@ -41,7 +41,7 @@ MAY_IMPORT = {
     "notify": f"{BASE} settings targets dataforseo store collect tables report detection.metrics",
     "dagster_instance": f"{BASE} settings anchor account",
     "dagster_home": "dagster_instance",
-    "defs": f"{BASE} settings anchor cron targets dataforseo store collect tables detection pipeline due_days report notify "
+    "defs": f"{BASE} settings cron targets dataforseo store collect tables detection pipeline due_days report notify "
     "dagster_instance",
     "definitions": "defs",
     "load": f"{BASE} settings targets tables",

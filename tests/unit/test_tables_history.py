@@ -19,6 +19,25 @@ LIVE = {"backlinks": 1000, "backlinks_spam_score": 8, "referring_main_domains": 
 LOST = {"backlinks": 70, "backlinks_spam_score": 99, "referring_main_domains": 3}
 
 
+@pytest.mark.parametrize(
+    ("status_type", "field", "value", "column"),
+    [
+        ("live", "backlinks_spam_score", 101, "spam_score"),
+        ("live", "backlinks_spam_score", -1, "spam_score"),
+        ("live", "backlinks", -1, "live_backlinks"),
+        ("live", "referring_main_domains", -1, "referring_main_domains"),
+        ("lost", "backlinks", -1, "lost_backlinks"),
+    ],
+)
+def test_a_value_out_of_its_range_is_a_missing_reading(tmp_path: Path, status_type, field, value, column) -> None:
+    answers = {"live": dict(LIVE), "lost": dict(LOST)}
+    answers[status_type][field] = value
+    keep(tmp_path, DAY, *(("b.com", kind, answer) for kind, answer in answers.items()))
+    readings = detection_history(tmp_path, DAY, 1).iloc[0]
+    numbers = ["spam_score", "lost_backlinks", "live_backlinks", "referring_main_domains"]
+    assert [name for name in numbers if pd.isna(readings[name])] == [column]
+
+
 def test_live_and_lost_answers_meet_in_one_row(tmp_path: Path) -> None:
     keep(tmp_path, DAY, ("b.com", "live", LIVE), ("b.com", "lost", LOST), ("b.com", "all", LIVE))
     keep(tmp_path, DAY - dt.timedelta(days=1), ("b.com", "live", LIVE), ("a.com", "lost", LOST))

@@ -88,6 +88,6 @@ def test_flags_are_listed_worst_first_ten_at_most() -> None:
     )
     found = quality.sharp_changes(flags, "spam_score", DAY)
     assert (found.holds, found.count, len(found.rows)) == (False, 12, 10)
-    assert "3 of them critically" in found.words
+    assert "3 of them critically" in found.sentence
     assert quality.sharp_changes(flags, "lost_backlinks", DAY).holds
     assert quality.index_moves(flags, DAY).count == 1
