@@ -4,24 +4,24 @@ What is sharp is in `rules.py`, what the vendor's index did in `index_moves.py`;
 """
 
 import datetime as dt
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
 
 from backlinks_assets.detection.index_moves import IndexMove, IndexWatch, follow_index
 from backlinks_assets.detection.matrices import Bools, Floats, History, as_matrices
-from backlinks_assets.detection.metrics import COMPANIONS, LIVE, METRICS, Metric
+from backlinks_assets.detection.metrics import LIVE, LOG, METRICS, Metric
 from backlinks_assets.detection.output import Collected
 from backlinks_assets.detection.rules import NONE, Day, Limits, detect_losses, detect_steps, open_day
 from backlinks_assets.detection.series import Series
-from backlinks_assets.detection.settings import DetectionSettings, check_thresholds
+from backlinks_assets.detection.settings import DetectionSettings, OwnThresholds, check_thresholds
 
 
 def detect(
     history: pd.DataFrame | History,
     settings: DetectionSettings = DetectionSettings(),  # noqa: B008  frozen
-    thresholds: Mapping[str, Mapping[str, float | bool]] | None = None,
+    thresholds: OwnThresholds | None = None,
     since: dt.date | None = None,
     on_day: Callable[[dt.date], None] | None = None,
 ) -> pd.DataFrame:
@@ -53,14 +53,12 @@ def detect(
 class _Replay:
     """The state that one day hands to the next."""
 
-    def __init__(
-        self, past: History, settings: DetectionSettings, own: Mapping[str, Mapping[str, float | bool]]
-    ) -> None:
+    def __init__(self, past: History, settings: DetectionSettings, own: OwnThresholds) -> None:
         self.past, self.settings = past, settings
         self.metrics = [metric for name, metric in METRICS.items() if name in past.values]
         self.series = {m.name: Series(past.values[m.name], m.scale) for m in self.metrics}
         if LIVE in past.values:
-            self.series[LIVE] = Series(past.values[LIVE], COMPANIONS[LIVE].scale, flagged=False)
+            self.series[LIVE] = Series(past.values[LIVE], LOG, flagged=False)
         self.watch = {name: IndexWatch() for name in self.series}
         self.limits = {m.name: Limits.of(m, past.targets, settings, own) for m in self.metrics}
         targets = len(past.targets)

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from pydantic import BaseModel, ConfigDict, Field
 
 MAX_HISTORY_DAYS = 365
+OwnThresholds = Mapping[str, Mapping[str, float | bool]]
+"""Some targets' own thresholds, by target and column of the targets file."""
 
 
 class DetectionSettings(BaseModel):
