@@ -74,10 +74,7 @@ def send(channel: Channel, message: Message) -> None:
     sender = Apprise()
     sender.add(service)
     with _hushed():
-        try:
-            result = sender.notify(body=body, title=title, body_format=NotifyFormat(style), timeout=SEND_TIMEOUT_S)
-        except Exception as error:  # noqa: BLE001 - a service's fault; what others have been sent is still to be noted
-            raise SendError(f"apprise failed with {type(error).__name__}") from None
+        result = sender.notify(body=body, title=title, body_format=NotifyFormat(style), timeout=SEND_TIMEOUT_S)
         said = " ".join(entry.message for entry in result.logs())
     if not result:
         raise SendError(_why(str(result.status.name), said))

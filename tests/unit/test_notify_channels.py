@@ -230,3 +230,13 @@ def test_a_stop_waits_no_longer_than_fifteen_minutes(hook: Webhook, look: Looks,
     write_targets("not a domain")
     look(hook.url(), MORNING + dt.timedelta(hours=3, minutes=17))
     assert hook.titles[-1].endswith("collecting stopped; 1 flag")
+
+
+def test_channels_that_work_are_served_before_one_that_fails(look: Looks) -> None:
+    with webhook(503) as hook:
+        urls = f"{hook.url('fails')} {hook.url('works')}"
+        write_flags(flag("a.example"))
+        look(urls)
+        write_flags(flag("a.example"), flag("b.example"))
+        look(urls, MORNING + LATER)
+        assert [post["path"] for post in hook.posts] == ["/works", "/works", "/fails"]
