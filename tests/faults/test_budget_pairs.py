@@ -13,7 +13,7 @@ from simulated_api import PRICE_USD
 
 from backlinks_assets.collect.collector import utc_now
 from backlinks_assets.collect.factory import open_store
-from backlinks_assets.dataforseo.endpoints.summary import SummaryAnswer
+from backlinks_assets.dataforseo.answer import Answer
 from backlinks_assets.settings import Settings
 from backlinks_assets.store import budget, ledger
 from backlinks_assets.store.budget import Budget, BudgetError
@@ -161,7 +161,7 @@ def start(database: Database, name: str, usd: float | None, *others: str, at: dt
 
 def end(database: Database, name: str, outcome: str = ledger.DATA, cost: float | None = PRICE) -> None:
     with database.write() as tx:
-        ledger.end(tx, name, outcome, NOON, SummaryAnswer(b"", 200, cost_usd=cost))
+        ledger.end(tx, name, outcome, NOON, Answer(b"", 200, cost_usd=cost))
 
 
 def aside(database: Database) -> list[str]:

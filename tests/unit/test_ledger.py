@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from backlinks_assets.dataforseo.endpoints.summary import NAME as SUMMARY, SummaryAnswer
+from backlinks_assets.dataforseo.answer import Answer
+from backlinks_assets.dataforseo.endpoints.summary import NAME as SUMMARY
 from backlinks_assets.store import ledger
 from backlinks_assets.store.database import Database, metadata
 from backlinks_assets.store.ledger import Budget, BudgetError, Call, PriceUnknownError
@@ -42,7 +43,7 @@ def start(
 
 def end(database: Database, name: str, outcome: str = ledger.DATA, cost: float | None = PRICE) -> None:
     with database.write() as tx:
-        ledger.end(tx, name, outcome, NOW, SummaryAnswer(b"", 200, cost_usd=cost))
+        ledger.end(tx, name, outcome, NOW, Answer(b"", 200, cost_usd=cost))
 
 
 def spend(database: Database) -> tuple[int, int, int]:
