@@ -6,13 +6,14 @@ Taken from the parquet files, which hold a day as soon as it is written. What is
 import datetime as dt
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from math import inf
 from pathlib import Path
 
 import duckdb
 import pandas as pd
 import pyarrow as pa
 
-from backlinks_assets.detection.metrics import COMPANIONS, METRICS, POINTS, SOURCES, Source
+from backlinks_assets.detection.metrics import METRICS, POINTS, SOURCES, Source
 from backlinks_assets.paths import parquet_path
 from backlinks_assets.tables import parquet
 from backlinks_assets.tables.atomic import tables_error
@@ -22,14 +23,15 @@ _COLUMNS = {"date": "datetime64[us]", "target": "str"} | dict.fromkeys(SOURCES, 
 MAX_SPAM_SCORE = int(POINTS.highest)
 
 
-def _value(name: str, source: Source, highest: float) -> str:
+def _value(name: str, source: Source) -> str:
     """A value out of its range is not a reading: `quality.py` names it."""
     column = f"{source.status_type}.{source.column}"
+    highest = METRICS[name].scale.highest if name in METRICS else inf
     return f"CASE WHEN {column} BETWEEN 0 AND '{highest}'::DOUBLE THEN {column}::DOUBLE END AS {name}"
 
 
 _MADE = f"""date, target,
-    {", ".join(_value(name, one.source, one.scale.highest) for name, one in (METRICS | COMPANIONS).items())},
+    {", ".join(_value(name, source) for name, source in SOURCES.items())},
     CASE WHEN live.request_key <> lost.request_key THEN concat(live.request_key, '+', lost.request_key)
         ELSE coalesce(live.request_key, lost.request_key) END AS request_key"""
 _READ = ", ".join(sorted({source.column for source in SOURCES.values()}))
