@@ -1,8 +1,8 @@
 """Where relative folders and `.env` are looked for: in `DAGSTER_HOME` where it is this project's, else here.
 
 The webserver, the daemon, the code server and the command may each have another working folder; with one
-`DAGSTER_HOME` they all keep to one data folder. Here belongs which folder that is, what its `.env` says, and which data
-folders can't be used by their name or place. What the other variables mean is `settings.py`. Nothing is written.
+`DAGSTER_HOME` they all use one data folder. Which data folders can't be used by their name or place is here, too. The
+other variables are `settings.py`. Nothing is written.
 """
 
 import os
@@ -12,9 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-STORE: Final = "responses.sqlite"
-DEMO: Final = "demo"
-"""The folder of simulated answers, under the data folder."""
+from backlinks_assets.errors import BacklinksError
+from backlinks_assets.paths import DEMO, STORE
 
 ENV_FILE: Final = ".env"
 OWN_VARIABLES: Final = ("BACKLINKS_", "DATAFORSEO_")
@@ -22,20 +21,22 @@ _DATA_DIR: Final = "BACKLINKS_DATA_DIR"
 
 DUCKDB_TAKES_FOR_SYNTAX: Final = "?\\"
 """DuckDB puts its log of `why?/x.duckdb` into the folder `why.wal?`, and takes a backslash for a slash."""
-LONGEST_DATA_DIR_BYTES: Final = 380
+MAX_DATA_DIR_BYTES: Final = 380
 """SQLite opens paths of 512 bytes at most; below the data folder the longest one of Dagster's has some 110."""
-LONGEST_NAME_BYTES: Final = 255
+MAX_NAME_BYTES: Final = 255
 
 _PACKAGE: Final = __name__.partition(".")[0]
 
 
-class AnchorError(ValueError):
+class AnchorError(BacklinksError, ValueError):
     """The folder, its `.env` or the data folder can't be used; the message says what to do."""
+
+    exit_status = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Anchor:
-    """The folder that relative paths start from, and the environment with what the folder's `.env` says beneath it.
+    """The folder that relative paths start from, and the environment over what the folder's `.env` says.
 
     `other` is the second folder that relative paths could have started from, if there is one.
     """
@@ -69,15 +70,10 @@ class Anchor:
 
     @property
     def env_file(self) -> Path:
-        """The file that is read where it is there."""
         return self.folder / ENV_FILE
 
     def path(self, variable: str, text: str) -> Path:
-        """Return the whole path that a variable's text means.
-
-        Raises:
-            AnchorError: it begins with `~` and no such home is known, or is not UTF-8.
-        """
+        """Return the whole path that a variable's text means; raises AnchorError for one that can't be used."""
         return _path(self.folder, variable, text)
 
     def data_dir(self, *, simulated: bool) -> Path:
@@ -90,9 +86,8 @@ class Anchor:
         data_dir = self.path(_DATA_DIR, text)
         _refuse_unusable(data_dir)
         if self.other is not None and not text.startswith(("/", "~")):  # a whole path is meant as it stands
-            if missed := _store_missed(
-                data_dir, there := self._data_dir_of(self.other, self.given), simulated=simulated
-            ):
+            there = self._data_dir_of(self.other, self.given)
+            if missed := _store_missed(data_dir, there, simulated=simulated):
                 raise AnchorError(
                     f"{missed} Relative folders are looked for in {self.folder} ({self.name}), not in {self.other}. To go on "
                     f"with the store that is there, set BACKLINKS_DATA_DIR={there} in {self.env_file}; to begin a new one, "
@@ -102,15 +97,15 @@ class Anchor:
         return data_dir
 
     def _data_dir_of(self, folder: Path, given: Mapping[str, str]) -> Path:
-        """Return the data folder of a process whose anchor is a folder, in an environment."""
         return _path(folder, _DATA_DIR, {**_env_variables_if_any(folder), **given}.get(_DATA_DIR, "").strip() or "data")
 
     def _stop_if_dagster_read_the_other_env(self, data_dir: Path, other: Path, *, simulated: bool) -> None:
-        """Dagster's own commands put the `.env` of the current folder into the environment, before the project is asked."""
+        """Dagster's own commands put the `.env` of the current folder into the environment, before the project reads it."""
         text = self.given.get(_DATA_DIR)
         if not self.is_dagster_home or not text or _env_variables_if_any(other).get(_DATA_DIR) != text:
             return
-        if missed := _store_missed(data_dir, there := self._data_dir_of(self.folder, {}), simulated=simulated):
+        there = self._data_dir_of(self.folder, {})
+        if missed := _store_missed(data_dir, there, simulated=simulated):
             raise AnchorError(
                 f"{missed} The first is what BACKLINKS_DATA_DIR means in {other / ENV_FILE}, which Dagster reads where it is "
                 f"started; the second is that of {self.folder} (DAGSTER_HOME). To go on with the store that is there, take "
@@ -121,8 +116,7 @@ class Anchor:
 def env_variables(folder: Path) -> dict[str, str]:
     """Return what the `.env` of a folder sets, as python-dotenv (and so Dagster) reads it; nothing without one.
 
-    Raises:
-        AnchorError: it is there and can't be read.
+    Raises AnchorError where it is there and can't be read.
     """
     file = folder / ENV_FILE
     try:
@@ -156,7 +150,7 @@ def export_other_variables() -> None:
 
 
 def names_this_project(home: Path) -> bool:
-    """Whether a folder's `dagster.yaml` keeps Dagster's records in this project's storage."""
+    """Whether a folder's `dagster.yaml` stores Dagster's records in this project's storage."""
     try:
         text = (home / "dagster.yaml").read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
@@ -191,7 +185,7 @@ def _dagster_home(given: Mapping[str, str]) -> Path | None:
 
 def _path(folder: Path, variable: str, text: str) -> Path:
     try:
-        # Path("./~x") is Path("~x"): a folder of that name is told from a home by the text.
+        # Path("./~x") is Path("~x"): the text says whether a folder of that name or a home is meant.
         path = (folder / (Path(text).expanduser() if text.startswith("~") else text)).absolute()
     except RuntimeError:
         raise AnchorError(
@@ -215,10 +209,10 @@ def _refuse_unusable(data_dir: Path) -> None:
             "than a part of a name. Rename the folder, or set BACKLINKS_DATA_DIR to another path."
         )
     raw = os.fsencode(data_dir)
-    if len(raw) > LONGEST_DATA_DIR_BYTES or any(len(name) > LONGEST_NAME_BYTES for name in raw.split(b"/")):
+    if len(raw) > MAX_DATA_DIR_BYTES or any(len(name) > MAX_NAME_BYTES for name in raw.split(b"/")):
         raise AnchorError(
-            f"The data folder's path is {len(raw)} bytes long: {data_dir}. It may have {LONGEST_DATA_DIR_BYTES}, since "
-            f"SQLite opens no path above 512, and each name in it {LONGEST_NAME_BYTES}. Set BACKLINKS_DATA_DIR to a "
+            f"The data folder's path is {len(raw)} bytes long: {data_dir}. It may have {MAX_DATA_DIR_BYTES}, since "
+            f"SQLite opens no path above 512, and each name in it {MAX_NAME_BYTES}. Set BACKLINKS_DATA_DIR to a "
             "shorter one."
         )
 

@@ -1,14 +1,17 @@
-"""Times of the day in cron's five fields, UTC: `0 6 * * *` is 06:00 every day.
+"""The times that a cron text of five fields names, in UTC: `0 6 * * *` is 06:00 every day.
 
-Here belongs what such a text means and what is wrong with one, without Dagster, which takes a second to import. What is
-accepted means the same to Dagster's scheduler; its rarer forms (`L`, `fri#1`, seconds) are not accepted.
+cronsim reads the texts; here belongs which of them are accepted, and what is wrong with another. What is accepted means
+the same to Dagster, whose own parser takes a second to import. What programs read differently is refused (`L`, `fri#1`,
+`5/10`, seconds).
 """
 
-import calendar
 import datetime as dt
-from collections.abc import Iterator
+import re
 from dataclasses import dataclass
 from typing import Final
+
+from cronsim import CronSim, CronSimError
+from cronsim.cronsim import Field
 
 HOW: Final = "Write minute, hour, day of the month, month and day of the week in UTC: `0 6 * * *` is 06:00 every day."
 
@@ -21,40 +24,26 @@ _NICKNAMES: Final = {
     "@yearly": "0 0 1 1 *",
     "@annually": "0 0 1 1 *",
 }
-_MONTHS: Final = {name: number for number, name in enumerate(calendar.month_abbr) if name}
-_WEEKDAYS: Final = {name: number for number, name in enumerate(["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"])}
-_LONGEST: Final = [31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31]
-_YEARS: Final = 8
-"""From one 29 February to the next there are at most so many."""
-
-
-@dataclass(frozen=True)
-class _Field:
-    name: str
-    least: int
-    most: int
-    names: dict[str, int]
-
-
-_FIELDS: Final = (
-    _Field("minute", 0, 59, {}),
-    _Field("hour", 0, 23, {}),
-    _Field("day of the month", 1, 31, {}),
-    _Field("month", 1, 12, {name.lower(): number for name, number in _MONTHS.items()}),
-    _Field("day of the week", 0, 7, {name.lower(): number for name, number in _WEEKDAYS.items()}),
-)
+_NAMES: Final = {Field.DAY: "day of the month", Field.DOW: "day of the week"}
+_FIELDS: Final = {
+    Field.MINUTE: "from 0 to 59",
+    Field.HOUR: "from 0 to 23",
+    Field.DAY: "from 1 to 31",
+    Field.MONTH: "from 1 to 12 or a name such as `jan`",
+    Field.DOW: "from 0 to 7 or a name such as `sun`",
+}
+_VALUE: Final = r"([0-9]{1,2}|[a-z]{3})"
+_PART: Final = rf"(\*/[0-9]+|{_VALUE}(-{_VALUE}(/[0-9]+)?)?)"
+_FIELD: Final = re.compile(rf"\*|{_PART}(,{_PART})*")
+_LEAP_YEAR: Final = 2028
+_ANY_MOMENT: Final = dt.datetime(_LEAP_YEAR - 1, 12, 31, tzinfo=dt.UTC)
 
 
 @dataclass(frozen=True)
 class Cron:
-    """A cron text, read. `days` and `weekdays` are None where they are not restricted."""
+    """A cron text that was checked, in lower case and with single spaces."""
 
     text: str
-    minutes: frozenset[int]
-    hours: frozenset[int]
-    days: frozenset[int] | None
-    months: frozenset[int]
-    weekdays: frozenset[int] | None
 
     @classmethod
     def parse(cls, text: str) -> "Cron":
@@ -66,82 +55,57 @@ class Cron:
         fields = _NICKNAMES.get(text.strip().lower(), text).lower().split()
         if len(fields) != len(_FIELDS):
             raise ValueError(f"it has {len(fields)} fields, not five")
-        minutes, hours, days, months, weekdays = map(_values, fields, _FIELDS)
-        if all(day > _LONGEST[month - 1] for day in days for month in months):
-            raise ValueError("none of its months has such a day")
-        every = (days, set(range(1, 32))), (frozenset(day % 7 for day in weekdays), set(range(7)))
-        if "*" not in (fields[2], fields[4]) and ("*" in fields[2] + fields[4] or any(a == b for a, b in every)):
+        fields[4] = fields[4].replace("-sun", "-7")  # Sunday is 0 and 7
+        for field, written in zip(_FIELDS, fields, strict=True):
+            if not _is_usable(field, written):
+                name, values = _NAMES.get(field, field.name.lower()), _FIELDS[field]
+                raise ValueError(
+                    f"its {name}, {written!r}, is not a number {values}, nor a list of them, a span upwards (`1-5`), "
+                    "or steps of `*` or of a span (`*/2`)"
+                )
+        try:
+            days = CronSim(" ".join([*fields[:4], "*"]), _ANY_MOMENT).days
+        except CronSimError:
+            raise ValueError("none of its months has such a day") from None
+        weekdays = {day % 7 for day in Field.DOW.parse(fields[4].upper()) if isinstance(day, int)}
+        stars = "*" in fields[2] + fields[4]
+        if "*" not in (fields[2], fields[4]) and (stars or len(days) == 31 or len(weekdays) == 7):
             # Programs differ in what that means.
             raise ValueError("it restricts the day of the month and the day of the week; write `*` for one of them")
-        return cls(
-            text=" ".join(fields),
-            minutes=minutes,
-            hours=hours,
-            days=None if fields[2] == "*" else days,
-            months=months,
-            weekdays=None if fields[4] == "*" else frozenset(day % 7 for day in weekdays),
-        )
+        return cls(" ".join(fields))
 
-    def times_on(self, day: dt.date) -> Iterator[dt.datetime]:
-        """Yield the times of a day, in order."""
-        if not self._is_on(day):
-            return
-        for hour in sorted(self.hours):
-            for minute in sorted(self.minutes):
-                yield dt.datetime(day.year, day.month, day.day, hour, minute, tzinfo=dt.UTC)
+    def last_until(self, moment: dt.datetime) -> dt.datetime:
+        """Return the last time that is not after a moment."""
+        return next(CronSim(self.text, _whole_second(moment) + dt.timedelta(seconds=1), reverse=True))
 
     def last_today(self, now: dt.datetime) -> dt.datetime | None:
         """Return the last time of now's UTC day that has come, or None."""
-        return max((time for time in self.times_on(now.astimezone(dt.UTC).date()) if time <= now), default=None)
+        last = self.last_until(now)
+        return last if last.date() == now.astimezone(dt.UTC).date() else None
+
+    def longest_interval(self) -> dt.timedelta:
+        """Return the longest time from the first time of a day to that of the next day that has any."""
+        longest, first = dt.timedelta(), self.next_after(_ANY_MOMENT)
+        while first.year < _LEAP_YEAR + 1:
+            following = self.next_after(first.replace(hour=23, minute=59))
+            longest, first = max(longest, following - first), following
+        return longest
 
     def next_after(self, moment: dt.datetime) -> dt.datetime:
         """Return the first time after a moment."""
-        day = moment.astimezone(dt.UTC).date()
-        for number in range(_YEARS * 366 + 1):
-            for time in self.times_on(day + dt.timedelta(days=number)):
-                if time > moment:
-                    return time
-        raise AssertionError("unreachable: a text without any time is not accepted")
-
-    def _is_on(self, day: dt.date) -> bool:
-        """Whether a day is one of the times': either by its date or by its weekday, where both are restricted."""
-        if day.month not in self.months:
-            return False
-        by_date = self.days is None or day.day in self.days
-        by_weekday = self.weekdays is None or day.isoweekday() % 7 in self.weekdays
-        if self.days is not None and self.weekdays is not None:
-            return by_date or by_weekday
-        return by_date and by_weekday
+        return next(CronSim(self.text, _whole_second(moment)))
 
 
-def _values(text: str, field: _Field) -> frozenset[int]:
-    values: set[int] = set()
-    for part in text.split(","):
-        span, slash, step = part.partition("/")
-        first, dash, last = span.partition("-")
-        if span == "*" and (slash or text == "*"):
-            least, most = field.least, field.most
-        else:
-            least = _number(first, field)
-            most = _number(last, field) if dash else least
-        if field.least == 0 and field.most == 7 and dash and most == 0:
-            most = 7  # Sunday is both
-        if slash and not dash and span != "*":  # programs differ in where it ends
-            raise ValueError(
-                f"its {field.name}, {part!r}, has a step after one value; write `*` or a span before the slash"
-            )
-        if most < least or (dash and most == least):
-            raise ValueError(f"its {field.name}, {part!r}, does not go upwards")
-        if slash and not (step.isascii() and step.isdecimal() and int(step)):
-            raise ValueError(f"its {field.name}, {part!r}, has no step after the slash")
-        values.update(range(least, most + 1, int(step) if slash else 1))
-    return frozenset(values)
+def _whole_second(moment: dt.datetime) -> dt.datetime:
+    return moment.astimezone(dt.UTC).replace(microsecond=0)
 
 
-def _number(text: str, field: _Field) -> int:
-    if text in field.names:
-        return field.names[text]
-    if not (text.isascii() and text.isdecimal()) or not field.least <= int(text) <= field.most:
-        names = f" or a name such as {next(iter(field.names))!r}" if field.names else ""
-        raise ValueError(f"its {field.name}, {text!r}, is not a number from {field.least} to {field.most}{names}")
-    return int(text)
+def _is_usable(field: Field, text: str) -> bool:
+    """Whether a field can be used. Dagster's parser takes a span of one value, such as `6-6`, for every value."""
+    if not _FIELD.fullmatch(text):
+        return False
+    try:
+        spans = [part.partition("/")[0] for part in text.upper().split(",")]
+        return bool(field.parse(text.upper())) and all("-" not in span or len(field.parse(span)) > 1 for span in spans)
+    except CronSimError:
+        return False

@@ -1,8 +1,4 @@
-"""How a day that a person wrote is read: as YYYY-MM-DD and in no other way, in every option, file and function.
-
-Here belongs that one reader. What the project itself wrote (its folders, its store, the partitions it adds) is not
-read by it.
-"""
+"""How a day that a person wrote is read: as YYYY-MM-DD, in every option, file and function."""
 
 import datetime as dt
 import re

@@ -8,11 +8,11 @@ from typing import Any
 
 import dagster as dg
 
-from backlinks_assets import memory  # noqa: F401 - says how Arrow allocates, before it is imported
-from backlinks_assets.defs.announce import announce_sensor
-from backlinks_assets.defs.assets import ASSETS
+from backlinks_assets.defs.announce import announce_sensor, announcements_arrive_sensor
+from backlinks_assets.defs.assets import ASSETS, flags_report
 from backlinks_assets.defs.automation import publish_automation_sensor
 from backlinks_assets.defs.dead_runs import dead_runs_sensor
+from backlinks_assets.defs.in_time import freshness_policy, in_time_sensor, judged_in_time
 from backlinks_assets.defs.jobs import collect_job, publish_job
 from backlinks_assets.defs.makeup import makeup_sensor
 from backlinks_assets.defs.resources import BacklinksApi, BacklinksData
@@ -26,11 +26,23 @@ def build_defs(resources: Mapping[str, Any] | None = None) -> dg.Definitions:
 
     No executor is among them, so that they can be merged into a code location that has its own. The jobs bring theirs.
     """
+    schedule = daily_collect_schedule()
+    policy = freshness_policy(schedule)
+    page = flags_report.map_asset_specs(lambda spec: spec.replace_attributes(freshness_policy=policy))
     return dg.Definitions(
-        assets=ASSETS,
+        assets=[*(asset for asset in ASSETS if asset is not flags_report), page],
+        asset_checks=[judged_in_time],
         jobs=[collect_job, publish_job, retention_job],
-        schedules=[daily_collect_schedule(), retention_schedule],
-        sensors=[targets_sensor, makeup_sensor, publish_automation_sensor, announce_sensor, dead_runs_sensor],
+        schedules=[schedule, retention_schedule],
+        sensors=[
+            targets_sensor,
+            makeup_sensor,
+            publish_automation_sensor,
+            announce_sensor,
+            announcements_arrive_sensor,
+            dead_runs_sensor,
+            in_time_sensor,
+        ],
         resources={"backlinks_data": BacklinksData(), "backlinks_api": BacklinksApi(), **(resources or {})},
     )
 

@@ -1,38 +1,34 @@
 """The recent days: whether their tables, flags and page are made from what the response store holds, and which are due.
 
 Judged by state alone: each file says what it was made from, whoever made it and when. Answers are made into
-`backlinks_summary`, that and the days before it into `backlinks_flags`, those into the day's page (`pipeline.py`); who asks
-for it is `defs/automation.py`. pandas and DuckDB are not imported here: the look is taken three times a minute.
+`backlinks_summary`, that and the days before it into `backlinks_flags`, those into the day's page (`pipeline.py`). Who requests
+the runs is `defs/automation.py`. pandas and DuckDB are not imported here: the look is taken three times a minute.
 """
 
 import datetime as dt
 import hashlib
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
-from backlinks_assets.report.neighbours import page_name
-from backlinks_assets.settings import Settings
-from backlinks_assets.store.digests import digests
+from backlinks_assets.paths import page_path
 from backlinks_assets.tables.parquet import made_from
 
 RECENT_DAYS: Final = 7
-"""Days, today included, whose tables follow what is kept by themselves; older ones are built by hand."""
+"""Days, today included, whose tables follow the stored answers by themselves; older ones are built by hand."""
 
 WAITS_MIN: Final = (0, 1, 4, 16, 60)
-"""Minutes until a day is asked for again after the first, second … time that left it behind the same answers."""
+"""Minutes until a day is tried again after the first, second … try that left it behind the same answers."""
 
 _PAGE_HEAD_BYTES: Final = 4096
 _PAGE_MADE_FROM: Final = re.compile(r'<meta name="made-from" content="([^"]*)">')
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """How many times a day has been asked for, of what was kept then (`kept`), and from when on it may be again."""
+class Tries(NamedTuple):
+    """How many times a run was requested for a day, for which answers, and from when on it may be requested again."""
 
-    kept: str
+    answers: str
     times: int
     again_at: dt.datetime
 
@@ -40,15 +36,6 @@ class Asked:
 def recent_days(today: dt.date) -> list[dt.date]:
     """Return the recent days, oldest first."""
     return [today - dt.timedelta(days=back) for back in reversed(range(RECENT_DAYS))]
-
-
-def kept(settings: Settings, today: dt.date) -> dict[dt.date, str]:
-    """Return the recent days that have answers, oldest first, each with a text that changes with what is kept of it.
-
-    Raises:
-        StoreError: the store can't be read.
-    """
-    return digests(settings.store_file, recent_days(today))
 
 
 def is_level(root: Path, day: dt.date, digest: str) -> bool:
@@ -74,21 +61,21 @@ def due(
     held: Mapping[dt.date, str],
     behind: Collection[dt.date],
     busy: Collection[dt.date],
-    asked: Mapping[dt.date, Asked],
+    tries: Mapping[dt.date, Tries],
     now: dt.datetime,
-) -> tuple[list[dt.date], dict[dt.date, Asked]]:
-    """Return the days to build now, oldest first, and what has been asked for of the days behind, these included.
+) -> tuple[list[dt.date], dict[dt.date, Tries]]:
+    """Return the days to build now, oldest first, and the tries of the days behind, these included.
 
-    `held` is what `kept` returns; `behind` are those of its days that are not level; `busy` have a run at work and wait.
-    Days after one that is behind go with it, since they are judged by its tables. A day that is still behind after it
-    was asked for is tried again by itself, so that it does not make others fail, and after longer and longer waits;
-    at once, where other answers have come.
+    `held` are the digests of the recent days that have answers; `behind` are those of them that are not level; `busy` have
+    a run at work and wait. Days after one that is behind go with it, since they are judged by its tables. A day that is
+    still behind after it was tried is tried again by itself, so that it does not make others fail, and after longer and
+    longer waits; at once, where other answers have come.
     """
     known = {}
     for day in behind:
         until = _hash([digest for other, digest in held.items() if other <= day])
-        known[day] = asked[day] if day in asked and asked[day].kept == until else Asked(until, 0, now)
-    ready = sorted(day for day, ask in known.items() if day not in busy and ask.again_at <= now)
+        known[day] = tries[day] if day in tries and tries[day].answers == until else Tries(until, 0, now)
+    ready = sorted(day for day, tried in known.items() if day not in busy and tried.again_at <= now)
     new = [day for day in ready if not known[day].times]
     if new:
         wanted = [day for day in held if day >= new[0] and day not in busy and (day in new or day not in known)]
@@ -96,7 +83,7 @@ def due(
         wanted = ready[-1:]
     for day in known.keys() & set(wanted):
         wait = WAITS_MIN[min(known[day].times, len(WAITS_MIN) - 1)]
-        known[day] = Asked(known[day].kept, known[day].times + 1, now + dt.timedelta(minutes=wait))
+        known[day] = Tries(known[day].answers, known[day].times + 1, now + dt.timedelta(minutes=wait))
     return sorted(wanted), known
 
 
@@ -106,7 +93,7 @@ def _hash(parts: Collection[object]) -> str:
 
 def _page_made_from(root: Path, day: dt.date) -> str | None:
     try:
-        with (root / "reports" / page_name(day)).open("rb") as file:
+        with page_path(root, day).open("rb") as file:
             head = file.read(_PAGE_HEAD_BYTES).decode(errors="replace")
     except (FileNotFoundError, NotADirectoryError):
         return None

@@ -12,6 +12,8 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Final
 
+from backlinks_assets.errors import BacklinksError
+
 _ROOM: Final = "Free some space and run again."
 _RIGHTS: Final = "Give this user the right to write there, or set {variable} to another folder."
 _A_FILE: Final = "A file stands where a folder should be: move it, or set {variable} to another folder."
@@ -36,7 +38,7 @@ _NEXT_STEPS: Final = {
 }
 
 
-class FolderError(Exception):
+class FolderError(BacklinksError):
     """A folder can't hold the project's files; the message names the cause and the next step."""
 
 
@@ -46,7 +48,7 @@ def next_step(number: int | None, variable: str = "BACKLINKS_DATA_DIR") -> str:
 
 
 def next_step_of_sqlite(said: str) -> str:
-    """Return what a person does about an error of SQLite's, by its words."""
+    """Return what a person does about an error of SQLite's, by its message."""
     if "disk I/O" in said:
         return _DISK
     return next_step(errno.ENOSPC if "full" in said else errno.ENOLCK if "locking protocol" in said else None)
@@ -71,7 +73,7 @@ def try_folder(folder: Path) -> None:
             raise FolderError(cause) from None
         except sqlite3.Error as error:
             raise FolderError(
-                f"No database can be kept in {folder} ({error}). {next_step_of_sqlite(str(error))}"
+                f"No database can be stored in {folder} ({error}). {next_step_of_sqlite(str(error))}"
             ) from None
     except FolderError:
         with suppress(OSError):
@@ -109,7 +111,7 @@ def _open_database(trial: Path) -> None:
 
 
 def _not_a_folder(folder: Path) -> str | None:
-    """Return a sentence about what stands in the folder's way, if it is no folder; None if nothing does."""
+    """Return a sentence about what stands in the folder's way, if it is not a folder; None if nothing does."""
     for path in (folder, *folder.parents):
         if _exists(path):
             return None if path.is_dir() else f"{path} is not a folder. {next_step(errno.ENOTDIR)}"

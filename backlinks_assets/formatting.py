@@ -4,6 +4,7 @@ Targets and the API's keys are data: whatever they hold comes out as text. What 
 """
 
 import datetime as dt
+import re
 import unicodedata
 from typing import Final
 
@@ -15,6 +16,9 @@ MONTHS: Final = (
 
 WEEKDAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
+MAX_SHOWN_CHARACTERS: Final = 120
+
+_CREDENTIALS: Final = re.compile(r"^(?!mailto:)([a-z][a-z0-9+.-]*://)?[^/@]*:.*@", re.IGNORECASE | re.DOTALL)
 _UNSEEN: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 """Control, format (among them what turns the direction of writing), surrogate and separator characters."""
 
@@ -32,6 +36,11 @@ def long_day(day: dt.date) -> str:
 def short_day(day: dt.date) -> str:
     """Return a day as `24 Nov`."""
     return f"{day.day} {MONTHS[day.month - 1][:3]}"
+
+
+def day_of_month(day: dt.date) -> str:
+    """Return a day within its month as `Tue 24`."""
+    return f"{WEEKDAYS[day.weekday()]} {day.day}"
 
 
 def number(value: float | None) -> str:
@@ -65,8 +74,10 @@ def counted(count: int, singular: str, plural: str | None = None) -> str:
     return f"{count:,} {singular if count == 1 else plural or singular + 's'}"
 
 
-def dollars(amount: float) -> str:
-    """Return US dollars in cents, in finer steps below ten cents."""
+def dollars(amount: float | None) -> str:
+    """Return US dollars in cents, in finer steps below ten cents; `–` for none."""
+    if amount is None:
+        return "–"
     return f"${amount:,.2f}" if amount >= 0.1 or amount == 0 else f"${amount:.4f}"
 
 
@@ -96,3 +107,14 @@ def _spelled(character: str) -> str:
 
 def _minus(text: str) -> str:
     return text.replace("-", "−")
+
+
+def shown(text: str) -> str:
+    """Return a text as a message may hold it: quoted, one line, cut, without control codes or passwords."""
+    text = without_password(text)
+    return repr(text if len(text) <= MAX_SHOWN_CHARACTERS else f"{text[:MAX_SHOWN_CHARACTERS]}...")
+
+
+def without_password(text: str) -> str:
+    """Return a text with `***` where it has a user name and password."""
+    return _CREDENTIALS.sub(r"\1***@", text)

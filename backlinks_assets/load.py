@@ -12,6 +12,7 @@ import pandas as pd
 import pyarrow as pa
 
 from backlinks_assets.dates import iso_date
+from backlinks_assets.paths import DEMO, parquet_dir
 from backlinks_assets.settings import Settings
 from backlinks_assets.tables.parquet import days, read_days
 from backlinks_assets.tables.schemas import TABLES
@@ -51,7 +52,7 @@ def load_table(
         columns: their names, in the order wanted.
 
     Raises:
-        ValueError: no such table or column, a day that is none, or a span that ends before it starts.
+        ValueError: no such table or column, a day that is not one, or a span that ends before it starts.
         FileNotFoundError: the folder holds no tables; the message says where they may be.
         TablesError: a file can't be read; the message names it.
     """
@@ -61,7 +62,7 @@ def load_table(
     if unknown:
         raise ValueError(f"{name} has no column {', '.join(unknown)}: docs/tables.md lists those it has.")
     root = Settings.from_env().root if data_dir is None else Path(data_dir)
-    if not (root / "parquet").is_dir():
+    if not parquet_dir(root).is_dir():
         raise FileNotFoundError(_no_tables(root))
     held = days(root, name)
     first = _day(start) if start is not None else min(held, default=dt.date.min)
@@ -107,6 +108,6 @@ def _day(value: dt.date | str) -> dt.date:
 
 
 def _no_tables(root: Path) -> str:
-    if (root / "demo" / "parquet").is_dir():
-        return f"{root} holds no tables of real answers; those of simulated ones are in {root / 'demo'}."
+    if parquet_dir(root / DEMO).is_dir():
+        return f"{root} holds no tables of real answers; those of simulated ones are in {root / DEMO}."
     return f"{root} holds no tables yet: run a day, or name the folder that has them."

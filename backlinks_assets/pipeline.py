@@ -1,20 +1,14 @@
-"""From kept answers to published tables, and from tables to changes and flags, a day or a span of days at a time.
+"""From stored answers to published tables, and from tables to changes and flags, a day or a span of days at a time.
 
-Here belongs the order of the steps; rows and files are `tables/`, the judgement is `detection/`. No Dagster: the
+Here belongs the order of the steps; rows and files are `tables/`, judging is `detection/`. No Dagster: the
 assets call this and say what came out.
 """
 
 import datetime as dt
-import gc
 import logging
-import multiprocessing
-import os
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from itertools import chain, groupby, islice
 from operator import attrgetter
 from typing import Final
@@ -24,11 +18,12 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from backlinks_assets import memory
 from backlinks_assets.collect.factory import open_store
-from backlinks_assets.detection.batches import detect_in_parts
+from backlinks_assets.detection.detect import detect
+from backlinks_assets.detection.matrices import as_matrices, stacked
 from backlinks_assets.detection.settings import DetectionSettings, target_thresholds
 from backlinks_assets.due_days import judged_from
+from backlinks_assets.errors import BacklinksError
 from backlinks_assets.settings import Settings
 from backlinks_assets.store.digests import digests
 from backlinks_assets.store.responses import ResponseStore
@@ -39,21 +34,13 @@ from backlinks_assets.tables.history import detection_history, targets_with_answ
 from backlinks_assets.tables.parquet import days, write_day, writing_day
 from backlinks_assets.tables.rows import answer_tables, costs_table
 from backlinks_assets.tables.schemas import TABLES
-from backlinks_assets.targets.file import Target
 
 HISTORY_DAYS: Final = 120
-"""Days before the first judged one that detection is given: more than it looks back, so that the first is whole."""
-TARGETS_A_PART: Final = 1000
+"""Days with readings before the first judged one that detection is given: more than it looks back, so that the first is whole."""
+TARGETS_PER_ROW_GROUP: Final = 1000
 """Targets whose answers are in memory together; each part is a row group of the day's files."""
-TARGETS_TOGETHER: Final = 2000
-"""So many targets are judged at once, more in parts, which takes twice the CPU."""
-TARGETS_JUDGED: Final = 1000
-"""Targets of a part; 120 days of one take some 60 kB of memory while they are read and judged."""
-PROCESSES: Final = min(2, os.cpu_count() or 1)
-"""Processes that build the tables of many days together; each takes some 200 MB."""
-DAYS_WORTH_PROCESSES: Final = 20
-"""Starting a process takes as long as building five days of 2,000 targets."""
-DAYS_A_PART: Final = 12
+TARGETS_PER_READ: Final = 2000
+"""Targets whose history is read together: 120 days of one take 60 kB of memory as rows, and 15 kB as matrices."""
 
 _ANSWER_TABLES: Final = ("backlinks_summary", "referring_links", "api_costs")
 _CHANGE_TABLES: Final = ("backlinks_changes", "backlinks_flags")
@@ -61,7 +48,7 @@ _CHANGE_TABLES: Final = ("backlinks_changes", "backlinks_flags")
 _LOG: Final = logging.getLogger(__name__)
 
 
-class NothingKeptError(Exception):
+class NothingKeptError(BacklinksError):
     """The store holds no answer for a day, so that no table of it can be built; the message says what to do."""
 
 
@@ -80,7 +67,7 @@ class AnswersDay:
 
 @dataclass(frozen=True, slots=True)
 class ChangesDay:
-    """What was published of one day's judgement; `flags` has the columns of `backlinks_flags`."""
+    """What was published of one day's changes; `flags` has the columns of `backlinks_flags`."""
 
     date: dt.date
     flags: pd.DataFrame
@@ -94,7 +81,7 @@ def publish_answers(settings: Settings, store: ResponseStore, date: dt.date) -> 
         NothingKeptError: the store holds no answer for the day; no file is touched.
     """
     # Before the answers are read: one that lands meanwhile has the day built again.
-    kept = digests(settings.store_file, [date]).get(date)
+    made_from = digests(settings.store_file, [date]).get(date)
     parts = _parts(store.answers(date))
     first = next(parts, None)
     if first is None:
@@ -107,8 +94,10 @@ def publish_answers(settings: Settings, store: ResponseStore, date: dt.date) -> 
     damaged: list[tuple[str, str]] = []
     targets = known = 0
     with (
-        writing_day(settings.root, "backlinks_summary", date, keys_known_unique=True, made_from=kept) as write_summary,
-        writing_day(settings.root, "referring_links", date, keys_known_unique=True, made_from=kept) as write_links,
+        writing_day(
+            settings.root, "backlinks_summary", date, keys_known_unique=True, made_from=made_from
+        ) as write_summary,
+        writing_day(settings.root, "referring_links", date, keys_known_unique=True, made_from=made_from) as write_links,
     ):
         for answers in chain([first], parts):
             tables = answer_tables(date, answers)
@@ -124,7 +113,7 @@ def publish_answers(settings: Settings, store: ResponseStore, date: dt.date) -> 
     cost_row = costs_table(
         date, costs.calls, costs.answers, costs.cost_usd, costs.charged_without_answer, settings.simulated
     )
-    write_day(settings.root, "api_costs", date, cost_row, made_from=kept)
+    write_day(settings.root, "api_costs", date, cost_row, made_from=made_from)
     return AnswersDay(
         date=date,
         targets=targets,
@@ -143,7 +132,7 @@ def publish_answers(settings: Settings, store: ResponseStore, date: dt.date) -> 
 def _parts(answers: Iterable[StoredAnswer]) -> Iterator[list[StoredAnswer]]:
     """Yield a day's answers, which come in the order of their targets, some hundred targets at a time."""
     targets = (list(of_target) for _, of_target in groupby(answers, attrgetter("target")))
-    while part := list(chain.from_iterable(islice(targets, TARGETS_A_PART))):
+    while part := list(chain.from_iterable(islice(targets, TARGETS_PER_ROW_GROUP))):
         yield part
 
 
@@ -155,39 +144,21 @@ def _fit_older_days(
 
 
 def publish_days(
-    settings: Settings,
-    dates: Sequence[dt.date],
-    processes: int = PROCESSES,
-    say: Callable[[str], object] = _LOG.info,
+    settings: Settings, dates: Sequence[dt.date], say: Callable[[str], object] = _LOG.info
 ) -> Iterator[AnswersDay | NothingKeptError]:
     """Do `publish_answers` for each of some days and yield what came of it, in their order.
 
-    Many days are shared out to processes, each with the store open for itself: reading JSON leaves no thread room.
     A day without any answer gives its error instead of raising it. Older days' files are brought to the columns of
-    this version first; what was done is told to `say`.
+    this version first; `say` is called with what was done.
     """
     _fit_older_days(settings, _ANSWER_TABLES, dates, say)
-    if len(dates) < DAYS_WORTH_PROCESSES or processes < 2:
-        yield from _publish_days(settings, dates)
-        memory.trim()
-        return
-    parts = [dates[start : start + DAYS_A_PART] for start in range(0, len(dates), DAYS_A_PART)]
-    # Started anew rather than forked: a fork would share locks and open databases of this process.
-    # Nothing that reading makes refers to itself, so that looking for such garbage is time lost.
-    with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), initializer=gc.disable) as pool:
-        for published in pool.map(_publish_days, [settings] * len(parts), parts):
-            yield from published
-
-
-def _publish_days(settings: Settings, dates: Sequence[dt.date]) -> list[AnswersDay | NothingKeptError]:
-    published: list[AnswersDay | NothingKeptError] = []
     with open_store(settings) as store:
         for date in dates:
             try:
-                published.append(publish_answers(settings, store, date))
+                published: AnswersDay | NothingKeptError = publish_answers(settings, store, date)
             except NothingKeptError as error:
-                published.append(error)
-    return published
+                published = error
+            yield published
 
 
 def publish_changes(
@@ -202,7 +173,7 @@ def publish_changes(
     Days without a summary table are passed over.
 
     `thresholds` are those that targets have of their own (`WatchList.thresholds`); what is judged is what the tables hold.
-    Older days' files are brought to the columns of this version first; what was done is told to `say`.
+    Older days' files are brought to the columns of this version first; `say` is called with what was done.
     """
     _fit_older_days(settings, _CHANGE_TABLES, dates, say)
     judged = sorted(set(dates) & set(days(settings.root, "backlinks_summary")))
@@ -210,28 +181,25 @@ def publish_changes(
         return
     made_from = {date: judged_from(settings.root, date) for date in judged}  # before any of it is read
     first, last = judged[0], judged[-1]
-    many_days = (last - first).days + 1 + HISTORY_DAYS
+    read = [day for day in days(settings.root, "backlinks_summary") if day <= last]
+    read = read[max(0, read.index(first) - HISTORY_DAYS) :]
+    many_days = (last - read[0]).days + 1
     own = {target: target_thresholds(texts) for target, texts in thresholds.items()}
     names = targets_with_answers(settings.root, last, many_days)
-    size = len(names) if len(names) <= TARGETS_TOGETHER else TARGETS_JUDGED
-    parts = [names[start : start + size] for start in range(0, len(names), size or 1)]
-    changes: defaultdict[dt.date, list[pa.Table]] = defaultdict(list)
-    for found in detect_in_parts(
-        partial(detection_history, settings.root, last, many_days),
-        parts,
-        (last - dt.timedelta(days=many_days - 1), last),
-        detection,
-        own,
-        first,
-    ):
-        table = _typed("backlinks_changes", found.assign(simulated=settings.simulated))
-        for date, rows in _days_of(table).items():
-            changes[date].append(rows)
-        del found, table
-        memory.trim()
+    history = stacked(
+        [
+            as_matrices(
+                detection_history(settings.root, last, many_days, names[start : start + TARGETS_PER_READ]), read
+            )
+            for start in range(0, len(names) or 1, TARGETS_PER_READ)
+        ]
+    )
+    found = detect(history, detection, own, first)
+    del history
+    changes = _days_of(_typed("backlinks_changes", found.assign(simulated=settings.simulated)))
+    del found
     for date in judged:
-        parts_of_day = changes.pop(date, [TABLES["backlinks_changes"].arrow.empty_table()])
-        of_day = {"backlinks_changes": pa.concat_tables(parts_of_day)}
+        of_day = {"backlinks_changes": changes.pop(date, TABLES["backlinks_changes"].arrow.empty_table())}
         flagged = of_day["backlinks_changes"].filter(pc.field("severity").is_valid())
         of_day["backlinks_flags"] = flagged.cast(TABLES["backlinks_flags"].arrow)
         for name, rows in of_day.items():
@@ -243,20 +211,7 @@ def publish_changes(
 
 def publish_warehouse(settings: Settings) -> duckdb_sync.SyncResult:
     """Bring the DuckDB file level with the parquet files; readers that hold the old one go on reading it."""
-    result = duckdb_sync.sync(settings.root)
-    memory.trim()
-    return result
-
-
-@contextmanager
-def publishing_warehouse(settings: Settings, targets: Sequence[Target]) -> Iterator[None]:
-    """Do `publish_warehouse` at the end of a block that judges days whose other tables are written.
-
-    Part of it is done while the block judges, unless the targets are so many that they are judged in parts, for memory.
-    """
-    with duckdb_sync.syncing(settings.root, _ANSWER_TABLES if len(targets) <= TARGETS_TOGETHER else ()):
-        yield
-    memory.trim()
+    return duckdb_sync.sync(settings.root)
 
 
 def _days_of(table: pa.Table) -> dict[dt.date, pa.Table]:

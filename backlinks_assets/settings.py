@@ -1,8 +1,7 @@
-"""What the environment says: credentials, folders, limits, and whether answers are real or simulated.
+"""The project's environment variables: credentials, folders, limits, and whether answers are real or simulated.
 
-Here belong the project's environment variables and where each thing is kept. Nothing is read at import and
-nothing is created on disk. Which folder relative paths and `.env` belong to is `anchor.py`; request parameters are
-fields of the API resource (`defs/resources.py`), and the thresholds of flags are `detection/settings.py`.
+Nothing is read at import and nothing is created on disk. Which folder relative paths and `.env` belong to is `anchor.py`;
+request parameters are fields of the API resource (`defs/resources.py`), thresholds are `detection/settings.py`.
 """
 
 import ipaddress
@@ -13,27 +12,31 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
-from backlinks_assets.anchor import DEMO, STORE, Anchor, AnchorError
+from backlinks_assets import paths
+from backlinks_assets.anchor import Anchor, AnchorError
 from backlinks_assets.cron import HOW, Cron
+from backlinks_assets.errors import BacklinksError
 
 VENDOR_URL = "https://api.dataforseo.com"
 SIMULATOR_PATH = "/simulator"
 """Path that the bundled simulator serves under: how a base URL tells that its answers are simulated."""
 
 DAILY = Cron.parse("0 6 * * *")
-"""When the daily schedule asks where BACKLINKS_SCHEDULE is not set."""
+"""Where BACKLINKS_SCHEDULE is not set."""
 
 SIMULATED_CALLS_PER_MINUTE = 60_000
 """The simulator is an account of its own; its limits only have to keep the paced path in use."""
 
 
-class SettingsError(ValueError):
+class SettingsError(BacklinksError, ValueError):
     """An environment variable, or two together, can't be used; the message names them and the next step."""
+
+    exit_status = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The environment, read once and checked. `root` is the folder that everything is kept under."""
+    """The environment, read once and checked. `root` is the folder that everything is stored under."""
 
     data_dir: Path
     targets_file: Path
@@ -54,11 +57,10 @@ class Settings:
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] | None = None, *, demo: bool = False) -> "Settings":
-        """Read the contract's variables; `demo` asks for the embedded simulator whatever the credentials.
+        """Read the variables; `demo` means the embedded simulator whatever the credentials.
 
-        `env` stands for the process's environment; what it does not name may be in the anchor's `.env`.
-        The demo has targets of its own and never reads or writes those of the user. They are what is watched on the
-        embedded simulator, too, as long as the user has no targets file.
+        `env` stands for the process's environment; what it does not name may be in the anchor's `.env`. The demo has
+        targets of its own. They are watched on the embedded simulator, too, as long as the user has no targets file.
 
         Raises:
             SettingsError: naming the variable, what is wrong with it and what to do.
@@ -90,23 +92,20 @@ class Settings:
         if _text(env, "BACKLINKS_DATABASE_URL"):
             raise SettingsError(
                 "BACKLINKS_DATABASE_URL is set, but a shared database is not supported yet: the response store and "
-                "the account's limits are kept under BACKLINKS_DATA_DIR, for one machine. Unset it to go on."
+                "the account's limits are under BACKLINKS_DATA_DIR, for one machine. Unset it to go on."
             )
         notify_urls = _notify_urls(_text(env, "BACKLINKS_NOTIFY_URLS"))
-        notices = []
-        if notify_urls and simulated:
-            notices.append(
-                "BACKLINKS_NOTIFY_URLS is set: a Dagster daemon over this folder sends what is flagged there too, and "
-                "says that the numbers are simulated."
-            )
+        notice = (
+            "BACKLINKS_NOTIFY_URLS is set: a Dagster daemon over this folder sends what is flagged there too, and says "
+            "that the numbers are simulated."
+        )
         data_dir = anchor.data_dir(simulated=simulated)
         targets_file = _text(env, "BACKLINKS_TARGETS_FILE")
-        targets = anchor.path("BACKLINKS_TARGETS_FILE", targets_file) if targets_file else data_dir / "targets.csv"
+        targets = anchor.path("BACKLINKS_TARGETS_FILE", targets_file) if targets_file else paths.targets_path(data_dir)
+        demo_targets = paths.targets_path(data_dir / paths.DEMO)
         embedded = simulated and base_url is None
-        if demo or (
-            embedded and not targets_file and not targets.exists() and (data_dir / DEMO / "targets.csv").exists()
-        ):
-            targets = data_dir / DEMO / "targets.csv"
+        if demo or (embedded and not targets_file and not targets.exists() and demo_targets.exists()):
+            targets = demo_targets
         return cls(
             data_dir=data_dir,
             targets_file=targets,
@@ -119,40 +118,40 @@ class Settings:
             ),
             calls_at_once=_whole(env, "BACKLINKS_CALLS_AT_ONCE", 30, 1000),
             budget_usd_per_day=_dollars(env, "BACKLINKS_BUDGET_USD_PER_DAY"),
-            # What a call is expected to cost until answers have said what calls do cost: the vendor's price for a
-            # request of one row since July 2026. Only the budget's check before a call reads it.
+            # The vendor's price for a request of one row since July 2026, until answers have said what calls cost.
             expected_price_usd=_dollars(env, "BACKLINKS_EXPECTED_PRICE_USD") or 0.024036,
             # The vendor's own limit on a Live call is 120 s: waiting less could abandon an answer that is paid for.
             read_timeout_s=_whole(env, "BACKLINKS_READ_TIMEOUT_S", 120, 500),
             notify_urls=notify_urls,
             low_balance_usd=_dollars(env, "BACKLINKS_LOW_BALANCE_USD"),
             reports_url=_reports_url(_text(env, "BACKLINKS_REPORTS_URL")),
-            schedule=schedule_from_env(env),
-            notices=tuple(notices),
+            schedule=_schedule(env),
+            notices=(notice,) if notify_urls and simulated else (),
         )
 
     @property
     def root(self) -> Path:
         """The folder of this kind of answers: simulated ones keep to `demo`, apart from real ones."""
-        return self.data_dir / DEMO if self.simulated else self.data_dir
+        return self.data_dir / paths.DEMO if self.simulated else self.data_dir
 
     @property
     def demo_targets_file(self) -> Path:
         """The targets of `backlinks demo`."""
-        return self.data_dir / DEMO / "targets.csv"
+        return paths.targets_path(self.data_dir / paths.DEMO)
 
     @property
     def own_targets_file(self) -> Path:
         """The user's targets file: what `backlinks targets add` and `retire` change, also where the demo's is watched."""
-        return self.data_dir / "targets.csv" if self.targets_file == self.demo_targets_file else self.targets_file
+        of_demo = self.targets_file == self.demo_targets_file
+        return paths.targets_path(self.data_dir) if of_demo else self.targets_file
 
     @property
     def store_file(self) -> Path:
-        return self.root / STORE
+        return paths.store_path(self.root)
 
     @property
     def duckdb_file(self) -> Path:
-        return self.root / "backlinks.duckdb"
+        return paths.duckdb_path(self.root)
 
     def report_address(self, page: Path) -> str:
         """Return where a person opens a page of the folder `reports`: on the web where it is served, or its path."""
@@ -160,12 +159,12 @@ class Settings:
 
     @property
     def limits_dir(self) -> Path:
-        """Where the account's pace and slots are kept, shared by every process that uses this root."""
-        return self.root / "account"
+        """The folder of the account's pace and slots, shared by every process that uses this root."""
+        return paths.account_dir(self.root)
 
     @property
     def dagster_dir(self) -> Path:
-        return self.root / "dagster"
+        return paths.dagster_dir(self.root)
 
     @property
     def origin(self) -> str:
@@ -176,7 +175,7 @@ class Settings:
 
     @property
     def accepts_example_targets(self) -> bool:
-        """Whether names under the reserved `.example` and `.test` may be asked for: never of the real API."""
+        """Whether names under the reserved `.example` and `.test` may be requested: never from the real API."""
         return self.base_url is None or _is_loopback(self.base_url)
 
     def at(self, base_url: str) -> "Settings":
@@ -184,12 +183,15 @@ class Settings:
         return replace(self, base_url=base_url)
 
 
-def schedule_from_env(env: Mapping[str, str]) -> Cron:
-    """Return the times at which the daily schedule asks.
+def schedule_from_env() -> Cron:
+    """Return the times of the daily schedule, which Dagster needs before anything else; raises as `Settings.from_env`."""
+    try:
+        return _schedule(Anchor.of(os.environ).env)
+    except AnchorError as error:
+        raise SettingsError(str(error)) from None
 
-    Raises:
-        SettingsError: BACKLINKS_SCHEDULE is not a usable cron.
-    """
+
+def _schedule(env: Mapping[str, str]) -> Cron:
     text = _text(env, "BACKLINKS_SCHEDULE")
     if text is None:
         return DAILY
@@ -218,32 +220,25 @@ def _is_loopback(url: str) -> bool:
         return False
 
 
-def _url_parts(variable: str, text: str, how: str) -> SplitResult:
-    """Return a URL's parts; `how` ends the sentence about one that has none."""
+def _web_address(variable: str, text: str, what: str, how: str, on_credentials: str) -> SplitResult:
+    """Return the parts of an address that something may be added to: a scheme of the web, a host, no query, no fragment."""
     try:
         parts = urlsplit(text)
         _ = parts.port
     except ValueError as error:
-        raise SettingsError(f"{variable} is no usable URL: {error}. {how}") from None
+        raise SettingsError(f"{variable} is not a valid URL: {error}. {how}") from None
+    if "@" in parts.netloc:
+        raise SettingsError(f"{variable} holds credentials{on_credentials}")
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+        raise SettingsError(f"{variable} is {text!r}, which is not a valid {what}. {how}")
     return parts
-
-
-def _is_place(parts: SplitResult) -> bool:
-    """Whether a URL names a place on the web that something may be added to: a host, no query, no fragment."""
-    return parts.scheme in {"http", "https"} and bool(parts.hostname) and not parts.query and not parts.fragment
 
 
 def _base_url(text: str | None) -> str | None:
     if text is None:
         return None
-    how = f"Write it as {VENDOR_URL}."
-    parts = _url_parts("DATAFORSEO_BASE_URL", text, how)
-    if "@" in parts.netloc:
-        raise SettingsError(
-            "DATAFORSEO_BASE_URL holds credentials. Take them out and set DATAFORSEO_LOGIN and DATAFORSEO_PASSWORD."
-        )
-    if not _is_place(parts):
-        raise SettingsError(f"DATAFORSEO_BASE_URL is {text!r}, which is no base URL. {how}")
+    elsewhere = ". Take them out and set DATAFORSEO_LOGIN and DATAFORSEO_PASSWORD."
+    parts = _web_address("DATAFORSEO_BASE_URL", text, "base URL", f"Write it as {VENDOR_URL}.", elsewhere)
     if parts.scheme == "http" and not _is_loopback(text):
         raise SettingsError(
             f"DATAFORSEO_BASE_URL is {text!r}: plain http would send the credentials readable over the network. "
@@ -256,12 +251,11 @@ def _reports_url(text: str | None) -> str | None:
     """Return the web address of the folder of reports, without a slash at its end."""
     if text is None:
         return None
+    variable, what = "BACKLINKS_REPORTS_URL", "address of a web folder"
     how = "Write the address under which the folder `reports` is served, such as https://intranet.example/backlinks."
-    parts = _url_parts("BACKLINKS_REPORTS_URL", text, how)
-    if "@" in parts.netloc:
-        raise SettingsError(f"BACKLINKS_REPORTS_URL holds credentials, which every message would show. {how}")
-    if not _is_place(parts) or not _WEB_ADDRESS.fullmatch(text):
-        raise SettingsError(f"BACKLINKS_REPORTS_URL is {text!r}, which is no address of a web folder. {how}")
+    _web_address(variable, text, what, how, f", which every message would show. {how}")
+    if not _WEB_ADDRESS.fullmatch(text):
+        raise SettingsError(f"{variable} is {text!r}, which is not a valid {what}. {how}")
     return text.removesuffix("/index.html").rstrip("/")
 
 
@@ -281,7 +275,7 @@ def _notify_urls(text: str | None) -> tuple[str, ...]:
         start = _URL_START.match(url)
         if start is None or start.end() == len(url):
             raise SettingsError(
-                f"BACKLINKS_NOTIFY_URLS: number {number} of {len(urls)} is no URL with a scheme, such as "
+                f"BACKLINKS_NOTIFY_URLS: number {number} of {len(urls)} is not a URL with a scheme, such as "
                 "mailto:// or slack:// (it is not shown here, since it may hold a secret). Separate several by spaces."
             )
     return tuple(urls)

@@ -5,9 +5,10 @@ import json
 import sys
 import threading
 
-from tools import CALLS_AT_ONCE, CALLS_PER_MINUTE
+from tools import CALLS_AT_ONCE, CALLS_PER_MINUTE, ROOT
 
-from backlinks_assets.simulator.http.server import Simulator
+sys.path.append(str(ROOT / "tests" / "support"))
+from simulated_api import SimulatedApi
 
 
 def main() -> None:
@@ -18,7 +19,7 @@ def main() -> None:
     given = parser.parse_args()
     threading.stack_size(512 * 1024)
     limits = {"calls_per_minute": CALLS_PER_MINUTE, "calls_at_once": CALLS_AT_ONCE} if given.limits else {}
-    with Simulator(as_real=True, latency_s=given.latency, calls_kept=400_000, **limits) as simulator:
+    with SimulatedApi(as_real=True, latency_s=given.latency, calls_kept=400_000, **limits) as simulator:
         print(simulator.url, flush=True)
         sys.stdin.read()
         calls = [call for call in simulator.calls if call.target]

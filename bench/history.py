@@ -15,11 +15,12 @@ from publish import FIRST_DAY, summary_day
 
 from backlinks_assets.collect.collector import utc_now
 from backlinks_assets.collect.factory import open_store
-from backlinks_assets.collect.outcome import STATUS_TYPES
-from backlinks_assets.dataforseo.client import SummaryClient
-from backlinks_assets.dataforseo.endpoints.summary import RequestParameters, SummaryRequest
+from backlinks_assets.dataforseo.client import Client
+from backlinks_assets.dataforseo.endpoint import Request
+from backlinks_assets.dataforseo.endpoints.summary import STATUS_TYPES, SUMMARY, RequestParameters
 from backlinks_assets.settings import Settings
-from backlinks_assets.simulator.http.server import PRICE_USD, Simulator
+from backlinks_assets.simulator.http.account import PRICE_USD
+from backlinks_assets.simulator.http.server import Simulator
 from backlinks_assets.tables.duckdb_sync import sync
 from backlinks_assets.tables.parquet import write_day
 
@@ -96,11 +97,12 @@ def _calls(names: list[str], number: int, date: dt.date) -> Iterator[tuple[objec
 
 
 def _bodies() -> list[list[bytes]]:
-    with Simulator(as_real=True) as simulator, SummaryClient(simulator.url, "bench@example.com", "bench") as client:
+    parameters = RequestParameters()
+    with Simulator() as simulator, Client(simulator.url, "bench@example.com", "bench") as client:
         return [
             [
-                zstandard.compress(client.ask(SummaryRequest(f"body{number:03}.example", status_type)).body, 3)
+                zstandard.compress(client.send(SUMMARY, Request(name, parameters, status_type)).body, 3)
                 for status_type in STATUS_TYPES
             ]
-            for number in range(BODIES)
+            for name in (f"body{number:03}.example" for number in range(BODIES))
         ]

@@ -18,9 +18,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from backlinks_assets.paths import parquet_path
 from backlinks_assets.tables.duckdb_sync import reading, sync, warehouse_path
 from backlinks_assets.tables.history import detection_history
-from backlinks_assets.tables.parquet import parquet_path, read_days, write_day
+from backlinks_assets.tables.parquet import read_days, write_day
 from backlinks_assets.tables.schemas import DIMENSIONS, TABLES, TEXTS, TIMESTAMP
 
 FIRST_DAY = dt.date(2025, 1, 1)

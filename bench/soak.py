@@ -23,7 +23,7 @@ import psutil
 from tools import report
 
 from backlinks_assets.collect.factory import open_collector, open_store
-from backlinks_assets.collect.outcome import Ask
+from backlinks_assets.collect.outcome import CollectRequest
 from backlinks_assets.dataforseo.endpoints.summary import RequestParameters
 from backlinks_assets.settings import Settings
 
@@ -83,7 +83,7 @@ def soak(settings: Settings, days: int, targets: int) -> dict[str, Any]:
     with open_collector(settings, now=now) as collector:
         for number in range(days):
             day = FIRST_DAY + dt.timedelta(days=number)
-            asks = [Ask(day, f"shop{target:04d}.example", parameters) for target in range(targets)]
+            asks = [CollectRequest(day, f"shop{target:04d}.example", parameters) for target in range(targets)]
             failed += sum(outcome.error is not None for outcome in collector.collect(asks))
             held.append(state())
     with open_store(settings) as store:

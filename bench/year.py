@@ -16,16 +16,17 @@ from tools import backlinks, environment, measured, report, scratch, write_targe
 
 from backlinks_assets.collect.factory import open_store, watched_targets
 from backlinks_assets.detection.settings import DetectionSettings
-from backlinks_assets.pipeline import publish_answers, publish_changes, publishing_warehouse
+from backlinks_assets.pipeline import publish_answers, publish_changes
 from backlinks_assets.settings import Settings
-from backlinks_assets.tables.duckdb_sync import reading
+from backlinks_assets.tables.duckdb_sync import reading, syncing
 
 REBUILD = """
 import sys, json, time, datetime as dt
 from pathlib import Path
 from history import settings_of
 from backlinks_assets.detection.settings import DetectionSettings
-from backlinks_assets.pipeline import publish_changes, publish_days, publishing_warehouse
+from backlinks_assets.pipeline import publish_changes, publish_days
+from backlinks_assets.tables.duckdb_sync import syncing
 from backlinks_assets.collect.factory import watched_targets
 if __name__ == "__main__":
     settings, instants = settings_of(Path(sys.argv[1])), [time.monotonic()]
@@ -34,7 +35,7 @@ if __name__ == "__main__":
         pass
     instants.append(time.monotonic())
     targets = watched_targets(settings)
-    with publishing_warehouse(settings, targets):
+    with syncing(settings.root):
         flags = sum(len(day.flags) for day in publish_changes(settings, dates, targets.thresholds, DetectionSettings()))
         instants.append(time.monotonic())
     instants.append(time.monotonic())
@@ -50,7 +51,7 @@ def publish_day(settings: Settings, days: list) -> dict[str, float]:
         publish_answers(settings, store, days[-1])
     answers = time.perf_counter()
     targets = watched_targets(settings)
-    with publishing_warehouse(settings, targets):
+    with syncing(settings.root):
         list(publish_changes(settings, [days[-1]], targets.thresholds, DetectionSettings()))
         changes = time.perf_counter()
     ended = time.perf_counter()

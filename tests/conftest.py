@@ -1,7 +1,6 @@
 """What the tests share: a clean environment, a data folder, a stand-in for the API that behaves as it does, Dagster."""
 
 import os
-import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -11,20 +10,14 @@ import dagster as dg
 import hypothesis
 import pytest
 from dagster._core.storage.defs_state.base import DefsStateStorage
-from xdist.scheduler import LoadScopeScheduling
+from faults import Fault
+from project_folder import lay_out_project
+from scheduling import Scheduling
+from simulated_api import SimulatedApi
 
 from backlinks_assets.settings import Settings
-from backlinks_assets.simulator.http.faults import Fault
-from backlinks_assets.simulator.http.server import Simulator
 
 PREFIXES = ("BACKLINKS_", "DATAFORSEO_", "DAGSTER_")
-REAL_TIME = re.compile(
-    r"test_(account_processes|dataforseo_deadline|faults|faults_money|kill|kill_cancelled|together)\.py"
-    "|over_the_rate_pauses|too_many_at_once_lowers|two_hundred_targets_make"
-)
-"""Tests that judge by the machine's own clock: one worker has them all, so that they never run beside each other."""
-SHARED = re.compile(r"test_(consume|docs|report_browser|report_page|simulator)\.py")
-"""Files whose tests share what is long to make: each is one worker's."""
 RUN_DAGSTER = {"instance", "project"}
 """Fixtures whose tests have runs."""
 MEMORY, ROOM_BYTES = Path("/dev/shm"), 4_000_000_000
@@ -59,18 +52,6 @@ def pytest_configure() -> None:
         tempfile.tempdir = None  # so that it is looked up again
 
 
-class Scheduling(LoadScopeScheduling):
-    """Deals out test by test what may run anywhere; what has more tests together is dealt out first.
-
-    xdist's own groups (`--dist loadgroup`) are not seen under this release of pytest.
-    """
-
-    def _split_scope(self, nodeid: str) -> str:
-        if REAL_TIME.search(nodeid):
-            return "real time"
-        return nodeid.partition("::")[0] if SHARED.search(nodeid) else nodeid
-
-
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Scheduling:
     return Scheduling(config, log)
 
@@ -95,7 +76,7 @@ def clean_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "data"
 
 
-Api = Callable[..., Simulator]
+Api = Callable[..., SimulatedApi]
 
 
 @pytest.fixture
@@ -104,10 +85,10 @@ def api(monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
 
     It answers without the simulator's path and header, so that the project takes its answers for real ones.
     """
-    started: list[Simulator] = []
+    started: list[SimulatedApi] = []
 
-    def start(*faults: Fault, **knobs: object) -> Simulator:
-        server = Simulator(as_real=True, faults=faults, **knobs).start()
+    def start(*faults: Fault, **knobs: object) -> SimulatedApi:
+        server = SimulatedApi(as_real=True, faults=faults, **knobs).start()
         started.append(server)
         monkeypatch.setenv("DATAFORSEO_BASE_URL", server.url)
         monkeypatch.setenv("DATAFORSEO_LOGIN", "someone@example.com")
@@ -138,11 +119,25 @@ def settings(clean_environment: Path) -> Settings:
 
 
 @pytest.fixture(scope="session")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The project's folder with a demo of a few days, as the docs' examples find it; they go on from what others did."""
+    folder = tmp_path_factory.mktemp("project")
+    lay_out_project(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
 def made_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder in which Dagster has made its tables, to be copied: that is quicker than their making."""
     folder = tmp_path_factory.mktemp("dagster")
     with dg.instance_for_test(temp_dir=str(folder), overrides=storage_in(folder)):
         return folder
+
+
+@pytest.fixture
+def used_folder(clean_environment: Path, made_home: Path) -> None:
+    """Let Dagster's files be in the data folder already, as after a first command: their making is a fifth of a day's CPU."""
+    shutil.copytree(made_home, clean_environment / "dagster", ignore=shutil.ignore_patterns("dagster.yaml", "*.lock"))
 
 
 @pytest.fixture

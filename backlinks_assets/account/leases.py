@@ -1,52 +1,40 @@
 """Who is alive: each process that claims calls holds a lock file for as long as it lives.
 
-The kernel lets go of the lock at the process's end, kill -9 included, so a claim whose owner's file can be locked
-is a dead one's. Process numbers are not used: they come again. POSIX only, one machine.
+A claim whose owner's file can be locked is a dead one's.
 """
 
-import contextlib
-import fcntl
 import os
 import uuid
+from contextlib import suppress
 from pathlib import Path
+
+from backlinks_assets.account import lockfile
 
 
 class Owner:
     """This process's (or this run's) name among claimants, held alive by a lock file until `close`."""
 
     def __init__(self, directory: Path) -> None:
-        directory.mkdir(parents=True, exist_ok=True)
         self.directory = directory
         self.name = f"{os.getpid()}-{uuid.uuid4().hex[:12]}"
-        self._file = os.open(self._path(self.name), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        fcntl.flock(self._file, fcntl.LOCK_EX)
+        self._lock = lockfile.lock_new(self._path(self.name))
         self._known_dead: set[str] = set()
 
     def close(self) -> None:
-        with contextlib.suppress(OSError):
-            self._path(self.name).unlink()
-        os.close(self._file)
+        with suppress(OSError):
+            self._lock.path.unlink()
+        self._lock.release()
 
     def is_alive(self, name: str) -> bool:
         """Whether the owner of that name still holds its lock; a dead one's file is removed."""
         if name == self.name:
             return True
-        if name in self._known_dead:
-            return False
-        try:
-            other = os.open(self._path(name), os.O_RDWR | os.O_CLOEXEC)
-        except FileNotFoundError:
+        if name not in self._known_dead:
+            if lockfile.is_locked(self._path(name)):
+                return True
+            with suppress(OSError):
+                self._path(name).unlink()
             self._known_dead.add(name)
-            return False
-        try:
-            fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        finally:
-            os.close(other)
-        with contextlib.suppress(OSError):
-            self._path(name).unlink()
-        self._known_dead.add(name)
         return False
 
     def _path(self, name: str) -> Path:

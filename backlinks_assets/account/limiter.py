@@ -1,7 +1,7 @@
 """The account's two limits, calls a minute and calls at once, over all threads and processes of this machine.
 
-What belongs here: the one door through which every call goes, retries included. It takes a slot, then a
-permit of the pacer, lets the caller send and read the answer, and releases. Money is `ledger`'s business.
+What belongs here: the one door through which every call goes, retries included. It takes a slot, then a permit of
+the rate limiter, lets the caller send and read the answer, and releases. Money is the ledger's business.
 """
 
 from collections.abc import Callable, Iterator
@@ -9,32 +9,22 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from backlinks_assets.account.concurrency import LONGEST_CALL_S, SLICE_S, SlotPool
-from backlinks_assets.account.lockfile import BootClock, Clock
+from backlinks_assets.account.clock import Clock
+from backlinks_assets.account.concurrency import MAX_CALL_S, SLICE_S, Slot, SlotPool
 from backlinks_assets.account.rate_limiter import HORIZON_S, Pacer
+from backlinks_assets.errors import BacklinksError
 from backlinks_assets.folder import next_step
 
-MOST_AT_ONCE = 10_000
-MOST_PER_MINUTE = 1_000_000
+MAX_CALLS_AT_ONCE = 10_000
+MAX_CALLS_PER_MINUTE = 1_000_000
 
 
 class Cancelled(Exception):  # noqa: N818 - what happened, not a fault
-    """The wait for a permit was given up as asked; nothing was sent and nothing is held."""
+    """The wait for a permit was cancelled; nothing was sent and nothing is held."""
 
 
-class LimiterError(Exception):
+class LimiterError(BacklinksError):
     """The limits can't be kept, so no call may start. No OSError, lest it be retried as the network's."""
-
-
-class Permit:
-    """Leave for one call, now. A retry needs another."""
-
-    def __init__(self) -> None:
-        self.kept = False
-
-    def keep_slot(self) -> None:
-        """Say that no answer came: the server may be at it still, so the slot stays taken until it can't."""
-        self.kept = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,47 +68,45 @@ class AccountLimiter:
 
         Raises ValueError for limits that can't be.
         """
-        if not 1 <= calls_per_minute <= MOST_PER_MINUTE:
-            raise ValueError(f"Calls a minute must be 1 to {MOST_PER_MINUTE:,}, not {calls_per_minute}.")
-        if not 1 <= calls_at_once <= MOST_AT_ONCE:
-            raise ValueError(f"Calls at once must be 1 to {MOST_AT_ONCE:,}, not {calls_at_once}.")
-        if not 0 < call_timeout_s <= LONGEST_CALL_S:
-            raise ValueError(f"A call's timeout must be above 0, at most {LONGEST_CALL_S:g} s, not {call_timeout_s}.")
+        if not 1 <= calls_per_minute <= MAX_CALLS_PER_MINUTE:
+            raise ValueError(f"Calls a minute must be 1 to {MAX_CALLS_PER_MINUTE:,}, not {calls_per_minute}.")
+        if not 1 <= calls_at_once <= MAX_CALLS_AT_ONCE:
+            raise ValueError(f"Calls at once must be 1 to {MAX_CALLS_AT_ONCE:,}, not {calls_at_once}.")
+        if not 0 < call_timeout_s <= MAX_CALL_S:
+            raise ValueError(f"A call's timeout must be above 0, at most {MAX_CALL_S:g} s, not {call_timeout_s}.")
         self.directory = directory
         self.calls_per_minute = calls_per_minute
         self.calls_at_once = calls_at_once
         self.call_timeout_s = call_timeout_s
-        self._clock = clock or BootClock()
+        self._clock = clock or Clock()
         self._pacer = Pacer(directory, calls_per_minute, self._clock)
         self._slots = SlotPool(directory, calls_at_once, self._clock)
 
     @contextmanager
-    def permit(self, cancelled: Callable[[], bool] | None = None) -> Iterator[Permit]:
-        """Wait until a call may start; send it and read its answer inside the `with`.
+    def permit(self, cancelled: Callable[[], bool] = lambda: False) -> Iterator[Slot]:
+        """Wait until a call may start; send it and read its answer inside the `with`. A retry needs another permit.
 
-        An interruption (an exception that is no `Exception`, such as Ctrl-C) keeps the slot too.
-        Raises Cancelled soon after `cancelled()` turns true, asked every 0.25 s or so; LimiterError when the
+        An interruption (an exception that is no `Exception`, such as Ctrl-C) keeps the slot, as `keep_slot` does.
+        Raises Cancelled soon after `cancelled()` turns true (it is called every 0.25 s or so); LimiterError when the
         folder can't be written.
         """
-        given_up = cancelled or _never
         with self._kept_in_folder():
-            slot = self._slots.acquire(given_up)
+            slot = self._slots.acquire(cancelled)
         if slot is None:
             raise Cancelled("No call was started: the wait for a free slot was cancelled.")
-        permit = Permit()
         try:
             with self._kept_in_folder():
-                self._wait_for_pace(given_up)
+                self._wait_for_pace(cancelled)
                 slot.mark_busy(self.call_timeout_s)
             try:
-                yield permit
+                yield slot
             except Exception:
                 raise
             except BaseException:
-                permit.keep_slot()
+                slot.keep_slot()
                 raise
         finally:
-            slot.release(keep=permit.kept)
+            slot.release()
 
     def _wait_for_pace(self, cancelled: Callable[[], bool]) -> None:
         while True:
@@ -153,14 +141,14 @@ class AccountLimiter:
     def state(self) -> LimiterState:
         """The limits as they stand now, of all processes; creates nothing."""
         with self._kept_in_folder():
-            held, kept = self._slots.census()
+            held, waiting = self._slots.census()
             usable, lowered_s = self._slots.lowered()
             return LimiterState(
                 calls_per_minute=self.calls_per_minute,
                 paced_per_minute=self._pacer.paced_rate,
                 calls_at_once=self.calls_at_once,
                 slots_held=held,
-                slots_kept=kept,
+                slots_kept=waiting,
                 paused_s=self._pacer.pause_left_s(),
                 lowered_to=usable if lowered_s else None,
                 lowered_s=lowered_s,
@@ -175,7 +163,3 @@ class AccountLimiter:
                 f"The account's limits are kept in {self.directory}, which can't be written: "
                 f"{error.strerror or error}. {next_step(error.errno)}"
             ) from error
-
-
-def _never() -> bool:
-    return False

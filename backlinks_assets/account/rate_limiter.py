@@ -1,12 +1,13 @@
 """Calls a minute: an even stream of permits, one schedule for every thread and process of this machine.
 
-What belongs here: the next free instant and the end of a pause, kept in one small file. Calls at once are
-`slots`' business; sleeping until an instant, or giving up, is `limiter`'s.
+What belongs here: the next free instant and the end of a pause, in one small file. Calls at once are `concurrency`'s
+business; sleeping until an instant, or giving up, is `limiter`'s.
 """
 
 from pathlib import Path
 
 from backlinks_assets.account import lockfile
+from backlinks_assets.account.clock import Clock, peek, read, write
 
 # A server sees a window's permits plus those issued before it and still on their way: at 1,960 a minute and
 # 30 at once that is at most 1,960 + 1 + 30, whatever the network's jitter.
@@ -15,7 +16,7 @@ PACED_SHARE = 0.98
 # at one call a minute): a stored instant further ahead than DISTRUST_S can't be true.
 HORIZON_S = 30.0
 DISTRUST_S = 120.0
-LONGEST_PAUSE_S = 600.0
+MAX_PAUSE_S = 600.0
 
 
 class Pacer:
@@ -25,7 +26,7 @@ class Pacer:
     together they stay between the two rates.
     """
 
-    def __init__(self, directory: Path, calls_per_minute: int, clock: lockfile.Clock) -> None:
+    def __init__(self, directory: Path, calls_per_minute: int, clock: Clock) -> None:
         self.paced_rate = PACED_SHARE * calls_per_minute
         self._interval_s = 60 / self.paced_rate
         self._path = directory / "pace"
@@ -34,31 +35,31 @@ class Pacer:
     def reserve(self) -> float:
         """Reserve the next free instant and return the seconds until then.
 
-        More than `HORIZON_S` means that nothing was reserved: sleep so long, then ask again. Raises OSError
+        More than `HORIZON_S` means that nothing was reserved: sleep so long, then try again. Raises OSError
         when the file can't be written; nothing is reserved then.
         """
-        with lockfile.locked(self._path) as fd:
+        with lockfile.lock(self._path) as lock:
             now = self._clock.now_s()
-            next_free, paused_until = self._believed(lockfile.read_numbers(fd, self._clock.boot_id, 2), now)
+            next_free, paused_until = self._believed(read(lock, self._clock, 2), now)
             start = max(now, next_free, paused_until)
             if start - now <= HORIZON_S:
-                lockfile.write_numbers(fd, self._clock.boot_id, start + self._interval_s, paused_until)
+                write(lock, self._clock, start + self._interval_s, paused_until)
             return start - now
 
     def pause(self, seconds: float) -> None:
-        """Let no call start in the next `seconds`, `LONGEST_PAUSE_S` at most; a later end stands."""
+        """Let no call start in the next `seconds`, `MAX_PAUSE_S` at most; a later end stands."""
         if not seconds > 0:
             raise ValueError(f"A pause lasts some seconds, not {seconds}.")
-        with lockfile.locked(self._path) as fd:
+        with lockfile.lock(self._path) as lock:
             now = self._clock.now_s()
-            next_free, paused_until = self._believed(lockfile.read_numbers(fd, self._clock.boot_id, 2), now)
-            paused_until = max(paused_until, now + min(seconds, LONGEST_PAUSE_S))
-            lockfile.write_numbers(fd, self._clock.boot_id, next_free, paused_until)
+            next_free, paused_until = self._believed(read(lock, self._clock, 2), now)
+            paused_until = max(paused_until, now + min(seconds, MAX_PAUSE_S))
+            write(lock, self._clock, next_free, paused_until)
 
     def pause_left_s(self) -> float:
-        """Seconds until a pause ends, 0 without one. To be asked after sleeping until a reserved instant."""
+        """Seconds until a pause ends, 0 without one. To be read after sleeping until a reserved instant."""
         now = self._clock.now_s()
-        _, paused_until = self._believed(lockfile.peek(self._path, self._clock.boot_id, 2), now)
+        _, paused_until = self._believed(peek(self._path, self._clock, 2), now)
         return max(0.0, paused_until - now)
 
     def _believed(self, record: tuple[float, ...] | None, now: float) -> tuple[float, float]:
@@ -66,5 +67,5 @@ class Pacer:
         next_free, paused_until = record or (now, now)
         return (
             next_free if next_free <= now + DISTRUST_S else now,
-            paused_until if paused_until <= now + LONGEST_PAUSE_S else now,
+            paused_until if paused_until <= now + MAX_PAUSE_S else now,
         )

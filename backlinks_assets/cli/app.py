@@ -3,109 +3,82 @@
 Each call is a module beside this one, imported when it is called, so that the quick ones stay quick.
 """
 
+import datetime as dt
 import signal
 import sys
 import warnings
-from datetime import date
 from pathlib import Path
 from types import FrameType
 from typing import Annotated
 
 import typer
 
-from backlinks_assets import memory  # noqa: F401 - says how Arrow allocates, before it is imported
 from backlinks_assets.anchor import export_other_variables
 from backlinks_assets.cli import targets
-from backlinks_assets.cli.complete import judged_days
-from backlinks_assets.cli.console import UsageError, complain, describe
-from backlinks_assets.cli.help import WIDEST, Command, Group, JsonOption, examples
-from backlinks_assets.dates import iso_date
+from backlinks_assets.cli.console import complain, describe
+from backlinks_assets.cli.options import WIDTH, JsonOption, date_option, examples
 from backlinks_assets.detection.metrics import NEEDED
 
 app = typer.Typer(
     name="backlinks",
-    cls=Group,
     no_args_is_help=True,
     add_completion=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
-    context_settings=WIDEST,
+    context_settings=WIDTH,
     help="Keep DataForSEO backlinks summaries as a history and flag the targets that moved sharply.",
     epilog=examples(
-        {
-            "backlinks demo": "see it work, without credentials or cost",
-            "backlinks targets add example.com": "with an account (credentials in .env): say what to watch",
-            "backlinks doctor": "look before you spend",
-            "backlinks run": "collect and judge today",
-            "backlinks run --help": "each call has its own examples",
-        },
-        "Exit status: 0 all done; 1 stopped (account, budget, space); 2 unusable input or usage; 3 done, but some "
-        "targets have no data for the day. Errors are told on stderr. --json prints one object on the last line of stdout.",
+        "backlinks demo  # see it work, without credentials or cost",
+        "backlinks targets add example.com  # with an account (credentials in .env): say what to watch",
+        "backlinks doctor  # look before you spend",
+        "backlinks run  # collect and judge today",
+        "backlinks run --help  # each call has its own examples",
+        more="Exit status: 0 all done; 1 stopped (account, budget, space); 2 unusable input or usage; 3 done, but some "
+        "targets have no data for the day. Errors are on stderr. --json prints one object on the last line of stdout.",
     ),
 )
 app.add_typer(targets.app, name="targets", short_help="List, add, retire and check what is watched.")
 
 
-def _day(text: str | None) -> date | None:
-    if text is None:
-        return None
-    try:
-        return iso_date(text)
-    except ValueError as error:
-        raise UsageError(f"--date is {text!r}: {error}") from None
-
-
 @app.command(
-    cls=Command,
-    short_help="Collect today's answers, build the tables, flag.",
     epilog=examples(
-        {
-            "backlinks run": "today; a second run asks only for what is missing",
-            "backlinks run --yes": "from a script on a terminal: do not ask before the first paid day",
-            "backlinks run --json | tail -1 > day.json": "for a program: what came of it, and what it cost",
-            "backlinks run --date 2026-11-23": "build a past day again from the answers that are kept",
-        }
+        "backlinks run  # today; a second run asks only for what is missing",
+        "backlinks run --yes  # from a script on a terminal: do not ask before the first paid day",
+        "backlinks run --json | tail -1 > day.json  # for a program: what came of it, and what it cost",
+        "backlinks run --date 2026-11-23  # build a past day again from the stored answers",
     ),
 )
 def run(
-    date_text: Annotated[
-        str | None,
-        typer.Option(
-            "--date", metavar="YYYY-MM-DD", help="The day; today (UTC) if left out.", autocompletion=judged_days
-        ),
-    ] = None,
+    date: Annotated[dt.date | None, date_option("The day; today (UTC) if left out.")] = None,
     as_json: JsonOption = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask before the first paid day.")] = False,
 ) -> None:
-    """Collect every active target's answers for a day, build the tables, flag what moved.
+    """Collect a day's answers, build the tables, flag what moved.
 
-    Costs two calls a target. A second run of a day asks only for what is missing. A day that is over is built from what
-    is kept: the API answers for the present only.
+    Costs two calls a target. A second run of a day asks only for what is missing. A day that is over is built from
+    the stored answers: the API answers for the present only.
     """
     from backlinks_assets.cli.run import run_day
 
-    raise typer.Exit(run_day(_day(date_text), as_json=as_json, yes=yes))
+    raise typer.Exit(run_day(date, as_json=as_json, yes=yes))
 
 
 @app.command(
-    cls=Command,
-    short_help="See it all on the bundled simulator, free.",
     epilog=examples(
-        {
-            "backlinks demo": "sixty days, a minute or two",
-            "backlinks demo --days 14": "a shorter history; the first flags need a few days to compare with",
-            "BACKLINKS_DATA_DIR=/tmp/try backlinks demo": "leave nothing in this project's own data folder",
-        }
+        "backlinks demo  # sixty days, a minute or two",
+        "backlinks demo --days 14  # a shorter history; the first flags need a few days to compare with",
+        "BACKLINKS_DATA_DIR=/tmp/try backlinks demo  # leave nothing in this project's own data folder",
     ),
 )
 def demo(
     days: Annotated[int, typer.Option(metavar="DAYS", help="Days of simulated history, 2 to 300.")] = 60,
     as_json: JsonOption = False,
 ) -> None:
-    """Run the whole project on the bundled simulator, over a history up to today. No credentials, no cost.
+    """See it all on the bundled simulator, free.
 
-    The numbers are simulated, say so, and are kept apart from real ones, under demo/ of the data folder. So are its
-    targets: your targets file is neither read nor changed.
+    The whole project runs over a simulated history up to today, without credentials. Its numbers say that they are
+    simulated, and are stored apart from real ones, under demo/ of the data folder. So are its targets: your targets file
+    is neither read nor changed.
     """
     from backlinks_assets.cli.demo import run_demo
 
@@ -113,47 +86,31 @@ def demo(
 
 
 @app.command(
-    cls=Command,
-    short_help="Show the flags of a day, with their reasons.",
     epilog=examples(
-        {
-            "backlinks flags": "the latest day that was judged",
-            "backlinks flags --date 2026-11-24": "another day",
-            "backlinks flags | cut -f 2,3,5": "in a pipe: a line a flag, separated by tabs",
-            "backlinks flags --json": "for a program: all columns",
-        }
+        "backlinks flags  # the latest day that was judged",
+        "backlinks flags --date 2026-11-24  # another day",
+        "backlinks flags | cut -f 2,3,5  # in a pipe: a line a flag, separated by tabs",
+        "backlinks flags --json  # for a program: all columns",
     ),
 )
 def flags(
-    date_text: Annotated[
-        str | None,
-        typer.Option(
-            "--date",
-            metavar="YYYY-MM-DD",
-            help="The day; the latest judged one if left out.",
-            autocompletion=judged_days,
-        ),
-    ] = None,
+    date: Annotated[dt.date | None, date_option("The day; the latest judged one if left out.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show the flags of a day, worst first, each with its reason. Reads only, costs nothing."""
     from backlinks_assets.cli.flags import show_flags
 
-    raise typer.Exit(show_flags(_day(date_text), as_json=as_json))
+    raise typer.Exit(show_flags(date, as_json=as_json))
 
 
 @app.command(
-    cls=Command,
-    short_help="Show what would have been flagged.",
     epilog=examples(
-        {
-            "backlinks backtest": "the project's own tables, with the thresholds of the targets file",
-            "backlinks backtest --out flags.csv": "and each flag as a line of a CSV",
-            "backlinks backtest history.csv --out flags.csv": "a history from elsewhere",
-            "backlinks backtest --json": "for a program: the counts by kind, day and target",
-        },
-        "HISTORY.csv has a row for each target and day, with the columns date (YYYY-MM-DD), target, "
-        f"{', '.join(NEEDED)} and, where there, live_backlinks.",
+        "backlinks backtest  # the project's own tables, with the thresholds of the targets file",
+        "backlinks backtest --out flags.csv  # and each flag as a line of a CSV",
+        "backlinks backtest history.csv --out flags.csv  # a history from elsewhere",
+        "backlinks backtest --json  # for a program: the counts by kind, day and target",
+        more=f"HISTORY.csv has a row for each target and day, with the columns date (YYYY-MM-DD), target, {', '.join(NEEDED)} "
+        "and, where there, live_backlinks.",
     ),
 )
 def backtest(
@@ -164,34 +121,30 @@ def backtest(
     out: Annotated[Path | None, typer.Option(metavar="FLAGS.csv", help="Where to write the flags.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show what would have been flagged, day by day and never looking ahead. Costs nothing."""
+    """Show what would have been flagged, never looking ahead. Costs nothing."""
     from backlinks_assets.cli.backtest import run_backtest
 
     raise typer.Exit(run_backtest(history, out, as_json=as_json))
 
 
 @app.command(
-    cls=Command,
-    short_help="Check account, folders, limits. Free.",
     epilog=examples(
-        {
-            "backlinks doctor": "before the first paid day, and when something is odd",
-            "backlinks doctor && backlinks run": "run only where nothing is to be done first",
-            "backlinks doctor --json": "for a program",
-        },
-        "Exit status: 0 all is fine, or has a note; 1 a run would be stopped; 2 the settings or the targets file can't "
+        "backlinks doctor  # before the first paid day, and when something is odd",
+        "backlinks doctor && backlinks run  # run only where nothing is to be done first",
+        "backlinks doctor --json  # for a program",
+        more="Exit status: 0 all is fine, or has a note; 1 a run would be stopped; 2 the settings or the targets file can't "
         "be used.",
     ),
 )
 def doctor(as_json: JsonOption = False) -> None:
-    """Check credentials, balance, folders, targets, limits and versions, and say of each what to do. Costs nothing."""
-    from backlinks_assets.cli.doctor import examine
+    """Check what a run needs, and say what to do. Costs nothing."""
+    from backlinks_assets.cli.doctor.examine import examine
 
     raise typer.Exit(examine(as_json=as_json))
 
 
 class Stopped(BaseException):
-    """A signal asks for the end. No KeyboardInterrupt, of which typer makes an exit without a word."""
+    """A signal to end. Not a KeyboardInterrupt, which Typer turns into a silent exit."""
 
 
 def _stop(_number: int, _frame: FrameType | None) -> None:

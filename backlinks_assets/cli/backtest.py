@@ -10,17 +10,18 @@ from typing import Any
 import pandas as pd
 from rich.markup import escape
 
-from backlinks_assets.cli.console import UsageError, err, no_formula, out, progress, settings_and_notices, shown, table
+from backlinks_assets.cli.console import UsageError, cell, err, out, progress, settings_and_notices, shown, table
 from backlinks_assets.cli.history_csv import read_history
 from backlinks_assets.detection.detect import detect
-from backlinks_assets.detection.settings import THRESHOLD_COLUMNS, DetectionSettings, target_thresholds
+from backlinks_assets.detection.settings import DetectionSettings, target_thresholds
 from backlinks_assets.tables.history import detection_history
 from backlinks_assets.tables.parquet import days
-from backlinks_assets.targets.file import TargetsError, load_targets
+from backlinks_assets.targets.file import load_targets
+from backlinks_assets.targets.target import TargetsError
 
 COLUMNS = ["date", "target", "metric", "kind", "severity", "reason"]
-_MOST_LISTED = 10
-_LONGEST_BAR = 24
+_MAX_LISTED = 10
+_BAR_WIDTH = 24
 
 _COUNTS = {
     "by_kind": ("Flags by kind", ["metric", "kind", "severity"]),
@@ -73,9 +74,7 @@ def _from_tables() -> tuple[pd.DataFrame, dict[str, dict[str, float | bool]]]:
         raise UsageError(f"No table is in {settings.root} yet. Make the first with `backlinks run`, or name a CSV.")
     history = detection_history(settings.root, dates[-1], (dates[-1] - dates[0]).days + 1)
     try:
-        targets = load_targets(
-            settings.targets_file, threshold_columns=THRESHOLD_COLUMNS, check_thresholds=target_thresholds
-        )
+        targets = load_targets(settings.targets_file)
     except TargetsError as error:
         err().print(f"[yellow]Note:[/] no thresholds of single targets are used: {escape(str(error))}")
         return history, {}
@@ -93,21 +92,15 @@ def _write(flags: pd.DataFrame, file: Path) -> None:
             writer = csv.writer(opened)
             writer.writerow(COLUMNS)
             for row in flags.itertuples(index=False):
-                writer.writerow([_cell(value) for value in row])
+                writer.writerow([cell(value) for value in row])
     except OSError as error:
         raise UsageError(f"{file} can't be written: {error.strerror}.") from None
 
 
-def _cell(value: object) -> str:
-    """Return a value as one printable cell that a spreadsheet does not take for a formula."""
-    text = "".join(c if c.isprintable() else " " for c in ("" if value is None else str(value)))
-    return no_formula(text)
-
-
 def _counted(flags: pd.DataFrame, by: list[str]) -> list[dict[str, Any]]:
     """Return how many flags there are for each value of some columns, most first. An index move is no target's."""
-    kept = flags[flags["target"] != "*"] if by == ["target"] else flags
-    counts = kept.groupby(by, sort=True).size().sort_values(ascending=False, kind="stable")
+    counted = flags[flags["target"] != "*"] if by == ["target"] else flags
+    counts = counted.groupby(by, sort=True).size().sort_values(ascending=False, kind="stable")
     keys = [key if isinstance(key, tuple) else (key,) for key in counts.index]
     return [
         {**dict(zip(by, map(str, key), strict=True)), "flags": int(count)}
@@ -137,8 +130,8 @@ def _tell(summary: dict[str, Any]) -> None:
 
 
 def _print_lines(heading: str, by: list[str], counts: list[dict[str, Any]]) -> None:
-    for count in counts[:_MOST_LISTED]:
-        print(heading, *(_cell(count[name]) for name in by), count["flags"], sep="\t")
+    for count in counts[:_MAX_LISTED]:
+        print(heading, *(cell(count[name]) for name in by), count["flags"], sep="\t")
 
 
 def _print_table(heading: str, by: list[str], counts: list[dict[str, Any]]) -> None:
@@ -148,9 +141,9 @@ def _print_table(heading: str, by: list[str], counts: list[dict[str, Any]]) -> N
     listed.add_column("Flags", justify="right")
     listed.add_column("", no_wrap=True)
     most = counts[0]["flags"]
-    for count in counts[:_MOST_LISTED]:
-        bar = "━" * max(1, round(_LONGEST_BAR * count["flags"] / most))
+    for count in counts[:_MAX_LISTED]:
+        bar = "━" * max(1, round(_BAR_WIDTH * count["flags"] / most))
         names = [escape(count[name].replace("_", " ") if name in {"metric", "kind"} else count[name]) for name in by]
         listed.add_row(*names, f"{count['flags']:,}", f"[cyan]{bar}[/]")
     out().print(listed)
-    out().print(f"[dim]and {len(counts) - _MOST_LISTED:,} more[/]\n" if len(counts) > _MOST_LISTED else "")
+    out().print(f"[dim]and {len(counts) - _MAX_LISTED:,} more[/]\n" if len(counts) > _MAX_LISTED else "")

@@ -1,49 +1,45 @@
 """How the command speaks: the two consoles, tables, errors as sentences with their exit status, notices.
 
-No call's own words; those are in its module. Importing this is cheap: rich is imported when something is shown.
+What a call says is in its own module.
 """
 
-import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+from backlinks_assets.errors import BacklinksError
 from backlinks_assets.folder import next_step, next_step_of_sqlite
-from backlinks_assets.settings import Settings, SettingsError
-
-if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.table import Table
+from backlinks_assets.settings import Settings
 
 STOPPED, UNUSABLE, INCOMPLETE = 1, 2, 3
 """Exit statuses beside 0: stopped; unusable input or usage; done, but some targets have no data for the day."""
 
 
-class UsageError(ValueError):
+class UsageError(BacklinksError):
     """What was typed can't be used; the message says how to write it."""
 
+    exit_status = 2
 
-def out() -> "Console":
+
+def out() -> Console:
     """Return the console of stdout, looked up at each call since stdout may have been replaced."""
-    from rich.console import Console
-
     return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
 
 
-def err() -> "Console":
-    from rich.console import Console
-
+def err() -> Console:
     return Console(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty())
 
 
-def table(title: str | None = None, *, lines: bool = False) -> "Table":
+def table(title: str | None = None, *, lines: bool = False) -> Table:
     """Return an empty table in the command's one style; `lines` draws one between rows."""
-    from rich import box
-    from rich.table import Table
-
     return Table(
         title=title,
         title_justify="left",
@@ -56,28 +52,16 @@ def table(title: str | None = None, *, lines: bool = False) -> "Table":
     )
 
 
-def pairs(said: Mapping[str, str]) -> None:
-    """Print a line for each word and what is said about it, as markup; on a terminal what wraps stays in its column."""
-    from rich.table import Table
-
-    grid = Table.grid(padding=(0, 2))
-    for word, text in said.items():
-        if not sys.stdout.isatty():
-            out().print(f"{word}: {text}")
-        grid.add_row(f"[bold]{word}[/]", text)
-    if sys.stdout.isatty():
-        out().print(grid)
-
-
 def shown(path: Path) -> str:
     """Return a path as a person types it here: short where it lies under the working folder."""
     here = Path.cwd()
     return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
 
 
-def no_formula(text: str) -> str:
-    """Return a cell's text so that no spreadsheet takes it for a formula."""
-    return "'" + text if text.lstrip().startswith(("=", "+", "-", "@")) else text
+def cell(value: object) -> str:
+    """Return a value as one cell of a line: no spreadsheet takes it for a formula, and nothing splits it."""
+    text = " ".join("".join(c if c.isprintable() else " " for c in str("" if value is None else value)).split())
+    return "'" + text if text.startswith(("=", "+", "-", "@")) else text
 
 
 def me() -> str:
@@ -89,38 +73,18 @@ def me() -> str:
 
 def complain(sentence: str) -> None:
     """Print an error's sentence on stderr."""
-    from rich.markup import escape
-
     err().print(f"[bold red]backlinks:[/] {escape(sentence)}")
 
 
 def describe(error: Exception) -> tuple[str | None, int]:
     """Return an expected error's sentence and exit status; (None, 1) for one that is a bug.
 
-    What failed after it is a note of the error and is told behind it.
+    What failed after it is a note of the error and follows it.
     """
-    sentence, status = _described(error)
-    notes = getattr(error, "__notes__", [])
-    return (None if sentence is None else "\n".join([sentence, *notes])), status
-
-
-def _described(error: Exception) -> tuple[str | None, int]:
-    if isinstance(error, UsageError | SettingsError):
-        return str(error), UNUSABLE
-    name = type(error).__name__  # by name, so that `--help` need not import them
-    if name == "TargetsError":
-        return str(error), UNUSABLE
-    if name in {
-        "StoreError",
-        "FolderError",
-        "LimiterError",
-        "TablesError",
-        "AccountError",
-        "RequestError",
-        "TransientError",
-    }:
-        return str(error), STOPPED
-    return (sentence, STOPPED) if (sentence := _of_files(error)) else (None, 1)
+    sentence, status = _of_files(error), STOPPED
+    if isinstance(error, BacklinksError):
+        sentence, status = str(error), error.exit_status
+    return (None if sentence is None else "\n".join([sentence, *getattr(error, "__notes__", [])])), status
 
 
 def _of_files(error: Exception) -> str | None:
@@ -128,9 +92,7 @@ def _of_files(error: Exception) -> str | None:
     library = type(error).__module__.partition(".")[0]
     if library == "sqlalchemy":  # our own store speaks for itself, so that it is Dagster's
         said = str(getattr(error, "orig", None) or error)
-        return (
-            f"Dagster's records of runs can't be kept ({said}). {next_step_of_sqlite(said)} What was paid for is kept."
-        )
+        return f"Dagster's records of runs can't be written ({said}). {next_step_of_sqlite(said)} What was paid for is kept."
     if library in {"duckdb", "_duckdb"}:
         return (
             f"The DuckDB file can't be read ({str(error).splitlines()[0]}). `backlinks doctor` says why and frees it if "
@@ -143,8 +105,6 @@ def _of_files(error: Exception) -> str | None:
 
 def settings_and_notices(*, demo: bool = False) -> Settings:
     """Read the environment, say what of it has no effect yet, and on simulated numbers say so."""
-    from rich.markup import escape
-
     settings = Settings.from_env(demo=demo)
     for notice in settings.notices:
         err().print(f"[yellow]Note:[/] {escape(notice)}")
@@ -159,23 +119,9 @@ def settings_and_notices(*, demo: bool = False) -> Settings:
 @contextmanager
 def progress(what: str, total: int) -> Iterator[Callable[[], None]]:
     """Yield a function that moves a bar on by one; it is gone at the end. Without a terminal nothing is drawn."""
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-
     columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()]
     if shutil.get_terminal_size().columns >= len(what) + 70:
         columns += [TextColumn("left"), TimeRemainingColumn()]
     with Progress(*columns, console=err(), disable=not sys.stderr.isatty(), transient=True) as bar:
         task = bar.add_task(what, total=total)
         yield lambda: bar.advance(task)
-
-
-def no_colour() -> bool:
-    """Whether the person wants no colours (https://no-color.org), or the terminal has none."""
-    return bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"

@@ -15,21 +15,22 @@ from backlinks_assets.cli.console import (
     err,
     me,
     out,
-    pairs,
     progress,
     settings_and_notices,
     shown,
 )
-from backlinks_assets.cli.execution import RunFailedError, Tally, opened
+from backlinks_assets.cli.execution import opened
 from backlinks_assets.cli.flags import print_flags, read_flags
+from backlinks_assets.cli.tally import Tally
 from backlinks_assets.collect.collector import utc_now
 from backlinks_assets.collect.factory import watched_targets
+from backlinks_assets.paths import index_path, parquet_dir
 from backlinks_assets.settings import Settings, SettingsError
 from backlinks_assets.simulator.world.samples import sample_targets_csv
 
-DAYS_A_RUN = 10
+DAYS_PER_RUN = 10
 FLAGS_SHOWN_DAYS = 7
-FEWEST_DAYS, MOST_DAYS = 2, 300
+MIN_DAYS, MAX_DAYS = 2, 300
 
 
 def run_demo(days: int, *, as_json: bool) -> int:
@@ -38,8 +39,8 @@ def run_demo(days: int, *, as_json: bool) -> int:
     Raises:
         UsageError: so many days can't be simulated.
     """
-    if not FEWEST_DAYS <= days <= MOST_DAYS:
-        raise UsageError(f"--days is {days}; from {FEWEST_DAYS} to {MOST_DAYS} days can be simulated.")
+    if not MIN_DAYS <= days <= MAX_DAYS:
+        raise UsageError(f"--days is {days}; from {MIN_DAYS} to {MAX_DAYS} days can be simulated.")
     started = time.monotonic()
     settings = settings_and_notices(demo=True)
     today = utc_now().date()
@@ -50,23 +51,19 @@ def run_demo(days: int, *, as_json: bool) -> int:
             settings.targets_file.parent.mkdir(parents=True, exist_ok=True)
             settings.targets_file.write_text(sample_targets_csv(), encoding="utf-8")
         targets = watched_targets(settings)
-        with progress(f"Collecting {len(targets)} targets, {days} days", days * len(targets)) as advance:
-            for start in range(0, days, DAYS_A_RUN):
+        with progress(f"Collecting {len(targets)} targets, {days} days", days * len(targets)) as tally.on_outcome:
+            for start in range(0, days, DAYS_PER_RUN):
                 day = first + dt.timedelta(days=start)
-                last = min(today, day + dt.timedelta(days=DAYS_A_RUN - 1))
-                pipeline.collect(day, last, targets, tally, lambda _: advance())
+                last = min(today, day + dt.timedelta(days=DAYS_PER_RUN - 1))
+                pipeline.collect(day, last, targets, tally)
                 if tally.stopped:
                     complain(tally.stopped)
                     return STOPPED
         (err() if as_json else out()).print(
             f"{tally.collected + tally.reused:,} target-days of {len(targets)} targets: {tally.calls:,} simulated "
-            f"calls, {2 * tally.reused:,} answers already kept. Building the tables…\n"
+            f"calls, {2 * tally.reused:,} answers already stored. Building the tables…\n"
         )
-        try:
-            pipeline.publish(first, today)
-        except RunFailedError as error:
-            complain(str(error))
-            return STOPPED
+        pipeline.publish(first, today)
     with duckdb.connect(str(settings.duckdb_file), read_only=True) as connection:
         (total,) = connection.execute("SELECT count(*) FROM backlinks_flags").fetchone() or (0,)
     summary = {
@@ -78,9 +75,9 @@ def run_demo(days: int, *, as_json: bool) -> int:
         "reused": tally.reused,
         "flags": total,
         "flags_today": len(read_flags(settings, today)[1]),
-        "pages": str(settings.root / "reports" / "index.html"),
+        "pages": str(index_path(settings.root)),
         "duckdb": str(settings.duckdb_file),
-        "parquet": str(settings.root / "parquet"),
+        "parquet": str(parquet_dir(settings.root)),
         "seconds": round(time.monotonic() - started, 1),
     }
     if as_json:
@@ -107,7 +104,8 @@ def _tell(summary: dict[str, Any], settings: Settings, today: dt.date) -> None:
         "Next": "[bold]make ui[/] opens Dagster on this history, with the schedule, sensors and automation to switch on; "
         f"[bold]{escape(me())} flags[/] shows today's flags",
     }
-    pairs(look)
+    for word, text in look.items():
+        out().print(f"[bold]{word}[/]: {text}")
     if not _is_simulated_here():
         err().print(
             "[yellow]Note:[/] credentials are set, so the other calls and `make ui` show real answers. For the demo's: "

@@ -8,69 +8,44 @@ import datetime as dt
 import logging
 import signal
 import threading
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import contextmanager, suppress
 from itertools import islice
 from types import FrameType
 from typing import Any, TypeVar
 
 import dagster as dg
 
-from backlinks_assets.cli.ahead import Ahead
+from backlinks_assets.cli.tally import ObservedApi, Tally
+from backlinks_assets.collect.collector import StopError
 from backlinks_assets.collect.factory import open_store
-from backlinks_assets.collect.outcome import STATUS_TYPES, Ask, Outcome
 from backlinks_assets.dagster_instance.home import open_instance
+from backlinks_assets.dataforseo.endpoints.summary import STATUS_TYPES
 from backlinks_assets.definitions import build_defs
 from backlinks_assets.defs.dead_runs import end_dead_runs
 from backlinks_assets.defs.partitions import MOST_KEYS_A_RUN, day_range_tags, range_tags, ranges
-from backlinks_assets.defs.resources import BacklinksApi, BacklinksData
+from backlinks_assets.defs.resources import BacklinksData
 from backlinks_assets.defs.runs import OF_THIS_LOCATION, collects, publishes
 from backlinks_assets.defs.sensors import add_missing_targets
-from backlinks_assets.memory import give_memory_back, trim
+from backlinks_assets.errors import BacklinksError
 from backlinks_assets.settings import Settings
-from backlinks_assets.targets.file import Target
+from backlinks_assets.targets.target import Target
 
 RESPONSES = dg.AssetKey("summary_responses")
 
-PARTITIONS_A_QUERY = 500
+PARTITIONS_PER_QUERY = 500
 """Partitions that Dagster is asked about together: each is a parameter of its statement, of which SQLite takes 32,766."""
 
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-"""The command speaks for itself; the runs' own log is kept on the instance and shown in the UI."""
+"""The command prints what a person needs; the runs' own log is on the instance, in the UI."""
 
 T = TypeVar("T")
 
 
-class RunFailedError(Exception):
-    """A run of a free step failed; the message is the run's own and names the run."""
-
-
-@dataclass
-class Tally:
-    """What the runs of one command have collected so far. `stopped` is why they ended early, if they did."""
-
-    calls: int = 0
-    cost_usd: float = 0.0
-    collected: int = 0
-    reused: int = 0
-    empty: list[str] = field(default_factory=list)
-    failed: list[Outcome] = field(default_factory=list)
-    stopped: str | None = None
-
-    def add(self, outcome: Outcome) -> None:
-        self.calls += outcome.calls
-        self.cost_usd += outcome.cost_usd
-        if outcome.error is not None:
-            self.failed.append(outcome)
-        elif outcome.calls == 0:
-            self.reused += 1
-        else:
-            self.collected += 1
-        if outcome.empty:
-            self.empty.append(outcome.target)
+class RunFailedError(BacklinksError):
+    """A run failed; the message is the run's own and names the run."""
 
 
 class Pipeline:
@@ -79,59 +54,56 @@ class Pipeline:
     def __init__(self, settings: Settings, instance: dg.DagsterInstance, *, demo: bool = False) -> None:
         self.settings = settings
         self.instance = instance
-        self._ahead = Ahead(BacklinksApi(demo=demo))
-        self._definitions = build_defs({"backlinks_data": BacklinksData(demo=demo), "backlinks_api": self._ahead})
+        self._api = ObservedApi(demo=demo)
+        # Hardcoded: Dagster would make a copy of a resource for each run, without the observer.
+        api = dg.ResourceDefinition.hardcoded_resource(self._api)
+        self._definitions = build_defs({"backlinks_data": BacklinksData(demo=demo), "backlinks_api": api})
 
     def collect(
-        self,
-        first: dt.date,
-        last: dt.date,
-        targets: Sequence[Target],
-        tally: Tally,
-        on_outcome: Callable[[Outcome], None],
-        most_keys: int = MOST_KEYS_A_RUN,
-        began: dt.datetime | None = None,
+        self, first: dt.date, last: dt.date, targets: Sequence[Target], tally: Tally, most_keys: int = MOST_KEYS_A_RUN
     ) -> None:
-        """Collect targets from the first to the last day; what comes of it is in `tally`.
+        """Collect targets from the first to the last day by runs of `collect_job`; what comes of it is in `tally`.
 
-        A few range runs report it to Dagster, while it comes. Targets whose answers are kept and reported already
-        are counted only. `began` is when the command was called, where that is not now.
+        Targets whose answers are stored and reported already are counted only.
+
+        Raises:
+            RunFailedError: a run failed before it could say anything of its targets.
         """
-
-        def told(outcome: Outcome) -> None:
-            tally.add(outcome)
-            on_outcome(outcome)
-
+        self._api.observe(tally)
         days = [first + dt.timedelta(days=number) for number in range((last - first).days + 1)]
-        asks = [self._ahead.ask(str(day), target) for day in days for target in targets]
+        requests = [self._api.request(str(day), target) for day in days for target in targets]
         names = {target.partition_key: target.target for target in targets}
-        kept = self._kept(days, asks)  # before the first call, or what is being asked for would count
-        with _stopping(self._ahead), self._ahead.at_work(asks, told, began):
+        with _stopping(tally):
             add_missing_targets(self.instance, list(names))
             known = self.instance.get_dynamic_partitions("targets")
-            parts = ranges(known, self._unreported(days, names, kept), most_keys)
+            with open_store(self.settings) as store:
+                answers = store.landed(days)
+            stored = {(ask.date, ask.target) for ask in requests if answers.issuperset(map(ask.key, STATUS_TYPES))}
+            parts = ranges(known, self._unreported(days, names, stored), most_keys)
             for number, (start, end) in enumerate(parts, start=1):
-                part = known[known.index(start) : known.index(end) + 1]
-                came = self._ahead.has_answers({names[key] for key in part if key in names})
-                if self._ahead.stopped and number > 1 and not came:
-                    continue  # one run tells why; those without any answer would only repeat it
+                if tally.stopped:
+                    break
+                failed = len(tally.failed)
                 tags = range_tags(str(first), str(last), start, end)
-                self._execute("collect_job", tags | collects(first, last, len(names), number, len(parts)))
-        tally.stopped = self._ahead.stopped
-
-    def _kept(self, days: Sequence[dt.date], asks: Sequence[Ask]) -> set[tuple[dt.date, str]]:
-        """Return the (day, target) whose answers are all in the store."""
-        with open_store(self.settings) as store:
-            landed = store.landed(days)
-        return {(ask.date, ask.target) for ask in asks if landed.issuperset(map(ask.key, STATUS_TYPES))}
+                result = self._execute("collect_job", tags | collects(first, last, len(names), number, len(parts)))
+                if tally.error is not None:
+                    raise tally.error
+                if not (result.success or tally.stopped or len(tally.failed) > failed):
+                    raise RunFailedError(_cause(result))
+            rest = [ask for ask in requests if (ask.date, ask.target) not in tally.seen]
+            if not stored.issuperset((ask.date, ask.target) for ask in rest):  # only runs make calls
+                tally.stop("The targets file was changed while its targets were collected. Run again.")
+            if rest:
+                with suppress(StopError):
+                    _in_thread(lambda: deque(self._api.collect(rest), maxlen=0))
 
     def _unreported(
-        self, days: Sequence[dt.date], names: Mapping[str, str], kept: set[tuple[dt.date, str]]
+        self, days: Sequence[dt.date], names: Mapping[str, str], stored: set[tuple[dt.date, str]]
     ) -> set[str]:
         """Return the keys of targets that any of the days has no answers of, or no materialization."""
-        wanted = ((day, key) for day in days for key, name in names.items() if (day, name) in kept)
+        wanted = ((day, key) for day in days for key, name in names.items() if (day, name) in stored)
         finished: Counter[str] = Counter()
-        while some := list(islice(wanted, PARTITIONS_A_QUERY)):
+        while some := list(islice(wanted, PARTITIONS_PER_QUERY)):
             partitions = {str(dg.MultiPartitionKey({"date": str(day), "target": key})): key for day, key in some}
             reported = self.instance.get_latest_storage_id_by_partition(
                 RESPONSES, dg.DagsterEventType.ASSET_MATERIALIZATION, set(partitions)
@@ -145,14 +117,13 @@ class Pipeline:
         Raises:
             RunFailedError: the run failed.
         """
-        trim()  # of what collecting needed
         result = self._execute("publish_job", day_range_tags(str(first), str(last)) | publishes(first, last))
         if not result.success:
             raise RunFailedError(_cause(result))
 
     def _execute(self, job: str, tags: dict[str, str]) -> dg.ExecuteInProcessResult:
         definition = self._definitions.resolve_job_def(job)
-        # Not in the main thread: there Dagster would put its own handlers in the place of ours.
+        # Not in the main thread: there Dagster would replace our handlers of signals by its own.
         return _in_thread(
             lambda: definition.execute_in_process(
                 instance=self.instance, tags=tags | OF_THIS_LOCATION, run_config=_QUIET, raise_on_error=False
@@ -164,18 +135,20 @@ class Pipeline:
 def opened(settings: Settings, *, demo: bool = False) -> Iterator[Pipeline]:
     """Yield the pipeline over the instance that the UI shows for these settings."""
     logging.getLogger("dagster").setLevel(logging.CRITICAL)
-    give_memory_back()
     with open_instance(settings) as instance:
         end_dead_runs(instance)
         yield Pipeline(settings, instance, demo=demo)
 
 
 @contextmanager
-def _stopping(ahead: Ahead) -> Iterator[None]:
-    """End tidily on SIGINT and SIGTERM: no new calls, those in flight kept. A second one ends at once."""
+def _stopping(tally: Tally) -> Iterator[None]:
+    """On SIGINT or SIGTERM start no new calls; the block then ends with those in flight. A second signal ends at once.
+
+    Also when the block fails no new calls are started.
+    """
 
     def stop(_number: int, _frame: FrameType | None) -> None:
-        ahead.stop("Stopped by a signal. What was paid for is kept; run again to go on.")
+        tally.stop("Stopped by a signal. What was paid for is kept; run again to go on.")
         for number in before:
             signal.signal(number, signal.SIG_DFL)  # the kernel's own end: nothing of ours could wait for anything
 
@@ -184,6 +157,9 @@ def _stopping(ahead: Ahead) -> Iterator[None]:
         signal.signal(number, stop)
     try:
         yield
+    except BaseException:
+        tally.stop("the run was stopped")
+        raise
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

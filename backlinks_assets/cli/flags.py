@@ -10,7 +10,7 @@ import duckdb
 from rich.markup import escape
 from rich.padding import Padding
 
-from backlinks_assets.cli.console import UsageError, no_formula, out, settings_and_notices, shown, table
+from backlinks_assets.cli.console import UsageError, cell, out, settings_and_notices, shown, table
 from backlinks_assets.settings import Settings
 from backlinks_assets.tables.client_logs import remove_client_logs
 
@@ -53,7 +53,7 @@ def _not_judged(judged: set[dt.date], date: dt.date | None) -> str:
         return "No day is judged yet. Judge today with `backlinks run`."
     return (
         f"{date} is not judged; the days from {min(judged)} to {max(judged)} are. "
-        f"Where answers of that day are kept, `backlinks run --date {date}` judges it."
+        f"Where answers of that day are stored, `backlinks run --date {date}` judges it."
     )
 
 
@@ -73,7 +73,7 @@ def print_flags(flags: list[dict[str, Any]], title: str, *, simulated: bool, dat
     if not sys.stdout.isatty():
         print("date\tseverity\ttarget\tmetric\treason")
         for flag in flags:
-            print("\t".join(_cell(flag[name]) for name in ("date", "severity", "target", "metric", "reason")))
+            print("\t".join(cell(flag[name]) for name in ("date", "severity", "target", "metric", "reason")))
         return
     console = out()
     if not flags:
@@ -111,9 +111,3 @@ def _shown(flag: dict[str, Any]) -> tuple[str, str, str, str, str]:
         flag["metric"].replace("_", " "),
         escape(flag["reason"] or ""),
     )
-
-
-def _cell(value: object) -> str:
-    """Return one cell of a line: a spreadsheet must not take it for a formula, nor a tab split it."""
-    text = " ".join(str(value if value is not None else "").split())
-    return no_formula(text)

@@ -10,7 +10,10 @@ import datetime as dt
 import io
 import math
 import re
+import sys
 from collections.abc import Iterator
+from functools import lru_cache
+from itertools import zip_longest
 from pathlib import Path
 
 import pandas as pd
@@ -27,9 +30,9 @@ NUMBERS = tuple(metrics.SOURCES)
 TEXTS = ("request_key", "captured_at")
 """Columns that detection heeds beside date and target, where the file has them; any other is passed over."""
 
-MOST_PROBLEMS = 10
+MAX_PROBLEMS = 10
 FIRST_DAY = dt.date(2000, 1, 1)
-MOST_AHEAD = dt.timedelta(days=366)
+MAX_AHEAD = dt.timedelta(days=366)
 """Days outside are slips of the keyboard (2062 for 2026); one of them would make the history decades long."""
 
 _UNKNOWN = frozenset({"", "na", "n/a", "#n/a", "<na>", "nan", "null", "none"})
@@ -42,7 +45,7 @@ def read_history(file: Path) -> pd.DataFrame:
 
     Raises:
         UsageError: the file is missing, is not CSV in UTF-8 or lacks a column, or lines of it can't be used: the first
-            `MOST_PROBLEMS` are named, the others counted.
+            `MAX_PROBLEMS` are named, the others counted.
     """
     records = _records(_text(file))
     problems: list[str] = []
@@ -55,24 +58,25 @@ def read_history(file: Path) -> pd.DataFrame:
         header = [column_name(cell) for cell in header]
         columns = {name: [] for name in (*NEEDED[:2], *NUMBERS, *TEXTS) if name in header}
         _check_header(f"{file}, line {line}", header)
-        row = _Row(header)
+        last = utc_now().date() + MAX_AHEAD
         for line, cells in records:
-            problem = row.read(cells)
-            if problem is not None:
-                problems.append(f"{file}, line {line}: {problem}")
+            try:
+                row = _row(header, cells, last)
+            except ValueError as error:
+                problems.append(f"{file}, line {line}: {error}")
                 continue
             for name, values in columns.items():
-                values.append(row.values[name])
+                values.append(row[name])
     except StopIteration:
         raise UsageError(
             f"{file} can't be read as CSV: it is empty. It needs the columns {', '.join(NEEDED)}."
         ) from None
-    except _NotCsvError as error:
-        problems.append(f"{file}, line {error.line}: {error}")
+    except csv.Error as error:
+        problems.append(f"{file}, {error}")
     if problems:
-        more = len(problems) - MOST_PROBLEMS
-        told = problems[:MOST_PROBLEMS] + ([f"and {more:,} more such lines"] if more > 0 else [])
-        raise UsageError("\n".join(told))
+        more = len(problems) - MAX_PROBLEMS
+        named = problems[:MAX_PROBLEMS] + ([f"and {more:,} more such lines"] if more > 0 else [])
+        raise UsageError("\n".join(named))
     frame = pd.DataFrame({name: columns[name] for name in ("date", "target", *TEXTS) if name in columns}, dtype=object)
     for name in NUMBERS:
         if name in columns:
@@ -80,58 +84,37 @@ def read_history(file: Path) -> pd.DataFrame:
     return frame
 
 
-class _Row:
-    """Reads one record after another; days and targets come again and again, so that each is read once."""
-
-    def __init__(self, header: list[str]) -> None:
-        self.values: dict[str, object] = {}
-        self._width = len(header)
-        self._at = {name: place for place, name in enumerate(header)}
-        self._days: dict[str, dt.date] = {}
-        self._names: dict[str, str] = {}
-        self._last = utc_now().date() + MOST_AHEAD
-
-    def read(self, cells: list[str]) -> str | None:
-        """Put a record's values into `values`; return what is wrong with it, None if nothing is."""
-        if any(cells[self._width :]):
-            return f"it has {len(cells)} cells and the header {self._width}: put a cell that holds a comma in quotes."
-        cells = cells + [""] * (self._width - len(cells))
-        text = cells[self._at["date"]]
-        try:
-            day = self._days.get(text) or self._days.setdefault(text, self._day(text))
-        except ValueError as error:
-            return f"the date {text!r} can't be used: {error}"
-        target = cells[self._at["target"]].strip()
-        if target.lower() in _UNKNOWN:
-            return "there is no target."
-        self.values = {"date": day, "target": self._names.setdefault(target, target)}
-        for name in NUMBERS:
-            if name in self._at:
-                cell = cells[self._at[name]].strip()
-                if cell.lower() in _UNKNOWN:
-                    self.values[name] = None
-                elif _NUMBER.fullmatch(cell) and math.isfinite(float(cell)):
-                    self.values[name] = float(cell)
-                else:
-                    return f"{name} is {cell!r}, which is not a valid number: write it as 1234 or 12.5."
-        for name in TEXTS:
-            if name in self._at:
-                self.values[name] = cells[self._at[name]] or None
-        return None
-
-    def _day(self, text: str) -> dt.date:
-        day = iso_date(text)
-        if not FIRST_DAY <= day <= self._last:
-            raise ValueError(f"days from {FIRST_DAY} to {self._last} can be read. Is the year right?")
-        return day
+def _row(header: list[str], cells: list[str], last: dt.date) -> dict[str, object]:
+    """Return a record's values by column; raises ValueError with what is wrong with it."""
+    if any(cells[len(header) :]):
+        raise ValueError(
+            f"it has {len(cells)} cells and the header {len(header)}: put a cell that holds a comma in quotes."
+        )
+    texts = dict(zip_longest(header, cells[: len(header)], fillvalue=""))
+    try:
+        row: dict[str, object] = {"date": _day(texts["date"], last)}
+    except ValueError as error:
+        raise ValueError(f"the date {texts['date']!r} can't be used: {error}") from None
+    row["target"] = target = sys.intern(texts["target"].strip())
+    if target.lower() in _UNKNOWN:
+        raise ValueError("there is no target.")
+    for name in NUMBERS:
+        cell = texts.get(name, "").strip()
+        if cell.lower() in _UNKNOWN:
+            row[name] = None
+        elif _NUMBER.fullmatch(cell) and math.isfinite(float(cell)):
+            row[name] = float(cell)
+        else:
+            raise ValueError(f"{name} is {cell!r}, which is not a valid number: write it as 1234 or 12.5.")
+    return row | {name: texts.get(name) or None for name in TEXTS}
 
 
-class _NotCsvError(Exception):
-    """A record is not CSV; the message says how to mend it."""
-
-    def __init__(self, line: int, message: str) -> None:
-        super().__init__(message)
-        self.line = line
+@lru_cache
+def _day(text: str, last: dt.date) -> dt.date:
+    day = iso_date(text)
+    if not FIRST_DAY <= day <= last:
+        raise ValueError(f"days from {FIRST_DAY} to {last} can be read. Is the year right?")
+    return day
 
 
 def _text(file: Path) -> str:
@@ -167,8 +150,8 @@ def _records(text: str) -> Iterator[tuple[int, list[str]]]:
         except StopIteration:
             return
         except csv.Error as error:
-            message = f"it is not CSV ({error}). See its quotes: a quote inside a quoted cell is written twice."
-            raise _NotCsvError(first, message) from None
+            mend = "See its quotes: a quote inside a quoted cell is written twice."
+            raise csv.Error(f"line {first}: it is not CSV ({error}). {mend}") from None
         if any(cells[1:]) or (cells[0].strip() and not cells[0].startswith("#")):
             yield first, cells
 

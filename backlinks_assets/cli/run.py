@@ -22,19 +22,21 @@ from backlinks_assets.cli.console import (
     settings_and_notices,
     shown,
 )
-from backlinks_assets.cli.execution import Pipeline, RunFailedError, Tally, opened
+from backlinks_assets.cli.execution import RunFailedError, opened
 from backlinks_assets.cli.flags import print_flags, read_flags
+from backlinks_assets.cli.tally import Tally
 from backlinks_assets.collect.collector import utc_now
 from backlinks_assets.collect.factory import open_store, watched_targets
-from backlinks_assets.collect.outcome import STATUS_TYPES
+from backlinks_assets.dataforseo.endpoints.summary import STATUS_TYPES
 from backlinks_assets.detection.settings import DetectionSettings
 from backlinks_assets.formatting import counted, visible
-from backlinks_assets.report.neighbours import page_name
+from backlinks_assets.notify.channels import channels_of
+from backlinks_assets.paths import page_path
 from backlinks_assets.settings import Settings
-from backlinks_assets.targets.file import Target, WatchList
+from backlinks_assets.targets.target import WatchList
 
-MOST_NAMED, NAMED_A_REASON = 20, 5
-"""Reasons told on the terminal, and failed targets named for each; `--json` names all."""
+MAX_REASONS, MAX_NAMED_PER_REASON = 20, 5
+"""Reasons printed on the terminal, and failed targets named for each; `--json` names all."""
 
 READINGS_BEFORE_FLAGS = DetectionSettings().readings_min
 
@@ -47,7 +49,8 @@ def run_day(date: dt.date | None, *, as_json: bool, yes: bool) -> int:
     began, started = utc_now(), time.monotonic()
     date = date or began.date()
     settings = settings_and_notices()
-    _name_unusable_places(settings)
+    for sentence in channels_of(settings.notify_urls)[1] if settings.notify_urls else ():
+        err().print(f"[yellow]Note:[/] {escape(sentence)}")  # a wrong URL stops no run
     if date > began.date():
         raise UsageError(f"{date} has not begun (UTC). The API answers for the present only.")
     watched = watched_targets(settings)
@@ -60,13 +63,14 @@ def run_day(date: dt.date | None, *, as_json: bool, yes: bool) -> int:
     if not yes and sys.stdin.isatty() and sys.stderr.isatty() and not _agreed(settings, len(targets)):
         complain("Stopped before the first call: nothing was asked and nothing was paid.")
         return STOPPED
-    tally = Tally()
+    tally = Tally(began)
     flags: list[dict[str, Any]] = []
     problem = None
     try:
         with opened(settings) as pipeline:
-            _collect(pipeline, date, targets, tally, began)
-            if _is_kept(settings, date):
+            with progress(f"Collecting {date}", len(targets)) as tally.on_outcome:
+                pipeline.collect(date, date, targets, tally)
+            if date in _stored_days(settings):  # without any answer there is no table to build
                 try:
                     pipeline.publish(date, date)
                     flags = read_flags(settings, date)[1]
@@ -97,22 +101,10 @@ def run_day(date: dt.date | None, *, as_json: bool, yes: bool) -> int:
     return INCOMPLETE if failed else 0
 
 
-def _name_unusable_places(settings: Settings) -> None:
-    """Say which announcements of this day will not arrive: a wrong URL stops no run."""
-    if settings.notify_urls:
-        from backlinks_assets.notify.channels import places_of
-
-        for sentence in places_of(settings.notify_urls, b"")[1]:
-            err().print(f"[yellow]Note:[/] {escape(sentence)}")
-
-
 def _agreed(settings: Settings, targets: int) -> bool:
     """Ask before the first paid day; True where there is nothing to ask: simulated answers, or a day was paid before."""
-    if settings.simulated:
+    if settings.simulated or _stored_days(settings):
         return True
-    with open_store(settings) as store:
-        if store.dates():
-            return True
     calls = len(STATUS_TYPES) * targets
     budget = settings.budget_usd_per_day
     cap = f"the budget stops it at ${budget:,.2f}" if budget is not None else "no budget is set"
@@ -121,17 +113,6 @@ def _agreed(settings: Settings, targets: int) -> bool:
         f"${calls * settings.expected_price_usd:,.2f} a day ({cap}). `backlinks doctor` tells the account's own price."
     )
     return typer.confirm("Go on?", default=False, err=True)
-
-
-def _collect(pipeline: Pipeline, date: dt.date, targets: Sequence[Target], tally: Tally, began: dt.datetime) -> None:
-    with progress(f"Collecting {date}", len(targets)) as advance:
-        pipeline.collect(date, date, targets, tally, lambda _: advance(), began=began)
-
-
-def _is_kept(settings: Settings, date: dt.date) -> bool:
-    """Whether the store holds any answer for a day: without one there is no table to build."""
-    with open_store(settings) as store:
-        return bool(store.landed([date]))
 
 
 def _failed(tally: Tally, watched: WatchList) -> list[dict[str, str]]:
@@ -150,20 +131,20 @@ def _name_failed(failed: Sequence[dict[str, str]], stopped: str | None, targets:
     for one in sorted(failed, key=lambda one: one["target"]):
         reason = one["reason"].replace(stopped or "\0", "the reason below")
         reasons.setdefault(reason, []).append(visible(one["target"]) or "no target")
-    told = 0
-    for reason, names in list(reasons.items())[:MOST_NAMED]:
-        named = names[:NAMED_A_REASON]
-        told += len(names)
+    printed = 0
+    for reason, names in list(reasons.items())[:MAX_REASONS]:
+        named = names[:MAX_NAMED_PER_REASON]
+        printed += len(names)
         more = f" and {len(names) - len(named):,} more" if len(names) > len(named) else ""
         text = f"{escape(', '.join(named))}{more}: {escape(reason)}"
         console.print(Padding(text, (0, 0, 0, 2)) if sys.stderr.isatty() else f"  {text}")
-    if told < len(failed):
-        console.print(f"  and {len(failed) - told:,} more (`--json` names all)")
+    if printed < len(failed):
+        console.print(f"  and {len(failed) - printed:,} more (`--json` names all)")
 
 
-def _days_kept(settings: Settings) -> int:
+def _stored_days(settings: Settings) -> list[dt.date]:
     with open_store(settings) as store:
-        return len(store.dates())
+        return store.dates()
 
 
 def _tell(
@@ -174,7 +155,7 @@ def _tell(
     if as_json:
         print(json.dumps(summary))
         return
-    days = 0 if flags else _days_kept(settings)
+    days = 0 if flags else len(_stored_days(settings))
     if flags or (days and sys.stdout.isatty()):
         print_flags(flags, f"Flags of {summary['date']}", simulated=settings.simulated)
     if 0 < days <= READINGS_BEFORE_FLAGS:
@@ -187,6 +168,6 @@ def _tell(
         f"{len(summary['empty']):,} unknown to the API, {len(summary['failed']):,} failed; {summary['calls']:,} calls, "
         f"${summary['cost_usd']:,.6g}; {summary['flags']:,} flags; {summary['seconds']:,.1f} s."
     )
-    page = settings.root / "reports" / page_name(dt.date.fromisoformat(summary["date"]))
+    page = page_path(settings.root, dt.date.fromisoformat(summary["date"]))
     if page.exists():
         out().print(f"The day's page: {escape(settings.report_address(page) if settings.reports_url else shown(page))}")

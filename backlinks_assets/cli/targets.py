@@ -1,7 +1,6 @@
 """`backlinks targets`: see, add, retire and check what is watched.
 
-Here belong the command's words and how a list is shown; the file's rules are `targets/file.py`. Importing this is
-cheap, so that `backlinks --help` is: what reads the file is imported when a command runs.
+Here belong the calls and how a list is shown; the file's rules are `targets/file.py` and `targets/edit.py`.
 """
 
 import datetime as dt
@@ -9,57 +8,44 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypedDict
+from typing import Annotated, Any
 
 import typer
+from rich.text import Text
 
-from backlinks_assets.cli.complete import watched
-from backlinks_assets.cli.help import WIDEST, Command, Group, JsonOption, examples
-
-if TYPE_CHECKING:
-    from backlinks_assets.targets.file import Target, TargetsError, ThresholdCheck
-
-UNUSABLE_INPUT = 2
-INCOMPLETE = 3
-"""Some lines of the file can't be used; the others were listed."""
+from backlinks_assets.cli.console import INCOMPLETE, UNUSABLE, err, out, table
+from backlinks_assets.cli.options import WIDTH, JsonOption, date_option, examples, watched
+from backlinks_assets.formatting import counted, without_password
+from backlinks_assets.settings import Settings, SettingsError
+from backlinks_assets.targets.edit import add_target, retire_target
+from backlinks_assets.targets.file import load_targets
+from backlinks_assets.targets.name import is_reserved_example
+from backlinks_assets.targets.target import Target, TargetsError
 
 app = typer.Typer(
     name="targets",
-    cls=Group,
     no_args_is_help=True,
     rich_markup_mode=None,
-    context_settings=WIDEST,
+    context_settings=WIDTH,
     help="The targets file: which domains and pages are watched. It is targets.csv in the data folder, unless "
     "BACKLINKS_TARGETS_FILE names another; an editor or a spreadsheet may change it too.",
     epilog=examples(
-        {
-            'backlinks targets add example.com --note "our own shop"': "watch a domain",
-            "backlinks targets list": "what is watched today",
-            "backlinks targets check && backlinks run": "after an edit by hand: is every line as it should be?",
-        }
+        'backlinks targets add example.com --note "our own shop"  # watch a domain',
+        "backlinks targets list  # what is watched today",
+        "backlinks targets check && backlinks run  # after an edit by hand: is every line as it should be?",
     ),
 )
 
 _TARGET = "A domain (example.com) or a page (https://example.com/path)."
 
 
-class _Rules(TypedDict):
-    threshold_columns: dict[str, str]
-    check_thresholds: "ThresholdCheck"
-
-
 @app.command(
     "list",
-    cls=Command,
-    short_help="List the targets watched today.",
     epilog=examples(
-        {
-            "backlinks targets list": "those watched today",
-            "backlinks targets list --all": "retired ones too",
-            "backlinks targets list | cut -f 1": "in a pipe: target, its own settings, retired and note, separated by tabs",
-            "backlinks targets list --all --json": "for a program",
-        }
+        "backlinks targets list  # those watched today",
+        "backlinks targets list --all  # retired ones too",
+        "backlinks targets list | cut -f 1  # in a pipe: target, its own settings, retired and note, separated by tabs",
+        "backlinks targets list --all --json  # for a program",
     ),
 )
 def list_targets(
@@ -68,33 +54,27 @@ def list_targets(
 ) -> None:
     """List the targets watched today, in the file's order."""
     with _sentences():
-        from backlinks_assets.targets.file import load_targets
-
-        today, path = _today(), _path()
-        kept = load_targets(path, **_rules(), allow_none=True)
-        targets = [target for target in kept if every or target.active_on(today)]
+        path, today = Settings.from_env().targets_file, _today()
+        found = load_targets(path, allow_none=True)
+        targets = [target for target in found if every or target.active_on(today)]
         if as_json:
-            bad = {"problems": _problems(kept.refusal())} if kept.bad_lines else {}
+            bad = {"problems": _problems(found.refusal())} if found.bad_lines else {}
             _print_json({"file": str(path), "targets": [_record(target, today) for target in targets], **bad})
         elif sys.stdout.isatty():
-            _print_table(targets, left_out=len(kept) - len(targets))
+            _print_table(targets, left_out=len(found) - len(targets))
         else:
             for target in targets:
                 typer.echo("\t".join(" ".join(cell.split()) for cell in _cells(target)))
-        if kept.bad_lines:
-            _complain(kept.refusal())
+        if found.bad_lines:
+            _complain(found.refusal())
             raise typer.Exit(INCOMPLETE)
 
 
 @app.command(
-    cls=Command,
-    short_help="Watch a target from its next collection on.",
     epilog=examples(
-        {
-            "backlinks targets add example.com": "a domain, links to all its pages",
-            "backlinks targets add shop.example.com --note 'the German shop'": "a subdomain, and why",
-            "backlinks targets add https://example.com/guide": "one page",
-        }
+        "backlinks targets add example.com  # a domain, links to all its pages",
+        "backlinks targets add shop.example.com --note 'the German shop'  # a subdomain, and why",
+        "backlinks targets add https://example.com/guide  # one page",
     ),
 )
 def add(
@@ -106,10 +86,8 @@ def add(
     A domain counts links to all its pages; https://example.com/ is its home page alone.
     """
     with _sentences():
-        from backlinks_assets.targets.file import add_target, is_reserved_example
-
-        path = _own_path()
-        added = add_target(path, target, note, **_rules())
+        path = Settings.from_env().own_targets_file
+        added = add_target(path, target, note)
         typer.echo(f"Added {added.target} to {path}, line {added.line}.")
         if "://" in added.target:
             typer.echo("It is watched as one page; a domain (no https://) counts the links to all its pages.")
@@ -118,57 +96,34 @@ def add(
 
 
 @app.command(
-    cls=Command,
-    short_help="Stop watching a target; its history stays.",
     epilog=examples(
-        {
-            "backlinks targets retire example.com": "from today on",
-            "backlinks targets retire example.com --date 2026-12-01": "from a day on",
-        }
+        "backlinks targets retire example.com  # from today on",
+        "backlinks targets retire example.com --date 2026-12-01  # from a day on",
     ),
 )
 def retire(
     target: Annotated[str, typer.Argument(metavar="TARGET", help=_TARGET, autocompletion=watched)],
-    date: Annotated[
-        str,
-        typer.Option(
-            metavar="YYYY-MM-DD", help="The first day it is not watched; today (UTC) if left out.", show_default=False
-        ),
-    ] = "",
+    date: Annotated[dt.date | None, date_option("The first day it is not watched; today (UTC) if left out.")] = None,
 ) -> None:
-    """Stop watching a target from a day on. Its line and its history are kept."""
+    """Stop watching a target from a day on. Its line and its history stay."""
     with _sentences():
-        from backlinks_assets.dates import iso_date
-        from backlinks_assets.targets.file import retire_target
-
-        try:
-            day = iso_date(date) if date else _today()
-        except ValueError as error:
-            raise typer.BadParameter(f"{date!r}: {error}", param_hint="--date") from None
-        path = _own_path()
-        retired = retire_target(path, target, day, **_rules())
+        path = Settings.from_env().own_targets_file
+        retired = retire_target(path, target, date or _today())
         typer.echo(f"{retired.target} is retired from {retired.retired} on ({path}, line {retired.line}).")
 
 
 @app.command(
-    cls=Command,
-    short_help="Name every line that can't be used.",
     epilog=examples(
-        {
-            "backlinks targets check": "after an edit by hand",
-            "backlinks targets check && backlinks run": "run only where all is well (a run checks it too)",
-            "backlinks targets check --json": "for a program: each problem with its line",
-        }
+        "backlinks targets check  # after an edit by hand",
+        "backlinks targets check && backlinks run  # run only where all is well (a run checks it too)",
+        "backlinks targets check --json  # for a program: each problem with its line",
     ),
 )
 def check(as_json: JsonOption = False) -> None:
     """Read the targets file and name every line that can't be used. Costs nothing."""
     with _sentences(as_json=as_json):
-        from backlinks_assets.targets.file import load_targets
-
-        path = _path()
-        targets = load_targets(path, **_rules())
-        today = _today()
+        path, today = Settings.from_env().targets_file, _today()
+        targets = load_targets(path)
         active = sum(target.active_on(today) for target in targets)
         if targets.bad_lines:
             _complain(targets.refusal())
@@ -178,7 +133,7 @@ def check(as_json: JsonOption = False) -> None:
         elif not targets.bad_lines:
             typer.echo(f"{path}: {active} watched, {len(targets) - active} retired, no problems.")
         if targets.bad_lines:
-            raise typer.Exit(UNUSABLE_INPUT)
+            raise typer.Exit(UNUSABLE)
 
 
 @contextmanager
@@ -187,60 +142,30 @@ def _sentences(*, as_json: bool = False) -> Iterator[None]:
 
     With `as_json` the problems are on stdout too, as an object.
     """
-    from backlinks_assets.settings import SettingsError
-    from backlinks_assets.targets.file import TargetsError
-
     try:
         yield
     except (SettingsError, TargetsError) as error:
         _complain(error)
         if as_json and isinstance(error, TargetsError):
             _print_json({"file": error.source, "watched": None, "retired": None, "problems": _problems(error)})
-        raise typer.Exit(UNUSABLE_INPUT) from None
+        raise typer.Exit(UNUSABLE) from None
 
 
 def _complain(error: Exception) -> None:
-    from backlinks_assets.cli.console import err
-    from backlinks_assets.targets.file import TargetsError
-
     err().print(str(error), markup=False)
     if isinstance(error, TargetsError) and (count := sum(problem.line > 0 for problem in error.problems)):
-        err().print(f"{count} {'problem' if count == 1 else 'problems'} in the file.")
+        err().print(f"{counted(count, 'problem')} in the file.")
 
 
-def _problems(error: "TargetsError") -> list[dict[str, Any]]:
-    from backlinks_assets.targets.name import without_password
-
+def _problems(error: TargetsError) -> list[dict[str, Any]]:
     return [{"line": one.line, "text": without_password(one.text), "message": one.message} for one in error.problems]
-
-
-def _path() -> Path:
-    from backlinks_assets.settings import Settings
-
-    return Settings.from_env().targets_file
-
-
-def _own_path() -> Path:
-    from backlinks_assets.settings import Settings
-
-    return Settings.from_env().own_targets_file
-
-
-def _rules() -> _Rules:
-    from backlinks_assets.detection.settings import THRESHOLD_COLUMNS, target_thresholds
-
-    return {"threshold_columns": THRESHOLD_COLUMNS, "check_thresholds": target_thresholds}
 
 
 def _today() -> dt.date:
     return dt.datetime.now(dt.UTC).date()
 
 
-def _settings(target: "Target") -> dict[str, Any]:
-    return {**target.overrides.model_dump(exclude_none=True), **target.thresholds}
-
-
-def _record(target: "Target", today: dt.date) -> dict[str, Any]:
+def _record(target: Target, today: dt.date) -> dict[str, Any]:
     return {
         "target": target.target,
         "active": target.active_on(today),
@@ -252,21 +177,17 @@ def _record(target: "Target", today: dt.date) -> dict[str, Any]:
     }
 
 
-def _cells(target: "Target") -> tuple[str, str, str, str]:
-    settings = " ".join(
-        f"{name}={value if isinstance(value, str) else json.dumps(value)}" for name, value in _settings(target).items()
-    )
-    return target.target, settings, str(target.retired or ""), target.note
+def _cells(target: Target) -> tuple[str, str, str, str]:
+    own = {**target.overrides.model_dump(exclude_none=True), **target.thresholds}
+    settings = [f"{name}={value if isinstance(value, str) else json.dumps(value)}" for name, value in own.items()]
+    return target.target, " ".join(settings), str(target.retired or ""), target.note
 
 
 def _print_json(found: dict[str, Any]) -> None:
     typer.echo(json.dumps(found, ensure_ascii=False))
 
 
-def _print_table(targets: "list[Target]", *, left_out: int) -> None:
-    from rich.text import Text
-
-    from backlinks_assets.cli.console import out, table
+def _print_table(targets: list[Target], *, left_out: int) -> None:
 
     rows = [_cells(target) for target in targets]
     listed = table()
@@ -276,10 +197,11 @@ def _print_table(targets: "list[Target]", *, left_out: int) -> None:
         listed.add_column(columns[index], overflow="fold", no_wrap=columns[index] == "retired")
     for row in rows:
         listed.add_row(*(Text(row[index]) for index in filled))  # Text: a note's [brackets] are no markup
+    says = counted(len(targets), "target")
     if targets:
         out().print(listed)
-        counted = f"{len(targets)} {'target' if len(targets) == 1 else 'targets'}"
+        says = counted(len(targets), "target")
     else:
-        counted = "No target is watched: add one with `backlinks targets add example.com`"
+        says = "No target is watched: add one with `backlinks targets add example.com`"
     retired = f"; {left_out} retired, shown by --all" if left_out else ""
-    out().print(f"{counted}{retired}.", markup=False)
+    out().print(f"{says}{retired}.", markup=False)

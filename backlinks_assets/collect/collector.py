@@ -1,117 +1,78 @@
-"""From a list of targets to landed answers: claim, the account's permit, the call with its retries, land.
+"""From a list of targets to stored answers: many targets at once, each with its claims, its calls and their retries.
 
-Here belongs the order of these steps and what ends a run. One call is judged in `api/`, the limits are `account/`,
-the keeping is `responses.py`; Dagster and the command see only the outcomes that are yielded.
+Here belongs the order of these steps and what ends a run. One attempt is `caller.py`; Dagster and the command see only the
+outcomes that are yielded.
 """
 
 import contextlib
 import datetime as dt
 import queue
-import shutil
 import threading
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Final
 
 import tenacity
 
-from backlinks_assets.account.limiter import AccountLimiter, Cancelled, LimiterError
-from backlinks_assets.collect.outcome import STATUS_TYPES, Ask, Outcome, Part, reading_of
-from backlinks_assets.collect.reconcile import look_up_costs
-from backlinks_assets.collect.turns import NotCalledError, Room, Turn, Turns, new_call_id
-from backlinks_assets.dataforseo.client import SummaryClient
-from backlinks_assets.dataforseo.endpoints.summary import SummaryAnswer, SummaryRequest, request_tag
-from backlinks_assets.dataforseo.errors import AccountError, ApiError, RequestError, TargetError, TransientError
-from backlinks_assets.store import ledger
-from backlinks_assets.store.budget import Budget, BudgetError, PriceUnknownError
+from backlinks_assets.account.limiter import Cancelled, LimiterError
+from backlinks_assets.collect.caller import POLL_S, Call, Caller, NotCalledError
+from backlinks_assets.collect.outcome import CollectRequest, Outcome, reading_of
+from backlinks_assets.collect.reconcile import reconcile_within_limits
+from backlinks_assets.collect.room import Room
+from backlinks_assets.dataforseo.answer import Answer
+from backlinks_assets.dataforseo.errors import ApiError, RequestError, TargetError, TransientError
+from backlinks_assets.errors import BacklinksError
+from backlinks_assets.store.budget import BudgetError
 from backlinks_assets.store.database import StoreError
-from backlinks_assets.store.responses import ResponseStore
+from backlinks_assets.store.responses import Key
 
-MOST_ATTEMPTS: Final = 5
-MOST_SECONDS_A_CALL: Final = 600.0
+MAX_ATTEMPTS: Final = 5
+MAX_SECONDS_PER_CALL: Final = 600.0
 """Attempts and waits of one call together; what needs longer is a matter for a later run."""
 FAILURES_IN_A_ROW: Final = 30
 """So many calls that all retries could not save, with no answer between them, are an outage, not bad luck."""
-SPACE_KEPT_BYTES: Final = 64 * 1024 * 1024
-"""Below this much free space no call is started: its answer might not be kept."""
 
-_POLL_S: Final = 0.25
-_TOGETHER_S: Final = 0.5
-"""So long finished targets of a long run are gathered: to report one by one, each in a process that slept, takes half again."""
+_BATCH_S: Final = 0.5
+"""Outcomes of a long run are yielded in batches. Yielding each at once costs half as much CPU again."""
 
 
-LATE: Final = dt.timedelta(hours=1)
-"""So long after midnight (UTC) a run that began before it may go on with its day."""
-
-
-class StopError(Exception):
-    """The run must not start another call; the message says why and what to do. What was paid for is kept."""
+class StopError(BacklinksError):
+    """The run must not start another call; the message says why and what to do. What was paid for is stored."""
 
 
 def utc_now() -> dt.datetime:
     return dt.datetime.now(dt.UTC)
 
 
-def is_open(date: dt.date, began: dt.datetime, now: dt.datetime) -> bool:
-    """Whether a run that began then may make calls for a day now: on the day, and for an hour if it began on it."""
-    if now.date() == date:
-        return True
-    midnight = dt.datetime.combine(date, dt.time(), dt.UTC) + dt.timedelta(days=1)
-    return began.date() == date and midnight <= now < midnight + LATE
-
-
 class Collector:
-    """Asks about many targets at once and yields each as soon as it is finished.
+    """Collects many targets at once and yields each as soon as it is finished.
 
     Args:
-        any_day: only the simulator may be asked about a day that is not the present one.
-        space_in: the folder whose free space is watched.
+        at_once: targets at work; the answers of one are called for one after the other.
         billed_after: a call older than this is over at the vendor too, and then in its list if it was charged.
-        began: when the run was asked for, if not now.
     """
 
-    def __init__(  # noqa: PLR0913 - the parts it is put together from
-        self,
-        client: SummaryClient,
-        limiter: AccountLimiter,
-        store: ResponseStore,
-        *,
-        owner: str,
-        budget: Budget,
-        at_once: int,
-        any_day: bool,
-        space_in: Path,
-        billed_after: dt.timedelta = dt.timedelta(seconds=135),
-        began: dt.datetime | None = None,
-        now: Callable[[], dt.datetime] = utc_now,
-    ) -> None:
-        self._client = client
-        self._limiter = limiter
-        self._store = store
-        self._owner = owner
-        self._budget = budget
+    def __init__(self, caller: Caller, *, at_once: int, billed_after: dt.timedelta = dt.timedelta(seconds=135)) -> None:
+        self._caller = caller
+        self._store = caller.store
         self._at_once = at_once
-        self._any_day = any_day
-        self._space_in = space_in
         self._billed_after = billed_after
-        self._began = began or now()
-        self._now = now
-        self._stop = threading.Event()
+        self._stop = caller.stop
         self._stop_reason: str | None = None
-        self._half_paid: str | None = None
+        self._no_room: str | None = None
+        self._room = Room(self._stop)
         self._lock = threading.Lock()
         self._failed_in_a_row = 0
         self._retrying = tenacity.Retrying(  # one for all threads: what it knows of a call is each thread's own
             retry=tenacity.retry_if_exception_type(TransientError),
-            stop=tenacity.stop_after_attempt(MOST_ATTEMPTS) | tenacity.stop_before_delay(MOST_SECONDS_A_CALL),
+            stop=tenacity.stop_after_attempt(MAX_ATTEMPTS) | tenacity.stop_before_delay(MAX_SECONDS_PER_CALL),
             wait=_wait_s,
             sleep=tenacity.sleep_using_event(self._stop),
             reraise=True,
         )
 
     def stop(self, reason: str) -> None:
-        """Start no more calls; those in flight are waited for and kept. The first reason given is the one told."""
+        """Start no more calls; those in flight are waited for and stored. Of several reasons the first stands."""
         with self._lock:
             self._stop_reason = self._stop_reason or reason
         self._stop.set()
@@ -121,228 +82,144 @@ class Collector:
         """Why no more calls are started, as soon as that is so; None while they are."""
         return self._stop_reason
 
-    def collect(self, asks: Sequence[Ask]) -> Iterator[Outcome]:
-        """Yield an outcome for every ask, in the order in which they finish, at most half a second after.
+    def collect(self, requests: Sequence[CollectRequest]) -> Iterator[Outcome]:
+        """Yield an outcome for every request, in the order in which they finish, at most half a second after.
 
         Raises:
-            StopError: after the last outcome, when the run had to stop; the asks that were not made have it as
+            StopError: after the last outcome, when the run had to stop; the requests that were not begun have it as
                 their error too.
         """
-        if not asks:
+        if not requests:
             return
-        if self._store.close_dead_calls(self._now()):
-            self._settle()
-        while asks:
-            put_off, room = yield from self._round(asks)
-            asks = [ask for ask, _ in put_off]
-            if asks and (self._stop.is_set() or not room.has_called):
-                self._stop_reason = self._stop_reason or room.refused
-                yield from (outcome for _, outcome in put_off)
-                break
+        if self._store.close_dead_calls(self._caller.now()):
+            reconcile_within_limits(self._caller, self._billed_after)
+        yield from self._outcomes(requests)
         if not self._stop.is_set():
-            self._settle()
-        if reason := self._stop_reason or self._half_paid:
+            reconcile_within_limits(self._caller, self._billed_after)
+        if reason := self._stop_reason or self._no_room:
             raise StopError(reason)
 
-    def _round(self, asks: Sequence[Ask]) -> Generator[Outcome, None, tuple[list[tuple[Ask, Outcome]], Room]]:
-        """Yield the outcomes of asks; return those put off for want of room in the budget, which calls under way may leave."""
-        turns = Turns(asks, self._store.landed({ask.date for ask in asks}))
-        finished: queue.SimpleQueue[tuple[Turn, Part]] = queue.SimpleQueue()
-        begun: dict[int, tuple[Outcome, int]] = {}
-        put_off: list[tuple[Ask, Outcome]] = []
-        left = len(asks)
+    def _outcomes(self, requests: Sequence[CollectRequest]) -> Iterator[Outcome]:
+        stored = self._store.landed({request.date for request in requests})
+        finished: queue.SimpleQueue[Outcome] = queue.SimpleQueue()
+        left = len(requests)
         pool = ThreadPoolExecutor(max_workers=self._at_once, thread_name_prefix="collect")
         try:
-            for _ in range(self._at_once):
-                pool.submit(self._work, turns, finished)
+            for request in requests:
+                pool.submit(lambda request: finished.put(self._outcome(request, stored)), request)
             while left:
                 if finished.empty() and left > self._at_once:
-                    self._stop.wait(_TOGETHER_S)
-                try:
-                    turn, part = finished.get(timeout=_POLL_S)
-                except queue.Empty:
-                    continue
-                new = Outcome(turn.ask.date, turn.ask.target), len(STATUS_TYPES)
-                outcome, missing = begun.pop(turn.number, new)
-                part.add_to(outcome, turn.status_type)
-                if missing > 1:
-                    begun[turn.number] = outcome, missing - 1
-                    continue
+                    self._stop.wait(_BATCH_S)
+                outcome = finished.get()
                 left -= 1
-                if turn.pair.is_put_off:
-                    put_off.append((turn.ask, outcome))
-                else:
-                    yield outcome
+                yield outcome
         finally:
-            # Also when the consumer goes away or is interrupted: calls in flight end and are kept.
+            # Also when the consumer goes away or is interrupted: calls in flight end and are stored.
             if left:
                 self.stop("the run was stopped")
-                turns.close()
-            pool.shutdown(wait=True)
-        return put_off, turns.room
+            pool.shutdown(wait=True, cancel_futures=True)
 
-    def _settle(self) -> None:
-        look_up_costs(self._store, self._client, self._limiter, self._now(), self._billed_after, self._stop.is_set)
-
-    def _work(self, turns: Turns, finished: "queue.SimpleQueue[tuple[Turn, Part]]") -> None:
-        for turn in turns:
-            finished.put((turn, self._part(turn)))
-
-    def _part(self, turn: Turn) -> Part:
-        part = Part()
+    def _outcome(self, request: CollectRequest, stored: set[Key]) -> Outcome:
+        outcome = Outcome(request.date, request.target)
+        keys = [request.key(status_type) for status_type in request.endpoint.status_types]
+        missing = [key for key in keys if key not in stored]
         try:
-            if turn.is_kept:
-                part.take(self._store.answer(turn.key))
-            else:
-                self._one(turn, part)
+            for key in keys:
+                if key not in missing:
+                    outcome.reuse(key.status_type, self._store.answer(key))
+            if missing and outcome.error is None:
+                self._collect(request, missing, outcome)
         except Exception as error:  # noqa: BLE001 - a worker's bug must end the run with its name, not hang it
-            part.error = f"unexpected error: {type(error).__name__}: {error}"
-            self.stop(part.error)
-        finally:
-            turn.pair.end(turn, part.error)
-            with contextlib.suppress(StoreError):  # the first error is the one to tell
-                if turn.is_claimed:
-                    self._store.release(turn.key)
-                if turn.has_room:
-                    self._store.give_back(turn.call_id)
-        return part
+            outcome.fail(self._reason(error, request))
+        return outcome
 
-    def _one(self, turn: Turn, part: Part) -> None:
-        ask = turn.ask
-        try:
+    def _collect(self, request: CollectRequest, missing: Sequence[Key], outcome: Outcome) -> None:
+        """Get the answers that a target lacks, once the budget has room for all: half of them is worth nothing."""
+        while True:
             if self._stop.is_set():
                 raise Cancelled
-            turn.pair.hold_back()
-            if (refusal := self._not_callable(ask.date, self._now())) is not None:
-                part.take(self._store.latest(ask.date, ask.target, turn.status_type), otherwise=refusal)
-                return
-            if not self._claimed(turn):
-                part.take(self._store.answer(turn.key))
-                return
-            answer = self._ask(turn, part)
-            part.reading = reading_of(answer.result, self._now())
-            self._failed_in_a_row = 0
-        except Cancelled:
-            part.error = f"not asked: {self._stop_reason or 'the run was stopped'}"
-        except BudgetError as error:
-            part.error = str(error)
-            if turn.pair.has_begun:
-                self._half_paid = self._half_paid or str(error)
-        except (AccountError, StoreError, LimiterError) as error:
-            part.error = str(error)
-            self.stop(str(error))
-        except RequestError as error:
-            part.error = error.message
-            if not ask.own_parameters:
-                self.stop(error.message)
-        except TransientError as error:
-            part.error = f"{error.message}; {MOST_ATTEMPTS} attempts at most were made"
-            self._count_failure(error)
-        except (ApiError, NotCalledError) as error:
-            part.error = str(error)
+            entered, refused = self._room.enter(len(missing)), None
+            calls = [Call(key) for key in missing]
+            try:
+                return self._call_all(request, calls, outcome)
+            except BudgetError as error:  # none is begun; the room may still come
+                refused = error
+            finally:
+                with contextlib.suppress(StoreError):  # the first error is the one to report
+                    for call in calls:
+                        if call.is_claimed:
+                            self._store.release(call.key)
+                        if call.has_room:
+                            self._store.give_back(call.call_id)
+                self._room.leave(entered, refused)
 
-    def _not_callable(self, date: dt.date, now: dt.datetime) -> str | None:
-        """Return why the API can't be asked about a day, or None: it answers for the present only."""
-        if self._any_day or is_open(date, self._began, now):
-            return None
-        when = "is over" if date < now.date() else "has not begun"
-        return f"nothing is stored for {date} and the day {when} (UTC): the API answers for the present only"
+    def _call_all(self, request: CollectRequest, calls: Sequence[Call], outcome: Outcome) -> None:
+        """Begin all calls or none. What was begun goes on, whatever becomes of one answer."""
+        if (refusal := self._caller.not_callable(request.date, self._caller.now())) is not None:
+            for call in calls:
+                status_type = call.key.status_type
+                outcome.reuse(status_type, self._store.latest(request.date, request.target, status_type), refusal)
+            return
+        missing = self._claimed(calls, outcome)
+        for number, call in enumerate(missing):
+            try:
+                answer = self._answer(request, call, [] if number else missing[1:], outcome)
+            except Exception as error:
+                if not number and not call.is_begun:
+                    raise
+                outcome.fail(self._reason(error, request))
+            else:
+                outcome.readings[call.key.status_type] = reading_of(answer.result, self._caller.now())
 
-    def _claimed(self, turn: Turn) -> bool:
-        """Claim the target's calls, and wait while another run is at one. False: this answer has landed meanwhile."""
-        with turn.pair.lock:
-            while not turn.pair.claim(turn, self._store, self._now()):
-                if self._stop.wait(_POLL_S):
-                    raise Cancelled
-        return turn.is_claimed
+    def _claimed(self, calls: Sequence[Call], outcome: Outcome) -> list[Call]:
+        """Claim all calls, and wait while another run is at one; return those whose answers are still missing.
 
-    def _ask(self, turn: Turn, part: Part) -> SummaryAnswer:
+        Raises:
+            NotCalledError: one of them is not to be made again, so that none is made.
+        """
+        while (claim := self._store.claim([call.key for call in calls], self._caller.now())) is None:
+            if self._stop.wait(POLL_S):
+                raise Cancelled
+        for call in calls:
+            call.is_claimed = call.key not in claim.landed and call.key not in claim.refused
+            if call.key in claim.landed:
+                outcome.reuse(call.key.status_type, self._store.answer(call.key))
+        for refusal in claim.refused.values():
+            raise NotCalledError(refusal)
+        return [call for call in calls if call.is_claimed]
+
+    def _answer(self, request: CollectRequest, call: Call, others: Sequence[Call], outcome: Outcome) -> Answer:
+        """Call for an answer, again where that may help."""
         for attempt in self._retrying:
             with attempt:
-                return self._attempt(turn, part, attempt.retry_state.attempt_number)
+                together = [] if call.is_begun else others
+                number = attempt.retry_state.attempt_number
+                answer = self._caller.attempt(request, call, together, number, outcome)
+                self._failed_in_a_row = 0
+                return answer
         raise AssertionError("unreachable: the last attempt's error is raised")
 
-    def _attempt(self, turn: Turn, part: Part, number: int) -> SummaryAnswer:
-        """Make one call and keep its answer: slot, permit, ledger, send, release, land or keep as evidence."""
-        with self._limiter.permit(self._stop.is_set) as permit:
-            self._enter(turn, number)
-            part.calls += 1
-            answer, error = self._send(turn)
-            if isinstance(error, TransientError) and error.may_go_on:
-                permit.keep_slot()
-        if answer is not None:
-            part.cost_usd += answer.known_cost_usd or 0.0
-        if error is not None:
-            self._end(turn, answer, error)
-            raise error
-        assert answer is not None
-        self._store.land(turn.key, turn.call_id, answer, turn.ask.parameters, number, self._now())
-        turn.is_claimed = False
-        return answer
-
-    def _send(self, turn: Turn) -> tuple[SummaryAnswer | None, Exception | None]:
-        """Send a call; return what came, if anything did, and why it can't be used, if it can't."""
-        ask = turn.ask
-        tag = request_tag(ask.date, ask.target, turn.status_type)
-        try:
-            answer = self._client.ask(SummaryRequest(ask.target, turn.status_type, ask.parameters, tag))
-        except ApiError as error:
-            if error.answer is None or not error.answer.simulated or self._any_day:
-                return error.answer, error
-        except Exception as error:  # noqa: BLE001 - raised again when the call is booked
-            return None, error
-        else:
-            if not answer.simulated or self._any_day:
-                return answer, None
-        free = SummaryAnswer(b"", 200, cost_usd=0.0, simulated=True)
-        return free, RequestError(
-            "the bundled simulator answered where the real API was expected: nothing of it is kept. Add /simulator to "
-            "DATAFORSEO_BASE_URL, or unset it"
-        )
-
-    def _end(self, turn: Turn, answer: SummaryAnswer | None, error: Exception) -> None:
-        """Book a call whose answer can't be used, and set room aside for the next attempt where there is one."""
-        ended, turn.call_id = turn.call_id, new_call_id()
-        retry = (turn.call_id, self._budget) if isinstance(error, TransientError) else None
-        final = isinstance(error, TargetError | RequestError)
-        turn.has_room = self._store.end_call(ended, turn.key, answer, str(error), self._now(), final, retry)
-        if isinstance(error, TransientError):
-            self._slow_down(error)
-
-    def _enter(self, turn: Turn, number: int) -> None:
-        """Enter the call in the ledger at its very start: the day, the space and the budget must allow it.
-
-        The target's other call, if it must be made too, is let in with it: both have room in the budget, or neither.
-        """
-        ask, pair = turn.ask, turn.pair
-        is_capped = self._budget.usd_per_day is not None
-        while True:
-            with pair.lock if is_capped else contextlib.nullcontext():  # without a cap there is room for all
-                pair.check()
-                now = self._now()  # one look, so that a call is booked on the UTC day on which it was found allowed
-                if (refusal := self._not_callable(ask.date, now)) is not None:
-                    raise NotCalledError(refusal)
-                if (free := shutil.disk_usage(self._space_in).free) < SPACE_KEPT_BYTES:
-                    raise StoreError(
-                        f"Only {free >> 20} MiB are free for {self._space_in}: no call is started, since its answer might "
-                        "not be kept. Free some space and run again."
-                    )
-                call = ledger.Call(turn.call_id, ask.date, ask.target, turn.status_type, self._owner, number, now)
-                others = [] if pair.has_begun else [each for each in pair.to_call if each is not turn]
-                with contextlib.suppress(PriceUnknownError), pair.beginning():
-                    self._store.start_call(call, self._budget, [other.call_id for other in others])
-                    turn.has_room = False
-                    for other in others:
-                        other.has_room = is_capped
-                    return
-            if self._stop.wait(_POLL_S):
-                raise Cancelled
-
-    def _slow_down(self, error: TransientError) -> None:
-        if error.pause_account_s:
-            self._limiter.pause(error.pause_account_s)
-        if error.lower_concurrency:
-            self._limiter.lower_concurrency()
+    def _reason(self, error: Exception, request: CollectRequest) -> str:
+        """Return what to say of an error, and stop the run where the other targets would meet it too."""
+        match error:
+            case Cancelled():
+                return f"not asked: {self._stop_reason or 'the run was stopped'}"
+            case BudgetError():
+                self._no_room = self._no_room or str(error)
+            case TransientError():
+                self._count_failure(error)
+                return f"{error.message}; {MAX_ATTEMPTS} attempts at most were made"
+            case TargetError() | NotCalledError():
+                pass
+            case RequestError() if request.own_parameters:
+                pass
+            case ApiError() | StoreError() | LimiterError():
+                self.stop(str(error))
+            case _:
+                said = f"unexpected error: {type(error).__name__}: {error}"
+                self.stop(said)
+                return said
+        return str(error)
 
     def _count_failure(self, error: TransientError) -> None:
         with self._lock:

@@ -10,15 +10,17 @@ from datetime import datetime, timedelta
 
 from backlinks_assets.account.leases import Owner
 from backlinks_assets.account.limiter import AccountLimiter
+from backlinks_assets.collect.caller import Caller
 from backlinks_assets.collect.collector import Collector, utc_now
-from backlinks_assets.dataforseo.client import SummaryClient, most_seconds
-from backlinks_assets.detection.settings import THRESHOLD_COLUMNS, target_thresholds
+from backlinks_assets.dataforseo.client import Client, max_seconds
 from backlinks_assets.folder import next_step
 from backlinks_assets.settings import Settings
 from backlinks_assets.store.budget import Budget
 from backlinks_assets.store.database import Database, StoreError
 from backlinks_assets.store.responses import ResponseStore
-from backlinks_assets.targets.file import BadLine, Problem, Target, WatchList, is_reserved_example, load_targets
+from backlinks_assets.targets.file import load_targets
+from backlinks_assets.targets.name import is_reserved_example
+from backlinks_assets.targets.target import BadLine, Problem, Target, WatchList
 
 
 def slot_kept_s(settings: Settings) -> float:
@@ -26,7 +28,7 @@ def slot_kept_s(settings: Settings) -> float:
 
     A little longer than the client waits: 135 s for 120 s.
     """
-    return most_seconds(settings.read_timeout_s) * 27 / 26
+    return max_seconds(settings.read_timeout_s) * 27 / 26
 
 
 @contextmanager
@@ -56,10 +58,11 @@ def open_collector(
             settings = settings.at(stack.enter_context(Simulator()).url)
         assert settings.base_url is not None
         client = stack.enter_context(
-            SummaryClient(
+            Client(
                 settings.base_url,
                 settings.login,
                 settings.password,
+                is_real=not settings.simulated,
                 connections=settings.calls_at_once,
                 read_timeout_s=settings.read_timeout_s,
             )
@@ -70,19 +73,19 @@ def open_collector(
             calls_at_once=settings.calls_at_once,
             call_timeout_s=slot_kept_s(settings),
         )
-        yield Collector(
-            client,
-            limiter,
-            store,
+        caller = Caller(
+            client=client,
+            limiter=limiter,
+            store=store,
             owner=owner.name,
             budget=Budget(settings.budget_usd_per_day, settings.expected_price_usd),
-            at_once=settings.calls_at_once,
             any_day=settings.simulated,
             space_in=settings.root,
-            billed_after=timedelta(seconds=slot_kept_s(settings)),
-            began=began,
+            began=began or now(),
             now=now,
         )
+        billed_after = timedelta(seconds=slot_kept_s(settings))
+        yield Collector(caller, at_once=settings.calls_at_once, billed_after=billed_after)
 
 
 @contextmanager
@@ -112,9 +115,7 @@ def watched_targets(settings: Settings) -> WatchList:
     Raises:
         TargetsError: the file as a whole can't be used, or none of its lines can.
     """
-    watched = load_targets(
-        settings.targets_file, threshold_columns=THRESHOLD_COLUMNS, check_thresholds=target_thresholds
-    )
+    watched = load_targets(settings.targets_file)
     if settings.accepts_example_targets:
         return watched
     examples = [_example(target) for target in watched if is_reserved_example(target.target)]

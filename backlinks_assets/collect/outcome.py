@@ -1,31 +1,34 @@
-"""What is asked of a run, and what it reports: a target on a day, its two readings, what they cost, or why they are missing.
+"""What a run is to collect, and what it reports: a target on a day, its readings, what they cost, or why they are missing.
 
-Plain records only. How they come about is `collector.py`; who works on which is `turns.py`.
+Plain records only. How they come about is `collector.py`.
 """
 
 import datetime as dt
 from dataclasses import dataclass, field
-from typing import Final
 
 import orjson
 
-from backlinks_assets.dataforseo.endpoints.summary import RequestParameters, StatusType, first_result
+from backlinks_assets.dataforseo.answer import first_result
+from backlinks_assets.dataforseo.endpoint import PaidEndpoint, Parameters
+from backlinks_assets.dataforseo.endpoints.summary import SUMMARY
 from backlinks_assets.store.responses import Key
 from backlinks_assets.store.stored_answer import StoredAnswer
 
-STATUS_TYPES: Final[tuple[StatusType, ...]] = ("live", "lost")
-
 
 @dataclass(frozen=True, slots=True)
-class Ask:
-    """One target on one day, with the parameters of its requests; `own_parameters` if they are not the project's."""
+class CollectRequest:
+    """The answers of one endpoint about one target (or one batch) on one day: all are collected, or none is begun.
+
+    `own_parameters`: they are not the project's, so that a refusal of them concerns this target alone.
+    """
 
     date: dt.date
     target: str
-    parameters: RequestParameters
+    parameters: Parameters
     own_parameters: bool = False
+    endpoint: PaidEndpoint = SUMMARY
 
-    def key(self, status_type: StatusType) -> Key:
+    def key(self, status_type: str) -> Key:
         return Key(self.date, self.target, status_type, self.parameters.key)
 
 
@@ -41,14 +44,14 @@ class Reading:
 
 @dataclass(slots=True)
 class Outcome:
-    """What became of one target: complete when both readings are there and `error` is None.
+    """What became of one request: complete when it has a reading of each status type and `error` is None.
 
-    `calls` and `cost_usd` are of this run; `reused` answers were here before it.
+    `calls` and `cost_usd` are of this run; `reused` answers were stored before it.
     """
 
     date: dt.date
     target: str
-    readings: dict[StatusType, Reading] = field(default_factory=dict)
+    readings: dict[str, Reading] = field(default_factory=dict)
     reused: int = 0
     calls: int = 0
     cost_usd: float = 0.0
@@ -59,31 +62,18 @@ class Outcome:
         """The API answered and knows nothing of the target."""
         return self.error is None and not any(reading.has_data for reading in self.readings.values())
 
+    def fail(self, error: str) -> None:
+        """Note why an answer is missing; of several reasons the first stands."""
+        self.error = self.error or error
 
-@dataclass(slots=True)
-class Part:
-    """One of a target's two answers, as a worker found it."""
-
-    reading: Reading | None = None
-    reused: bool = False
-    calls: int = 0
-    cost_usd: float = 0.0
-    error: str | None = None
-
-    def take(self, stored: StoredAnswer | None, otherwise: str = "the kept answer is gone from the store") -> None:
+    def reuse(
+        self, status_type: str, stored: StoredAnswer | None, otherwise: str = "the stored answer is gone from the store"
+    ) -> None:
         if stored is None:
-            self.error = otherwise
+            self.fail(otherwise)
         else:
-            self.reading = reading_of(first_result(orjson.loads(stored.body)), stored.captured_at)
-            self.reused = True
-
-    def add_to(self, outcome: Outcome, status_type: StatusType) -> None:
-        outcome.calls += self.calls
-        outcome.cost_usd += self.cost_usd
-        outcome.reused += self.reused
-        outcome.error = outcome.error or self.error
-        if self.reading is not None:
-            outcome.readings[status_type] = self.reading
+            self.readings[status_type] = reading_of(first_result(orjson.loads(stored.body)), stored.captured_at)
+            self.reused += 1
 
 
 def reading_of(result: dict[str, object] | None, captured_at: dt.datetime) -> Reading:

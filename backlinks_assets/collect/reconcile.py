@@ -1,25 +1,26 @@
-"""Whether calls without an answer were charged: the vendor's own list of tasks is asked, and the ledger corrected.
+"""Whether calls without an answer were charged: the ledger is reconciled with the vendor's own list of tasks.
 
-Here belongs the matching of the two. A call that timed out, was cut off or died with its process is counted as charged
-until the list says otherwise, so that not being able to ask costs nothing but room in the budget.
+A call that timed out, was cut off or died with its process is counted as charged until the list says otherwise, so that
+a list that can't be had costs nothing but room in the budget.
 """
 
 import datetime as dt
 import logging
 from collections import defaultdict
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
-from backlinks_assets.account.limiter import AccountLimiter, Cancelled, LimiterError
-from backlinks_assets.dataforseo.client import SummaryClient
-from backlinks_assets.dataforseo.endpoints.id_list import ROWS_A_CALL, ListedTask
-from backlinks_assets.dataforseo.endpoints.summary import request_tag
+from backlinks_assets.account.limiter import Cancelled, LimiterError
+from backlinks_assets.collect.caller import Caller
+from backlinks_assets.dataforseo.endpoints.id_list import ID_LIST, MAX_ROWS_PER_CALL, ListedTask, Span
 from backlinks_assets.dataforseo.errors import ApiError
+from backlinks_assets.dataforseo.tag import request_tag
 from backlinks_assets.store.database import StoreError
 from backlinks_assets.store.responses import ResponseStore
 
-MOST_CALLS: Final = 5
-"""Of the list, in one settling: it takes 10 a minute."""
+MAX_PAGES: Final = 5
+"""Of the list, each time: it takes 10 calls a minute."""
 LISTED_FOR: Final = dt.timedelta(days=25)
 """The vendor keeps tags for a month."""
 CLOCKS_DIFFER: Final = dt.timedelta(minutes=10)
@@ -27,25 +28,18 @@ CLOCKS_DIFFER: Final = dt.timedelta(minutes=10)
 
 _log: Final = logging.getLogger(__name__)
 
-ListTasks = Callable[[dt.datetime, dt.datetime, int], list[ListedTask]]
+ListTasks = Callable[[Span], list[ListedTask]]
 
 
-def look_up_costs(
-    store: ResponseStore,
-    client: SummaryClient,
-    limiter: AccountLimiter,
-    now: dt.datetime,
-    billed_after: dt.timedelta,
-    cancelled: Callable[[], bool],
-) -> None:
-    """Settle within the account's limits. It never raises: a run has more to report than what this could not do."""
+def reconcile_within_limits(caller: Caller, billed_after: dt.timedelta) -> None:
+    """Reconcile within the account's limits. It never raises: a run has more to report than what this could not do."""
 
-    def listed(first: dt.datetime, last: dt.datetime, offset: int) -> list[ListedTask]:
-        with limiter.permit(cancelled):
-            return client.tasks_between(first, last, offset)
+    def listed(span: Span) -> list[ListedTask]:
+        with caller.limiter.permit(caller.stop.is_set):
+            return caller.client.send(ID_LIST, span)
 
     try:
-        settle(store, listed, now, billed_after)
+        reconcile(caller.store, listed, caller.now(), billed_after)
     except (ApiError, LimiterError, Cancelled, StoreError):
         return  # the calls stay counted as charged, and the next run looks them up
     except Exception as error:  # noqa: BLE001 - whatever it was, the run's outcomes are worth more
@@ -53,10 +47,10 @@ def look_up_costs(
         _log.warning("What calls without an answer cost could not be looked up (%s); the next run tries again.", said)
 
 
-def settle(store: ResponseStore, list_tasks: ListTasks, now: dt.datetime, billed_after: dt.timedelta) -> int:
-    """Correct the ledger's unknown costs by the vendor's list; return how many calls were settled.
+def reconcile(store: ResponseStore, list_tasks: ListTasks, now: dt.datetime, billed_after: dt.timedelta) -> int:
+    """Correct the ledger's unknown costs by the vendor's list; return how many calls were corrected.
 
-    A task that is listed under a call's tag, and is none of those whose answer came, is that call's: its cost is
+    A task that is listed under a call's tag, and is not one of those whose answer came, is that call's: its cost is
     booked. A call that is in no list, read to its end, was not charged, provided that it is older than `billed_after`:
     a younger one may be under way. Tasks of the same tag have the same date, so it does not matter which is whose.
 
@@ -66,32 +60,32 @@ def settle(store: ResponseStore, list_tasks: ListTasks, now: dt.datetime, billed
     unknown = store.unknown_calls(now - LISTED_FOR)
     if not unknown:
         return 0
-    tasks, whole = _listed(list_tasks, unknown[0].started_at - CLOCKS_DIFFER, now + CLOCKS_DIFFER)
+    tasks, is_whole = _listed(list_tasks, Span(unknown[0].started_at - CLOCKS_DIFFER, now + CLOCKS_DIFFER))
     known = store.known_task_ids({call.date for call in unknown})
     by_tag: dict[str, list[ListedTask]] = defaultdict(list)
     for task in sorted(tasks, key=lambda task: (task.posted_at, task.task_id), reverse=True):
         if task.task_id not in known:
             by_tag[task.tag].append(task)
-    settled: list[tuple[str, float, str | None]] = []
+    found: list[tuple[str, float, str | None]] = []
     for call in unknown:
         mine = by_tag[request_tag(call.date, call.target, call.status_type)]
         if mine:
             task = mine.pop()
             if task.cost_usd is not None:
-                settled.append((call.call_id, task.cost_usd, task.task_id))
-        elif whole and now - call.started_at > billed_after:
-            settled.append((call.call_id, 0.0, None))
-    if settled:
-        store.settle_calls(settled)
-    return len(settled)
+                found.append((call.call_id, task.cost_usd, task.task_id))
+        elif is_whole and now - call.started_at > billed_after:
+            found.append((call.call_id, 0.0, None))
+    if found:
+        store.settle_calls(found)
+    return len(found)
 
 
-def _listed(list_tasks: ListTasks, first: dt.datetime, last: dt.datetime) -> tuple[list[ListedTask], bool]:
+def _listed(list_tasks: ListTasks, span: Span) -> tuple[list[ListedTask], bool]:
     """Return the tasks of a span of time, and whether these are all of them."""
     tasks: list[ListedTask] = []
-    for number in range(MOST_CALLS):
-        rows = list_tasks(first, last, number * ROWS_A_CALL)
+    for number in range(MAX_PAGES):
+        rows = list_tasks(replace(span, offset=number * MAX_ROWS_PER_CALL))
         tasks += rows
-        if len(rows) < ROWS_A_CALL:
+        if len(rows) < MAX_ROWS_PER_CALL:
             return tasks, True
     return tasks, False

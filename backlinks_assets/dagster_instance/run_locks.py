@@ -1,24 +1,20 @@
 """Which of Dagster's runs have a living process: lock files that processes hold for as long as they work for a run.
 
-The kernel releases a lock when its process ends, also by kill -9 or a power cut, and never while the process is slow or
-frozen. Process numbers are not used: they come again. Here belongs only what the files say. Which events make a process
-a run's is `event_log.py`; what becomes of runs without one is `defs/dead_runs.py`. POSIX only, one machine.
+Here belongs only what the files say. Which events make a process
+a run's is `event_log.py`; what becomes of runs without one is `defs/dead_runs.py`.
 """
 
-import contextlib
 import enum
-import fcntl
 import logging
 import os
-import threading
 import time
 import uuid
-import weakref
 from collections.abc import Collection, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from backlinks_assets.account.lockfile import let_go
+from backlinks_assets.account.lockfile import Lock, guard, is_locked, lock_new
 
 PREPARING: Final = "preparing"
 """Held by who created or launches a run, until the run's own process has a lock."""
@@ -51,28 +47,21 @@ class RunLocks:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self.forget()
-        _all.add(self)
-
-    def forget(self) -> None:
-        """In a child just forked: close what the parent holds, which stays held there, and start afresh."""
-        for _, fd in getattr(self, "_held", {}).values():
-            os.close(fd)
-        self._held: dict[tuple[str, str], tuple[Path, int]] = {}
-        self._using = threading.Lock()
+        self._held: dict[tuple[str, str], Lock] = {}
 
     def hold(self, run_id: str, part: str) -> None:
         """Hold a run until `release`, `close` or the end of this process. Holding it twice is holding it once.
 
         Where the file system refuses, the run goes on without a lock: its life is then `UNKNOWN`.
         """
-        with self._using:
-            for key in [key for key, (path, _) in self._held.items() if not path.exists()]:  # taken over by the run
+        with guard:
+            for key in [key for key, lock in self._held.items() if not lock.path.exists()]:  # taken over by the run
                 self._drop(key)
-            if (run_id, part) in self._held:
+            if (run_id, part) in self._held and self._held[run_id, part].fd is not None:
                 return
+            path = self._folder / f"{run_id}.{part}.{os.getpid()}-{uuid.uuid4().hex[:12]}"
             try:
-                self._held[run_id, part] = self._place(f"{run_id}.{part}.{os.getpid()}-{uuid.uuid4().hex[:12]}")
+                self._held[run_id, part] = lock_new(path)
             except OSError as error:
                 _log.warning("Whether run %s is alive can't be recorded in %s: %s.", run_id, self._folder, error)
                 return
@@ -84,22 +73,22 @@ class RunLocks:
 
     def release(self, run_id: str) -> None:
         """Give up what this process holds of a run: it has finished, or another process takes it over."""
-        with self._using:
+        with guard:
             self._drop((run_id, PREPARING))
             self._drop((run_id, AT_WORK))
 
     def close(self) -> None:
         """Let go of every lock as the end of the process would: the files of unfinished runs stay."""
-        with self._using:
-            for _, fd in self._held.values():
-                let_go(fd)
+        with guard:
+            for lock in self._held.values():
+                lock.release()
             self._held.clear()
 
     def life(self, run_id: str) -> Life:
         """Return whether the run has a living process. Meant for runs that have not finished."""
         parts = set()
         for file in self._files(run_id):
-            if (locked := _is_locked(file.path)) is not None:
+            if (locked := is_locked(file.path)) is not None:
                 parts.add(file.part)
                 if locked:
                     return Life.LIVING
@@ -111,15 +100,11 @@ class RunLocks:
         """Remove what dead processes left of runs other than the unfinished ones."""
         before = time.time() - SWEEP_AFTER_S
         for file in self._files():
-            with contextlib.suppress(OSError):
-                if file.run_id not in unfinished and file.path.stat().st_mtime < before:
-                    _remove(file)
-
-    def clear(self, run_id: str) -> None:
-        """Remove at once what dead processes left of a run that has been marked as finished."""
-        for file in self._files(run_id):
-            with contextlib.suppress(OSError):
-                _remove(file)
+            with suppress(OSError):
+                is_old = file.run_id not in unfinished and file.path.stat().st_mtime < before
+                # Who prepared a run that has finished may hold its file still, and lets go of it at the next run.
+                if is_old and (file.part == PREPARING or not is_locked(file.path)):
+                    file.path.unlink()
 
     def _files(self, run_id: str | None = None) -> Iterator[_File]:
         try:
@@ -131,62 +116,11 @@ class RunLocks:
             if run_id is None or of_run == run_id:
                 yield _File(path, of_run, part)
 
-    def _place(self, name: str) -> tuple[Path, int]:
-        """Make a file under its name once it is locked: one that can be seen and locked is a dead process's."""
-        path = self._folder / name
-        unseen = path.with_name(f".{name}")
-        try:
-            fd = os.open(unseen, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o644)
-        except FileNotFoundError:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            fd = os.open(unseen, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o644)
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            unseen.rename(path)
-        except OSError:
-            os.close(fd)
-            unseen.unlink(missing_ok=True)
-            raise
-        return path, fd
-
     def _drop(self, key: tuple[str, str]) -> None:
-        if (held := self._held.pop(key, None)) is not None:
-            path, fd = held
-            with contextlib.suppress(OSError):
-                path.unlink(missing_ok=True)  # before it is unlocked: one that is seen and free is a dead process's
-            let_go(fd)
-
-
-def _remove(file: _File) -> None:
-    # Who prepared a run that has finished may hold its file still, and lets go of it at the next run.
-    if file.part == PREPARING or not _is_locked(file.path):
-        file.path.unlink()
-
-
-def _is_locked(path: Path) -> bool | None:
-    """Whether a process holds the file; None where it is gone. What can't be told counts as held."""
-    try:
-        fd = os.open(path, os.O_RDONLY)
-    except FileNotFoundError:
-        return None
-    except OSError:
-        return True
-    try:
-        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)  # shared: those who look don't keep each other out
-    except OSError:
-        return True
-    finally:
-        os.close(fd)
-    return False
-
-
-_all: "weakref.WeakSet[RunLocks]" = weakref.WeakSet()
-
-
-def _forget_in_child() -> None:
-    for locks in list(_all):
-        locks.forget()
-
-
-# A child forked while a run is held would keep it alive after the run's own process was killed.
-os.register_at_fork(after_in_child=_forget_in_child)
+        lock = self._held.pop(key, None)
+        if lock is not None and lock.fd is not None:  # it is None in a forked child: the file is its parent's
+            with suppress(OSError):
+                lock.path.unlink(
+                    missing_ok=True
+                )  # before it is unlocked: one that is seen and free is a dead process's
+            lock.release()

@@ -9,13 +9,14 @@
 Only the tree; which status code is which is `status_codes.py`.
 """
 
-from backlinks_assets.dataforseo.endpoints.summary import SummaryAnswer
+from backlinks_assets.dataforseo.answer import Answer
+from backlinks_assets.errors import BacklinksError
 
 
-class ApiError(Exception):
+class ApiError(BacklinksError):
     """A call that gave no usable answer. `answer` is what came, if anything did: it may have been charged."""
 
-    def __init__(self, message: str, *, answer: SummaryAnswer | None = None) -> None:
+    def __init__(self, message: str, *, answer: Answer | None = None) -> None:
         super().__init__(message)
         self.message = message
         self.answer = answer
@@ -33,7 +34,7 @@ class TransientError(ApiError):
         self,
         message: str,
         *,
-        answer: SummaryAnswer | None = None,
+        answer: Answer | None = None,
         retry_after_s: float | None = None,
         pause_account_s: float = 0.0,
         lower_concurrency: bool = False,

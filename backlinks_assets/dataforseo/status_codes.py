@@ -6,9 +6,10 @@ list of errors (`/v3/appendix/errors`), its help pages, and answers that clients
 """
 
 import re
+from collections.abc import Collection
 from typing import Final
 
-from backlinks_assets.dataforseo.endpoints.summary import OK, SummaryAnswer
+from backlinks_assets.dataforseo.answer import OK, Answer
 from backlinks_assets.dataforseo.errors import AccountError, ApiError, RequestError, TargetError, TransientError
 
 NO_SEARCH_RESULTS: Final = 40102
@@ -44,10 +45,11 @@ _TARGET: Final = {
 _HTTP_AS_CODE: Final = {401: 40100, 402: 40200, 403: 40204}
 
 
-def error_of(answer: SummaryAnswer) -> ApiError | None:
+def error_of(answer: Answer, target_fields: Collection[str] = ("target",)) -> ApiError | None:
     """Return what stands against an answer, or None where it is good (also where it is empty).
 
-    An answer that holds no task says nothing about the target, not even that it is unknown.
+    An answer that holds no task says nothing about the target, not even that it is unknown. `target_fields` are the
+    endpoint's (`Endpoint.target_fields`).
     """
     code = answer.status_code
     if answer.http_status in _HTTP_AS_CODE and (code is None or code == OK or code not in ACCOUNT_HINTS):
@@ -56,20 +58,20 @@ def error_of(answer: SummaryAnswer) -> ApiError | None:
     is_empty = code == NO_SEARCH_RESULTS or "no search results" in answer.status_message.lower()
     if is_empty or (code in {None, OK} and answer.http_status < 400):
         what = f"DataForSEO's answer holds no task that was carried out: {said}"
-        return None if answer.has_task else TransientError(what, answer=answer)
+        return None if answer.task else TransientError(what, answer=answer)
     if code in ACCOUNT_HINTS:
         return AccountError(f"DataForSEO refuses the account: {said}. {ACCOUNT_HINTS[code]}", answer=answer)
     if code == INVALID_FIELD:
-        return _invalid_field(answer, said)
+        return _invalid_field(answer, said, target_fields)
     if code in _TARGET:
         return TargetError(f"DataForSEO refuses the call: {said}; {_TARGET[code]}", answer=answer)
     return _transient(answer, code, said) or _by_block(answer, code, said)
 
 
-def _invalid_field(answer: SummaryAnswer, said: str) -> ApiError:
-    """40501 names the field: `target` concerns this target, any other field concerns every request of ours."""
+def _invalid_field(answer: Answer, said: str, target_fields: Collection[str]) -> ApiError:
+    """40501 names the field: one that holds the target concerns this target, any other concerns every request of ours."""
     named = re.search(r"['\"‘’](\w+)['\"‘’]", answer.status_message)
-    if named and named[1] == "target":
+    if named and named[1] in target_fields:
         return TargetError(
             f"DataForSEO does not accept the target: {said}. Check its spelling in the targets file, or retire it",
             answer=answer,
@@ -77,7 +79,7 @@ def _invalid_field(answer: SummaryAnswer, said: str) -> ApiError:
     return RequestError(f"DataForSEO does not accept a request parameter: {said}. Check the settings", answer=answer)
 
 
-def _transient(answer: SummaryAnswer, code: int | None, said: str) -> TransientError | None:
+def _transient(answer: Answer, code: int | None, said: str) -> TransientError | None:
     message = f"DataForSEO can't answer now: {said}"
     if code == 40202:
         return TransientError(message, answer=answer, pause_account_s=RATE_PAUSE_S)
@@ -92,7 +94,7 @@ def _transient(answer: SummaryAnswer, code: int | None, said: str) -> TransientE
     return None
 
 
-def _by_block(answer: SummaryAnswer, code: int | None, said: str) -> ApiError:
+def _by_block(answer: Answer, code: int | None, said: str) -> ApiError:
     """Judge a code that is in no list by its block of hundred; without a code, HTTP's own status decides."""
     number = code if code is not None and code != OK else answer.http_status * 100
     block = number // 100

@@ -1,15 +1,19 @@
-"""The sensor that announces, and what it reads of Dagster's runs: which days are being worked on, which runs failed.
+"""The sensor that announces, the one that fails when something could not be sent, and what both read of Dagster.
 
-Thin: what is worth telling, and how it is sent and remembered, is `notify/`, of which `announce.py` is imported where
-something is announced: it reads tables, which most processes of this code location don't.
+Thin: what there is to announce, and how it is sent and remembered, is `notify/`, of which `announce.py` is imported where
+something is announced: it reads tables, which most processes of this code location don't. `run_failure_sensor` would not
+do: whether a failed run left anything undone is only known when no other run is at work on its day.
 """
 
 import datetime as dt
 import re
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, Final
+import sqlite3
+from contextlib import suppress
+from typing import Any, Final
 
 import dagster as dg
+from dagster._core.definitions.run_request import InstigatorType
+from dagster._core.scheduler.instigation import SensorInstigatorData
 
 from backlinks_assets.collect.collector import utc_now
 from backlinks_assets.defs.assets import summary_responses
@@ -17,23 +21,23 @@ from backlinks_assets.defs.busy_days import ENDED, days_at_work, days_of_run
 from backlinks_assets.defs.dead_runs import WHY, process_is_gone
 from backlinks_assets.defs.metadata.collecting import STOPPED
 from backlinks_assets.defs.resources import BacklinksData
+from backlinks_assets.errors import BacklinksError
 from backlinks_assets.formatting import counted
+from backlinks_assets.notify import old_tables
 from backlinks_assets.notify.alerts import FailedRun
-from backlinks_assets.notify.outbox import Memory
+from backlinks_assets.notify.cursor import Cursor
 from backlinks_assets.settings import Settings
-
-if TYPE_CHECKING:
-    from backlinks_assets.notify.announce import Announced
 
 TABLES_FOLLOW_WITHIN: Final = dt.timedelta(minutes=5)
 """So long a day's message waits after its last answers for the flags and the page that are made of them."""
 
-_MOST_RUNS: Final = 500
-_OVERLAP: Final = dt.timedelta(minutes=2)
+_MAX_ENDED_RUNS: Final = 500
+_MAX_FAILED_RUNS: Final = 100
+_NOT_SET: Final = "BACKLINKS_NOTIFY_URLS is not set: nothing is announced."
 _ERROR_NAME: Final = re.compile(r"^[\w.]+: ")
 
 
-class NotAnnouncedError(Exception):
+class NotAnnouncedError(BacklinksError):
     """Something could not be sent; the message says what, where, how often it was tried and when it is tried again."""
 
 
@@ -42,23 +46,54 @@ class NotAnnouncedError(Exception):
     default_status=dg.DefaultSensorStatus.RUNNING,
     description=(
         "Sends a day's new flags, index moves, failed days, a stopped account and a low balance to "
-        "BACKLINKS_NOTIFY_URLS, once each. A failed tick says what could not be sent; it is tried again."
+        "BACKLINKS_NOTIFY_URLS, once each. What each channel has had is this sensor's cursor."
     ),
 )
 def announce_sensor(context: dg.SensorEvaluationContext, backlinks_data: BacklinksData) -> dg.SkipReason:
+    """Announce what is due. The tick ends well even if sending failed: Dagster drops the cursor of a failed one."""
     settings = backlinks_data.settings()
     if not settings.notify_urls:
-        return dg.SkipReason("BACKLINKS_NOTIFY_URLS is not set: nothing is announced.")
-    from backlinks_assets.notify.announce import announce, opened
+        return dg.SkipReason(_NOT_SET)
+    from backlinks_assets.notify.announce import LOOKS_BACK, announce
 
     now = utc_now()
-    with opened(settings) as memory:
-        keep_failed_runs(context.instance, memory, now)
-        done = announce(settings, memory, busy_days(context.instance, settings, now), now)
-    said = _said(done)
-    if done.troubles:
-        raise NotAnnouncedError(" ".join([*done.troubles, said]))
-    return dg.SkipReason(said)
+    cursor = Cursor.read(context.cursor) if context.cursor else old_tables.first_cursor(settings, now)
+    if context.cursor and cursor.has_old_tables:
+        with suppress(sqlite3.Error):  # tried again by the next tick
+            old_tables.drop(settings)
+            cursor.has_old_tables = False
+    runs = failed_runs(context.instance, now - LOOKS_BACK)
+    look = announce(settings, cursor, runs, busy_days(context.instance, settings, now), now)
+    context.update_cursor(cursor.written())
+    titles = "".join(f" “{title}”." for title in dict.fromkeys(message.title for message in look.sent))
+    sent = f"{counted(len(look.sent), 'message')} sent.{titles}" if look.sent else "Nothing new to announce."
+    return dg.SkipReason(" ".join([*look.problems, sent]))
+
+
+@dg.sensor(
+    minimum_interval_seconds=30,  # so that it sees each tick of the other
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Sends nothing: its tick fails, and says why, while something that announce_sensor announces does not arrive.",
+)
+def announcements_arrive_sensor(context: dg.SensorEvaluationContext, backlinks_data: BacklinksData) -> dg.SkipReason:
+    if not backlinks_data.settings().notify_urls:
+        return dg.SkipReason(_NOT_SET)
+    cursor = saved_cursor(context.instance)
+    if cursor and cursor.problems:
+        raise NotAnnouncedError(" ".join(cursor.problems))
+    return dg.SkipReason("All that was announced has arrived.")
+
+
+def saved_cursor(instance: dg.DagsterInstance) -> Cursor | None:
+    """Return the cursor that the announcing sensor's last tick saved, None if there was none. Raises CursorError."""
+    states = instance.all_instigator_state(instigator_type=InstigatorType.SENSOR)
+    found = [
+        data
+        for state in states
+        if state.name == announce_sensor.name and isinstance(data := state.instigator_data, SensorInstigatorData)
+    ]
+    newest = max(found, key=lambda data: data.last_tick_timestamp or 0, default=None)
+    return Cursor.read(newest.cursor) if newest and newest.cursor else None
 
 
 def busy_days(instance: dg.DagsterInstance, settings: Settings, now: dt.datetime) -> set[dt.date]:
@@ -67,7 +102,7 @@ def busy_days(instance: dg.DagsterInstance, settings: Settings, now: dt.datetime
 
     busy = days_at_work(instance, now)
     ended = dg.RunsFilter(statuses=list(ENDED), updated_after=now - TABLES_FOLLOW_WITHIN)
-    for record in instance.get_run_records(ended, limit=_MOST_RUNS):
+    for record in instance.get_run_records(ended, limit=_MAX_ENDED_RUNS):
         run, at = record.dagster_run, record.end_time
         if at is not None and _collects(run):
             for day in days_of_run(run):
@@ -77,15 +112,18 @@ def busy_days(instance: dg.DagsterInstance, settings: Settings, now: dt.datetime
     return busy
 
 
-def keep_failed_runs(instance: dg.DagsterInstance, memory: Memory, now: dt.datetime) -> None:
-    """Hand the project's runs that failed since the last look to the memory, once each."""
-    start = dt.datetime.combine(now.date(), dt.time(), dt.UTC)
-    since = dt.datetime.fromisoformat(memory.note("runs_seen_until", start.isoformat()))
-    filters = dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE], updated_after=since - _OVERLAP)
-    records = instance.get_run_records(filters, limit=_MOST_RUNS, order_by="update_timestamp", ascending=True)
-    memory.keep_runs([run for record in records if (run := _failed_run(instance, record)) is not None])
-    if records:
-        memory.write_note("runs_seen_until", _utc(records[-1].update_timestamp).isoformat())
+def failed_runs(instance: dg.DagsterInstance, since: dt.datetime) -> list[FailedRun]:
+    """Return the project's runs among the last 100 that failed since then, oldest first."""
+    filters = dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE], updated_after=since)
+    records = instance.get_run_records(filters, limit=_MAX_FAILED_RUNS, order_by="update_timestamp")
+    runs = {one.dagster_run.run_id: _read.get(one.dagster_run.run_id) or _failed_run(instance, one) for one in records}
+    _read.clear()
+    _read.update(runs)
+    return [run for run in reversed(runs.values()) if run]
+
+
+_read: Final[dict[str, FailedRun | None]] = {}
+"""Runs that the last tick in this process has read: Dagster opens a file for each, which takes 20 ms."""
 
 
 def _failed_run(instance: dg.DagsterInstance, record: dg.RunRecord) -> FailedRun | None:
@@ -100,7 +138,7 @@ def _failed_run(instance: dg.DagsterInstance, record: dg.RunRecord) -> FailedRun
         run_id=run.run_id,
         day=day,
         collects=_collects(run),
-        ended_at=_utc(record.update_timestamp),
+        ended_at=record.update_timestamp,
         says=says,
         stopped=str(stopped.value) if stopped else None,
         targets={str(row.data["target"]): str(row.data["reason"]) for row in rows if row.data["date"] == str(day)},
@@ -126,13 +164,3 @@ def _failure(instance: dg.DagsterInstance, run_id: str) -> tuple[str, dict[str, 
 
 def _collects(run: dg.DagsterRun) -> bool:
     return run.job_name == "collect_job" or summary_responses.key in (run.asset_selection or ())
-
-
-def _utc(moment: dt.datetime) -> dt.datetime:
-    return moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
-
-
-def _said(done: "Announced") -> str:
-    titles: Iterable[str] = (message.title for message in done.messages)
-    made = "".join(f" “{title}”." for title in titles)
-    return f"{counted(done.delivered, 'message')} sent.{made}" if done.delivered or made else "Nothing new to announce."

@@ -1,27 +1,29 @@
 """The assets: paid answers, the tables made of them, changes and flags.
 
-Thin objects only: partitions, lineage, metadata. Collecting is `collect/collector.py`, rows are `tables/`, the judgement
+Thin objects only: partitions, lineage, metadata. Collecting is `collect/collector.py`, rows are `tables/`, judging
 is `detection/`. What builds tables is imported by the runs that do: pandas and DuckDB take 0.5 s of CPU and 70 MB, and most
 processes of this code location build none.
 """
 
 import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 
 import dagster as dg
 
-from backlinks_assets import memory
 from backlinks_assets.collect.collector import StopError
-from backlinks_assets.collect.outcome import Ask, Outcome
+from backlinks_assets.collect.outcome import CollectRequest, Outcome
 from backlinks_assets.defs import checks
+from backlinks_assets.defs.code_versions import CODE_VERSIONS
 from backlinks_assets.defs.metadata import collecting, page, tables
 from backlinks_assets.defs.partitions import days, target_days
 from backlinks_assets.defs.resources import BacklinksApi, BacklinksData
 from backlinks_assets.defs.run_partitions import partitions_of_run
 from backlinks_assets.defs.runs import asked_at
-from backlinks_assets.targets.file import Target, WatchList
+from backlinks_assets.detection.settings import DetectionSettings
+from backlinks_assets.targets.target import Target, WatchList
 
 OWNERS = ["team:seo"]
 
@@ -39,13 +41,12 @@ OWNERS = ["team:seo"]
 def summary_responses(
     context: dg.AssetExecutionContext, backlinks_data: BacklinksData, backlinks_api: BacklinksApi
 ) -> Iterator[dg.AssetMaterialization | dg.AssetObservation]:
-    """The paid answers: two calls a target and day, live and lost backlinks, kept as they came.
+    """The paid answers: two calls a target and day, live and lost backlinks, stored as they came.
 
-    Answers that are already kept are not asked for again. The API answers for the present only: a day that is over
-    is built from what is kept. A run over many partitions reports each as it is finished; targets that failed are
+    The API is not called again for a stored answer. It answers for the present only: a day that is over is built from
+    the stored answers. A run over many partitions reports each as it is finished; targets that failed are
     named in the run's error and the others stay materialized.
     """
-    memory.give_memory_back()  # as the command does; a run that Dagster starts has a process of its own
     partitions = partitions_of_run(context, reports_each=True)
     settings = backlinks_data.settings()
     tables.check_instance(context.instance, settings)
@@ -65,9 +66,9 @@ def summary_responses(
     failed: list[Outcome] = []
     stopped = None
     is_recorded = False
-    with backlinks_api.collector(asked_at(context.instance, context.run)) as collector:
+    with closing(backlinks_api.collect(wanted.asks, asked_at(context.instance, context.run))) as outcomes:
         try:
-            for outcome in collector.collect(wanted.asks):
+            for outcome in outcomes:
                 if outcome.error is not None:
                     failed.append(outcome)
                     continue
@@ -87,9 +88,9 @@ def summary_responses(
 
 @dataclass(slots=True)
 class _Wanted:
-    """What a run asks about, the partition of each (by day and target), and the partitions that it passes over."""
+    """What a run collects, the partition of each (by day and target), and the partitions that it passes over."""
 
-    asks: list[Ask] = field(default_factory=list)
+    asks: list[CollectRequest] = field(default_factory=list)
     keys: dict[tuple[str, str], str] = field(default_factory=dict)
     unwatched: list[str] = field(default_factory=list)
     foreign: list[str] = field(default_factory=list)
@@ -98,10 +99,10 @@ class _Wanted:
 def _wanted(partitions: Sequence[str], by_key: Mapping[str, Target], watched: WatchList, api: BacklinksApi) -> _Wanted:
     found = _Wanted()
     for key in partitions:
-        date, target_key = _dimensions(key)
+        date, target_key = key.split("|", 1)
         target = by_key.get(target_key)
         if target is not None and target.active_on(dt.date.fromisoformat(date)):
-            found.asks.append(api.ask(date, target))
+            found.asks.append(api.request(date, target))
             found.keys[date, target.target] = key
         elif target is not None:
             found.unwatched.append(f"{target.target} ({date}), retired by then")
@@ -111,13 +112,6 @@ def _wanted(partitions: Sequence[str], by_key: Mapping[str, Target], watched: Wa
             found.foreign.append(target_key)
     found.foreign = list(dict.fromkeys(found.foreign))  # one may be there for many days
     return found
-
-
-def _dimensions(key: str) -> tuple[str, str]:
-    """Return the day and the target's key of a partition."""
-    parts = key.keys_by_dimension if isinstance(key, dg.MultiPartitionKey) else None
-    date, target_key = (parts["date"], parts["target"]) if parts else key.split("|", 1)
-    return date, target_key
 
 
 def _table(name: str, deps: list[Any], group: str = "tables") -> dg.AssetSpec:
@@ -130,6 +124,7 @@ def _table(name: str, deps: list[Any], group: str = "tables") -> dg.AssetSpec:
         owners=OWNERS,
         metadata=tables.static_metadata(name),
         partitions_def=days,
+        code_version=CODE_VERSIONS[name],
         skippable=False,
     )
 
@@ -150,29 +145,28 @@ def _table(name: str, deps: list[Any], group: str = "tables") -> dg.AssetSpec:
 def answer_tables(
     context: dg.AssetExecutionContext, backlinks_data: BacklinksData
 ) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
-    """Reads each kept answer of the days once and writes the tables made of it."""
+    """Reads each stored answer of the days once and writes the tables made of it."""
     from backlinks_assets.pipeline import NothingKeptError, publish_days, publish_warehouse
 
-    memory.give_memory_back()
     settings = backlinks_data.settings()
     tables.check_instance(context.instance, settings)
     watched = backlinks_data.targets()
     by_day: dict[str, tables.Metadata] = {}
-    kept: list[dt.date] = []
+    built: list[dt.date] = []
     dates = [dt.date.fromisoformat(date) for date in partitions_of_run(context)]
     for date, day in zip(dates, publish_days(settings, dates, say=context.log.info), strict=True):
         if isinstance(day, NothingKeptError):
             by_day[str(date)] = tables.nothing_kept_metadata(str(day))
         else:
             by_day[str(date)] = tables.answers_metadata(day)
-            kept.append(date)
-    if not kept:
+            built.append(date)
+    if not built:
         raise dg.Failure(tables.why_nothing(by_day), allow_retries=False)
     tables.record_origin(context.instance, settings)
     if not tables.judges_too(context):  # one copy of the DuckDB file a run; it shows no day that is not judged
         publish_warehouse(settings)
     yield from tables.results(context, by_day)
-    last = max(kept)
+    last = max(built)
     yield from checks.summary_results(settings.root, last, watched.expected_on(last))
 
 
@@ -184,16 +178,16 @@ def answer_tables(
     partitions_def=days,
     backfill_policy=dg.BackfillPolicy.single_run(),
     check_specs=checks.FLAGS_CHECKS,
-    name="judgement",
+    name="detection",
     can_subset=False,
     pool="duckdb",
 )
-def judgement(
+def detection(
     context: dg.AssetExecutionContext, backlinks_data: BacklinksData
 ) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
     """Compares each day with what is normal for each target, and flags what changed sharply."""
-    from backlinks_assets.detection.settings import DetectionSettings
-    from backlinks_assets.pipeline import publish_changes, publishing_warehouse
+    from backlinks_assets.pipeline import publish_changes
+    from backlinks_assets.tables.duckdb_sync import syncing
 
     settings = backlinks_data.settings()
     dates = [dt.date.fromisoformat(date) for date in partitions_of_run(context)]
@@ -201,7 +195,7 @@ def judgement(
     last = None
     targets = backlinks_data.targets()
     # Also if judging fails: the tables of the answers may have come by this run.
-    with publishing_warehouse(settings, targets):
+    with syncing(settings.root):
         for day in publish_changes(settings, dates, targets.thresholds, DetectionSettings(), context.log.info):
             by_day[str(day.date)] = tables.changes_metadata(day, simulated=settings.simulated)
             last = day
@@ -218,6 +212,7 @@ def judgement(
     group_name="flags",
     kinds={"html"},
     owners=OWNERS,
+    code_version=CODE_VERSIONS["flags_report"],
 )
 def flags_report(context: dg.AssetExecutionContext, backlinks_data: BacklinksData) -> dg.MaterializeResult[Any]:
     """A page of the day's flags that opens from disk: each with its reason, its recent history drawn, and what moved with it.
@@ -229,7 +224,9 @@ def flags_report(context: dg.AssetExecutionContext, backlinks_data: BacklinksDat
     for date in partitions_of_run(context):
         day = dt.date.fromisoformat(date)
         by_day[date] = page.publish_page(settings, day, watched.expected_on(day))
-    return page.result(context, by_day)
+    result = page.result(context, by_day)
+    page.publish_index(settings)  # once for all days of the run
+    return result
 
 
-ASSETS = [summary_responses, answer_tables, judgement, flags_report]
+ASSETS = [summary_responses, answer_tables, detection, flags_report]

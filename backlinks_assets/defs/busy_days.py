@@ -1,4 +1,4 @@
-"""Which days a run of this project is at work on: they are neither built nor announced meanwhile.
+"""What a run of this project is about, by its tags, and which days are at work: not built or announced meanwhile.
 
 Reading of Dagster's runs only. Runs whose process is gone are ended by `dead_runs.py`, and are at work until then.
 """
@@ -16,14 +16,16 @@ WAITED_FOR: Final = dt.timedelta(hours=6)
 """A run that was made before that holds up no day: it is frozen, or waits in a queue that nobody empties."""
 
 ENDED: Final = {dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED}
+UNFINISHED: Final = [status for status in dg.DagsterRunStatus if status not in ENDED]
+
+_RESPONSES: Final = dg.AssetKey("summary_responses")
 _JOBS: Final = {collect_job.name, publish_job.name}
 _ASSETS: Final = {dg.AssetKey(name) for name in ("summary_responses", *TABLES, "flags_report")}
 
 
 def days_at_work(instance: dg.DagsterInstance, now: dt.datetime) -> set[dt.date]:
     """Return the days on which a run of this project is queued or at work."""
-    unfinished = [status for status in dg.DagsterRunStatus if status not in ENDED]
-    runs = instance.get_runs(dg.RunsFilter(statuses=unfinished, created_after=now - WAITED_FOR))
+    runs = instance.get_runs(dg.RunsFilter(statuses=UNFINISHED, created_after=now - WAITED_FOR))
     return {day for run in runs for day in days_of_run(run)}
 
 
@@ -34,3 +36,9 @@ def days_of_run(run: dg.DagsterRun) -> list[dt.date]:
         return []
     first, last = span
     return [first + dt.timedelta(days=number) for number in range((last - first).days + 1)]
+
+
+def asks_about(run: dg.DagsterRun, day: dt.date) -> bool:
+    """Whether a run asks the API about targets on a day."""
+    collects = run.job_name == collect_job.name or _RESPONSES in (run.asset_selection or ())
+    return collects and day in days_of_run(run)

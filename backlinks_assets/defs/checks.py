@@ -1,12 +1,12 @@
-"""The asset checks: what they are called and how a finding reads in the UI.
+"""The asset checks of a day's tables: what they are called and how a finding reads in the UI.
 
 Specs and results only; the findings are `quality.py`. The checks are evaluated by the assets' own runs, so that they
-are there whichever way a run was started; a run over several days evaluates them for the last one. `quality.py` is imported
-by the runs that build tables.
+are there whichever way a run was started; a run over several days evaluates them for the last one. Whether a day came in
+time is `in_time.py`.
 """
 
 import datetime as dt
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 _SUMMARY: Final = {
     "every_target_has_answers": "Every target watched that day has its live and its lost answer.",
-    "values_are_plausible": "Scores are 0 to 100, counts are not negative, parts are no larger than their wholes.",
+    "values_are_plausible": "Scores are 0 to 100, counts are not negative, parts are no larger than their wholes. An implausible "
+    "score or count is a missing reading. Of more than 5 % of the targets, they keep the day from being evaluated.",
     "schema_is_as_declared": "The parquet files have the declared columns and types.",
 }
 _FLAGS: Final = {
@@ -31,24 +32,43 @@ _FLAGS: Final = {
 
 
 def _specs(asset: str, statements: dict[str, str]) -> list[dg.AssetCheckSpec]:
-    return [dg.AssetCheckSpec(name, asset=asset, description=says) for name, says in statements.items()]
+    return [
+        dg.AssetCheckSpec(name, asset=asset, description=says, blocking=name == "values_are_plausible")
+        for name, says in statements.items()
+    ]
 
+
+IN_TIME: Final = dg.AssetCheckKey(dg.AssetKey("backlinks_flags"), "judged_in_time")
+"""Of no run: `in_time.py` evaluates it."""
 
 SUMMARY_CHECKS: Final = _specs("backlinks_summary", _SUMMARY)
 FLAGS_CHECKS: Final = _specs("backlinks_flags", _FLAGS)
 
 
-def summary_results(root: Path, day: dt.date, expected: Collection[str]) -> list[dg.AssetCheckResult]:
-    """Return the results of the checks on `backlinks_summary` for a day."""
+def summary_results(root: Path, day: dt.date, expected: Collection[str]) -> Iterator[dg.AssetCheckResult]:
+    """Yield the results of the checks on `backlinks_summary` for a day.
+
+    Raises:
+        Failure: after them, where the day must not be evaluated.
+    """
     from backlinks_assets.tables import quality
 
+    values = quality.values_plausible(root, day)
     findings = (
         quality.every_target_present(root, day, expected),
-        quality.values_plausible(root, day),
+        values,
         quality.schema_as_declared(root, day, ["backlinks_summary", "referring_links"]),
     )
-    pairs = zip(_SUMMARY, findings, strict=True)
-    return [_result("backlinks_summary", name, found, dg.AssetCheckSeverity.ERROR) for name, found in pairs]
+    for name, finding in zip(_SUMMARY, findings, strict=True):
+        warns = finding is values and not values.blocks
+        severity = dg.AssetCheckSeverity.WARN if warns else dg.AssetCheckSeverity.ERROR
+        yield _result("backlinks_summary", name, finding, severity)
+    if values.blocks:
+        raise dg.Failure(
+            f"{values.sentence} The check values_are_plausible of backlinks_summary lists them. To evaluate the day all the "
+            "same, materialize backlinks_changes and backlinks_flags for it.",
+            allow_retries=False,
+        )
 
 
 def flags_results(day: dt.date, flags: "pd.DataFrame") -> list[dg.AssetCheckResult]:
@@ -74,6 +94,6 @@ def _result(asset: str, name: str, finding: "Finding", severity: dg.AssetCheckSe
         asset_key=asset,
         check_name=name,
         severity=severity,
-        description=finding.words,
+        description=finding.sentence,
         metadata=metadata,
     )

@@ -5,32 +5,25 @@ sensor looks while the daemon runs; the command looks before its own runs; `doct
 """
 
 import datetime as dt
-import os
-from pathlib import Path
 from typing import Final
 
 import dagster as dg
-from dagster._core.events import EngineEventData
 
 from backlinks_assets.collect.collector import utc_now
 from backlinks_assets.dagster_instance.run_locks import Life
 from backlinks_assets.dagster_instance.run_storage import ProjectRunStorage
+from backlinks_assets.defs.busy_days import UNFINISHED
 from backlinks_assets.formatting import counted
 
 WHY: Final = "The run's process is gone: it was killed, or the machine stopped."
-_NEXT: Final = "What was paid for is kept. Start it again: what is finished is not done a second time."
+_NEXT: Final = "What was paid for is stored. Start it again: what is finished is not done a second time."
 
 BEGINS_WITHIN: Final = dt.timedelta(seconds=30)
 """A launched run whose launcher has died since may still be loading its code for so long, before it can hold a lock."""
-SILENT_FOR: Final = dt.timedelta(hours=1)
-"""A run without any lock, as before this project's runs had them, is judged by its process number after so long a silence."""
+SILENT_FOR: Final = dt.timedelta(days=1)
+"""A run without any lock, which version 0.1.0 began, is dead after so long without an event: nothing else says whether it is."""
 
-_UNFINISHED: Final = [
-    dg.DagsterRunStatus.NOT_STARTED,
-    dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED,
-    dg.DagsterRunStatus.CANCELING,
-]
+_WITH_A_PROCESS: Final = [status for status in UNFINISHED if status is not dg.DagsterRunStatus.QUEUED]
 _DAEMON_TAGS: Final = {
     "dagster/schedule_name",
     "dagster/sensor_name",
@@ -39,17 +32,16 @@ _DAEMON_TAGS: Final = {
     "dagster/auto_materialize",
 }
 """A run that Dagster's daemon created and had no time to queue is queued by the daemon itself when it is started again."""
-_CLOCK_TOLERANCE_S: Final = 5.0
 
 
 def dead_runs(instance: dg.DagsterInstance, now: dt.datetime | None = None) -> list[dg.DagsterRun]:
     """Return the unfinished runs of all code locations whose process is gone. Nothing is changed.
 
-    A queued run has no process and waits for the daemon: it is not dead. Neither is one whose life can't be told.
+    A queued run has no process and waits for the daemon: it is not dead. Neither is one of which nothing says whether it lives.
     """
     if not isinstance(instance.run_storage, ProjectRunStorage):
         return []
-    records = instance.get_run_records(dg.RunsFilter(statuses=_UNFINISHED))
+    records = instance.get_run_records(dg.RunsFilter(statuses=_WITH_A_PROCESS))
     return [record.dagster_run for record in records if _is_dead(instance, record, now or utc_now())]
 
 
@@ -67,9 +59,10 @@ def end_dead_runs(instance: dg.DagsterInstance, now: dt.datetime | None = None) 
             instance.report_run_canceled(run, WHY)
         else:
             instance.report_run_failed(run, f"{WHY} {_NEXT}")
-        storage.locks.clear(run.run_id)
         ended.append(run)
-    unfinished = {record.dagster_run.run_id for record in instance.get_run_records(dg.RunsFilter(statuses=_UNFINISHED))}
+    unfinished = {
+        record.dagster_run.run_id for record in instance.get_run_records(dg.RunsFilter(statuses=_WITH_A_PROCESS))
+    }
     _free_slots(instance, storage, unfinished)
     storage.locks.sweep(unfinished)
     return ended
@@ -80,8 +73,8 @@ def process_is_gone(instance: dg.DagsterInstance, failure: dg.EventLogEntry) -> 
     if failure.message.startswith(WHY):
         return True
     crashed = f"Run execution process for {failure.run_id} "  # an event of its own: the failure says nothing
-    told = instance.all_logs(failure.run_id, of_type=dg.DagsterEventType.ENGINE_EVENT)
-    return any(entry.message.startswith(crashed) for entry in told)
+    entries = instance.all_logs(failure.run_id, of_type=dg.DagsterEventType.ENGINE_EVENT)
+    return any(entry.message.startswith(crashed) for entry in entries)
 
 
 def _free_slots(instance: dg.DagsterInstance, storage: ProjectRunStorage, unfinished: set[str]) -> None:
@@ -99,49 +92,16 @@ def _is_dead(instance: dg.DagsterInstance, record: dg.RunRecord, now: dt.datetim
     if run.status is dg.DagsterRunStatus.NOT_STARTED and life is not Life.GONE and _DAEMON_TAGS & run.tags.keys():
         return False
     if life is Life.NEVER_BEGUN and run.status is not dg.DagsterRunStatus.NOT_STARTED:
-        return now - _utc(record.update_timestamp) > BEGINS_WITHIN
+        return now - record.update_timestamp > BEGINS_WITHIN
     if life is Life.UNKNOWN:
         return _fell_silent(instance, record, now)
     return life is not Life.LIVING
 
 
 def _fell_silent(instance: dg.DagsterInstance, record: dg.RunRecord, now: dt.datetime) -> bool:
-    """Whether a run has told nothing for long, and no process that it has named can still be there."""
-    last, processes = _utc(record.update_timestamp).timestamp(), []
-    for entry in instance.all_logs(record.dagster_run.run_id):
-        last = max(last, entry.timestamp)
-        said = entry.dagster_event.event_specific_data if entry.dagster_event else None
-        if isinstance(said, EngineEventData) and "pid" in said.metadata:
-            processes.append((int(str(said.metadata["pid"].value)), entry.timestamp))
-    silent = now.timestamp() - last > SILENT_FOR.total_seconds()
-    return silent and not any(_may_live(pid, at) for pid, at in processes)
-
-
-def _may_live(pid: int, at: float) -> bool:
-    """Whether the process that had a number at an instant may still have it: the number comes again."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        pass
-    began = _began(pid)
-    return began is None or began <= at + _CLOCK_TOLERANCE_S
-
-
-def _began(pid: int) -> float | None:
-    """Return when a process began, in seconds since 1970; None where the system does not say it as Linux does."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
-        stat = Path("/proc/stat").read_text(encoding="utf-8")
-        booted = next(float(line.split()[1]) for line in stat.splitlines() if line.startswith("btime "))
-        return booted + int(fields[19]) / os.sysconf("SC_CLK_TCK")
-    except (OSError, ValueError, IndexError, StopIteration):
-        return None
-
-
-def _utc(moment: dt.datetime) -> dt.datetime:
-    return moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
+    last = instance.get_records_for_run(record.dagster_run.run_id, limit=1, ascending=False).records
+    heard = max([record.update_timestamp.timestamp(), *(event.timestamp for event in last)])
+    return now.timestamp() - heard > SILENT_FOR.total_seconds()
 
 
 @dg.sensor(

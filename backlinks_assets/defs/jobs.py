@@ -7,17 +7,18 @@ and the steps are short.
 import dagster as dg
 
 from backlinks_assets.defs.assets import summary_responses
+from backlinks_assets.defs.checks import IN_TIME
 
 collect_job = dg.define_asset_job(
     "collect_job",
     selection=dg.AssetSelection.assets(summary_responses),
     executor_def=dg.in_process_executor,
-    description="Asks the API about targets on a day and keeps the answers. Costs money: two calls a target.",
+    description="Calls the API for targets on a day and stores the answers. Costs money: two calls a target.",
 )
 
 publish_job = dg.define_asset_job(
     "publish_job",
-    selection=dg.AssetSelection.groups("tables", "flags"),
+    selection=dg.AssetSelection.groups("tables", "flags") - dg.AssetSelection.checks(IN_TIME),
     executor_def=dg.in_process_executor,
-    description="Builds the tables and flags of days from the kept answers. Costs nothing; a rebuild is safe.",
+    description="Builds the tables and flags of days from the stored answers. Costs nothing; a rebuild is safe.",
 )

@@ -11,29 +11,21 @@ from typing import Final
 
 import dagster as dg
 from dagster._core.definitions.run_request import InstigatorType
+from dagster._core.remote_origin import CodeLocationOrigin
 from dagster._core.scheduler.instigation import InstigatorState, InstigatorStatus, ScheduleInstigatorData, TickStatus
 
 from backlinks_assets.collect.collector import utc_now
+from backlinks_assets.defs.busy_days import UNFINISHED, asks_about
 from backlinks_assets.defs.jobs import collect_job
-from backlinks_assets.defs.partitions import ONE_KEY, RANGE_END, RANGE_START
+from backlinks_assets.defs.partitions import ends_of
 from backlinks_assets.defs.resources import BacklinksData
-from backlinks_assets.defs.run_partitions import DIMENSION
 from backlinks_assets.defs.runs import MAKES_UP_FOR
 from backlinks_assets.defs.schedules import NAME, requests, was_made_up_for
 from backlinks_assets.settings import SettingsError
-from backlinks_assets.targets.file import TargetsError
+from backlinks_assets.targets.target import TargetsError
 
 CAUGHT_UP_WITHIN: Final = dt.timedelta(minutes=2)
 """So long a tick that is not there is waited for: a daemon that was down makes its last one when it is back."""
-
-_RESPONSES: Final = dg.AssetKey("summary_responses")
-_UNFINISHED: Final = [
-    dg.DagsterRunStatus.QUEUED,
-    dg.DagsterRunStatus.NOT_STARTED,
-    dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED,
-    dg.DagsterRunStatus.CANCELING,
-]
 
 
 class _NotOwedError(Exception):
@@ -65,15 +57,15 @@ def makeup_sensor(
     if not wanted:
         return dg.SkipReason("A call was made today about every active target.")
     at = tick.isoformat()
-    if not was_made:
-        return dg.SensorResult(list(requests(context.instance, tick.date(), wanted, at, {MAKES_UP_FOR: at})))
-    asked = _partitions_asked_for(context.instance, tick.date())
-    wanted = [target for target in wanted if target.partition_key not in asked]
-    if not wanted:
-        return dg.SkipReason("The last tick of today was made, and a run has asked about every active target.")
+    if was_made:
+        asked = _partitions_asked_for(context.instance, tick.date())
+        wanted = [target for target in wanted if target.partition_key not in asked]
+        if not wanted:
+            return dg.SkipReason("The last tick of today was made, and a run has asked about every active target.")
     # What is wanted is part of the key: a run that the daemon makes late is not asked for twice.
     names = hashlib.sha256("\n".join(target.target for target in wanted).encode()).hexdigest()[:12]
-    return dg.SensorResult(list(requests(context.instance, tick.date(), wanted, f"{at}-{names}")))
+    tags = {} if was_made else {MAKES_UP_FOR: at}
+    return dg.SensorResult(list(requests(context.instance, tick.date(), wanted, f"{at}-{names}", tags)))
 
 
 def _owed_tick(
@@ -87,7 +79,7 @@ def _owed_tick(
     Raises:
         _NotOwedError: it is not.
     """
-    state = _running_schedule(context)
+    state = running_schedule(context.instance, context.code_location_origin)
     if state is None:
         raise _NotOwedError(f"{NAME} is off.")
     if due is None:
@@ -100,16 +92,14 @@ def _owed_tick(
     if made is TickStatus.STARTED or (made is None and now < due + CAUGHT_UP_WITHIN):
         raise _NotOwedError("The schedule's own tick is waited for.")
     was_made = made in (TickStatus.SUCCESS, TickStatus.SKIPPED) or was_made_up_for(context.instance, due)
-    runs = context.instance.get_runs(dg.RunsFilter(statuses=_UNFINISHED))
-    if any(_asks_about(run, due.date()) for run in runs):
+    if any(asks_about(run, due.date()) for run in context.instance.get_runs(dg.RunsFilter(statuses=UNFINISHED))):
         raise _NotOwedError("A run that asks about today is queued or at work.")
     return due, was_made
 
 
-def _running_schedule(context: dg.SensorEvaluationContext) -> InstigatorState | None:
-    """Return the state of this code location's daily schedule, None where it is off."""
-    origin = context.code_location_origin
-    for state in context.instance.all_instigator_state(instigator_type=InstigatorType.SCHEDULE):
+def running_schedule(instance: dg.DagsterInstance, origin: CodeLocationOrigin | None) -> InstigatorState | None:
+    """Return the state of a code location's daily schedule, of any without one; None where it is off."""
+    for state in instance.all_instigator_state(instigator_type=InstigatorType.SCHEDULE):
         location = state.origin.repository_origin.code_location_origin.location_name
         here = origin is None or location == origin.location_name
         if here and state.instigator_name == NAME and state.status is InstigatorStatus.RUNNING:
@@ -120,25 +110,11 @@ def _running_schedule(context: dg.SensorEvaluationContext) -> InstigatorState | 
 def _partitions_asked_for(instance: dg.DagsterInstance, day: dt.date) -> set[str]:
     """Return the keys of the targets that a run of the day was for, however it ended."""
     known = instance.get_dynamic_partitions("targets")
-    places = {key: place for place, key in enumerate(known)}
+    position = {key: number for number, key in enumerate(known)}
     midnight = dt.datetime.combine(day, dt.time(), dt.UTC)
     asked: set[str] = set()
     for run in instance.get_runs(dg.RunsFilter(created_after=midnight - dt.timedelta(hours=1))):
-        if _asks_about(run, day):
-            first, last = (places.get(key.partition("|")[2]) for key in _ends(run))
+        if asks_about(run, day):
+            first, last = (position.get(key.partition("|")[2]) for key in ends_of(run.tags))
             asked.update(known[first : last + 1] if first is not None and last is not None else ())
     return asked
-
-
-def _asks_about(run: dg.DagsterRun, day: dt.date) -> bool:
-    if run.job_name != collect_job.name and _RESPONSES not in (run.asset_selection or ()):
-        return False
-    first, last = _ends(run)
-    return first[:10] <= str(day) <= last[:10]
-
-
-def _ends(run: dg.DagsterRun) -> tuple[str, str]:
-    """Return the first and the last partition key of a run, the same for a single one; of dimensions, both joined."""
-    tags = run.tags
-    single = tags.get(ONE_KEY) or f"{tags.get(f'{DIMENSION}date', '')}|{tags.get(f'{DIMENSION}target', '')}"
-    return tags.get(RANGE_START) or single, tags.get(RANGE_END) or single

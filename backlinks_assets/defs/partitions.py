@@ -5,7 +5,6 @@ Partitions only. Which targets are watched is the targets file (`targets/file.py
 
 import datetime as dt
 import itertools
-import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
@@ -14,6 +13,7 @@ import dagster as dg
 RANGE_START: Final = "dagster/asset_partition_range_start"
 RANGE_END: Final = "dagster/asset_partition_range_end"
 ONE_KEY: Final = "dagster/partition"
+DIMENSION: Final = "dagster/partition/"
 """Tags by which Dagster says which partitions a run is for; what they mean together is `run_partitions.py`."""
 
 FIRST_DAY: Final = "2026-01-01"
@@ -24,8 +24,6 @@ MOST_KEYS_A_RUN: Final = 1000
 2.5 s of CPU to start, so that fewer and longer runs cost less."""
 MOST_RANGES: Final = 40
 """More runs than this cost more than the retired targets between the ranges would."""
-
-_DAY: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 days = dg.DailyPartitionsDefinition(start_date=FIRST_DAY, end_offset=1)  # today's partition exists today
 targets = dg.DynamicPartitionsDefinition(name="targets")
@@ -72,13 +70,16 @@ def day_range_tags(first: str, last: str) -> dict[str, str]:
     return {RANGE_START: first, RANGE_END: last}
 
 
+def ends_of(tags: Mapping[str, str]) -> tuple[str, str]:
+    """Return the first and the last partition key that a run's tags name, the same for a single one; of dimensions, joined."""
+    single = tags.get(ONE_KEY) or "|".join(tags.get(f"{DIMENSION}{name}", "") for name in ("date", "target"))
+    return tags.get(RANGE_START) or single, tags.get(RANGE_END) or single
+
+
 def days_of(tags: Mapping[str, str]) -> tuple[dt.date, dt.date] | None:
     """Return the first and last day that a run's tags say it is about; None if they name none."""
-    one = tags.get(ONE_KEY, "")
-    keys = [tags.get(end, one) for end in (RANGE_START, RANGE_END)]
-    found = [_DAY.match(key) for key in keys]
     try:
-        first, last = (dt.date.fromisoformat(day[0]) for day in found if day)
+        first, last = (dt.date.fromisoformat(key[:10]) for key in ends_of(tags))
     except ValueError:
         return None
     return first, last

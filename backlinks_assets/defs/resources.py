@@ -4,7 +4,7 @@ Fields and opening only. The environment is `settings.py`; what a collector does
 """
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import lru_cache
@@ -16,11 +16,11 @@ from pydantic import Field
 
 from backlinks_assets.collect.collector import Collector
 from backlinks_assets.collect.factory import open_collector, open_store, watched_targets
-from backlinks_assets.collect.outcome import Ask
+from backlinks_assets.collect.outcome import CollectRequest, Outcome
 from backlinks_assets.dataforseo.endpoints.summary import RequestParameters
 from backlinks_assets.settings import Settings
 from backlinks_assets.store.responses import ResponseStore
-from backlinks_assets.targets.file import Target, WatchList
+from backlinks_assets.targets.target import Target, WatchList
 
 
 class BacklinksData(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -74,18 +74,11 @@ class BacklinksApi(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def parameters(self) -> RequestParameters:
         """Return the project's request parameters; raises ValueError for those the API would refuse."""
-        return _parameters(
-            include_subdomains=self.include_subdomains,
-            include_indirect_links=self.include_indirect_links,
-            exclude_internal_backlinks=self.exclude_internal_backlinks,
-            internal_list_limit=self.internal_list_limit,
-            rank_scale=self.rank_scale,
-            backlinks_filters=self.backlinks_filters,
-        )
+        return _parameters(**self.model_dump(exclude={"demo"}))
 
-    def ask(self, date: str, target: Target) -> Ask:
+    def request(self, date: str, target: Target) -> CollectRequest:
         """Return what is to be asked about a target on a day (`YYYY-MM-DD`)."""
-        return Ask(
+        return CollectRequest(
             date=dt.date.fromisoformat(date),
             target=target.target,
             parameters=self.parameters().with_overrides(target.overrides),
@@ -96,6 +89,13 @@ class BacklinksApi(dg.ConfigurableResource):  # type: ignore[type-arg]
     def collector(self, began: dt.datetime | None = None) -> Iterator[Collector]:
         with open_collector(Settings.from_env(demo=self.demo), began=began) as collector:
             yield collector
+
+    def collect(
+        self, asks: Sequence[CollectRequest], began: dt.datetime | None = None
+    ) -> Generator[Outcome, None, None]:
+        """Yield an outcome for every ask, as `Collector.collect`; close it where it is not read to its end."""
+        with self.collector(began) as collector:
+            yield from collector.collect(asks)
 
 
 @lru_cache

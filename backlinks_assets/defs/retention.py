@@ -5,18 +5,16 @@ answer, table or partition is touched: a partition stays materialized by the new
 """
 
 import datetime as dt
-from typing import Final
 
 import dagster as dg
 from pydantic import Field
 
 from backlinks_assets.dagster_instance.event_log import ProjectEventLog
-
-_ENDED: Final = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
+from backlinks_assets.defs.busy_days import ENDED
 
 
 class Retention(dg.Config):
-    """How much is kept."""
+    """Which runs stay."""
 
     keep_days: int = Field(default=90, ge=0, description="Runs that ended within so many days are left as they are.")
 
@@ -35,7 +33,7 @@ def thin_old_runs(context: dg.OpExecutionContext, config: Retention) -> None:
             allow_retries=False,
         )
     before = dt.datetime.now(dt.UTC) - dt.timedelta(days=config.keep_days)
-    ended = dg.RunsFilter(statuses=_ENDED, updated_before=before)
+    ended = dg.RunsFilter(statuses=list(ENDED), updated_before=before)
     old = [record.dagster_run.run_id for record in context.instance.get_run_records(ended)]
     superseded = [run_id for run_id in old if not log.holds_newest(run_id)]
     for run_id in superseded:

@@ -11,9 +11,8 @@ from typing import Any, Final
 import dagster as dg
 
 from backlinks_assets.dates import iso_date
-from backlinks_assets.defs.partitions import ONE_KEY, RANGE_END, RANGE_START
+from backlinks_assets.defs.partitions import DIMENSION, ONE_KEY, RANGE_END, RANGE_START
 
-DIMENSION: Final = "dagster/partition/"
 BACKFILL: Final = "dagster/backfill"
 DIMENSIONS: Final = {"date", "target"}
 
@@ -44,16 +43,11 @@ def partitions_of_run(context: dg.AssetExecutionContext, *, reports_each: bool =
             raise _refused("The run names no partition.")
         return [_parsed(definition, single)]
     keys = _between(context, definition, first, last)
+    both = f"The run's tags name the partitions {first} to {last} and also {single}"
     if single is not None and single != first and not _is_of_its_backfill(context.instance, tags, single):
-        raise _refused(
-            f"The run's tags name the partitions {_span(first, last)} and also {single}, which is not the first of them: "
-            "it is not certain which were meant."
-        )
+        raise _refused(f"{both}, which is not the first of them: it is not certain which were meant.")
     if single is not None and not reports_each and list(keys) != [single]:
-        raise _refused(
-            f"The run's tags name the partitions {_span(first, last)} and also {single}: Dagster would record that one "
-            "only."
-        )
+        raise _refused(f"{both}: Dagster would record that one only.")
     return keys
 
 
@@ -72,17 +66,14 @@ def _single(tags: Mapping[str, str]) -> str | None:
 def _parsed(definition: dg.PartitionsDefinition[Any], key: str) -> str:
     """Return the key in the type that Dagster gives: one of two dimensions knows them."""
     multi = definition if isinstance(definition, dg.MultiPartitionsDefinition) else None
-    if key.count("|") != (1 if multi else 0) or not _is_day(key.partition("|")[0]):
-        kind = "date and target" if multi else "date"
-        raise _refused(f"The run's tags name {key!r}, which is not a partition by {kind}.")
-    return multi.get_partition_key_from_str(key) if multi else key
-
-
-def _is_day(text: str) -> bool:
+    day, *rest = key.split("|")
     try:
-        return bool(iso_date(text))
+        if len(rest) != (1 if multi else 0) or not iso_date(day):
+            raise ValueError
     except ValueError:
-        return False
+        kind = "date and target" if multi else "date"
+        raise _refused(f"The run's tags name {key!r}, which is not a partition by {kind}.") from None
+    return multi.get_partition_key_from_str(key) if multi else key
 
 
 def _between(
@@ -93,9 +84,9 @@ def _between(
         with dg.partition_loading_context(dynamic_partitions_store=context.instance):
             keys = definition.get_partition_keys_in_range(dg.PartitionKeyRange(start, end))
     except dg.DagsterError:
-        raise _refused(f"The range of partitions {_span(first, last)} has an end that does not exist.") from None
+        raise _refused(f"The range of partitions {first} to {last} has an end that does not exist.") from None
     if not keys:
-        raise _refused(f"The range of partitions {_span(first, last)} ends before it starts.")
+        raise _refused(f"The range of partitions {first} to {last} ends before it starts.")
     return keys
 
 
@@ -103,10 +94,6 @@ def _is_of_its_backfill(instance: dg.DagsterInstance, tags: Mapping[str, str], k
     """Whether a key is one of the backfill's that the run belongs to: all its runs bear the first key of the first."""
     backfill = instance.get_backfill(tags[BACKFILL]) if BACKFILL in tags else None
     return backfill is not None and key in (backfill.partition_names or ())
-
-
-def _span(first: str, last: str) -> str:
-    return f"{first} to {last}"
 
 
 def _refused(why: str) -> dg.Failure:

@@ -42,7 +42,7 @@ def asked_at(instance: dg.DagsterInstance, run: dg.DagsterRun) -> dt.datetime | 
 
 
 def collects(first: dt.date, last: dt.date, targets: int, part: int = 1, parts: int = 1) -> dict[str, str]:
-    """Return the tag of a run that asks about targets: `Collect 2026-11-24 · 2,000 targets · part 3 of 8`.
+    """Return the tag of a run that collects: `Collect 2026-11-24 · 2,000 targets · part 3 of 8`.
 
     `targets` counts those of all parts; what is one part only says nothing of parts.
     """

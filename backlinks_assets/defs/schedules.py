@@ -5,24 +5,22 @@ tick failed is `makeup.py`.
 """
 
 import datetime as dt
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 import dagster as dg
 
-from backlinks_assets.anchor import Anchor, AnchorError
-from backlinks_assets.collect.collector import is_open, utc_now
+from backlinks_assets.collect.caller import is_open
+from backlinks_assets.collect.collector import utc_now
 from backlinks_assets.defs.jobs import collect_job
 from backlinks_assets.defs.partitions import range_tags, ranges
 from backlinks_assets.defs.resources import BacklinksData
 from backlinks_assets.defs.runs import MAKES_UP_FOR, collects
 from backlinks_assets.defs.sensors import add_missing_targets
 from backlinks_assets.settings import DAILY, SettingsError, schedule_from_env
-from backlinks_assets.targets.file import Target
+from backlinks_assets.targets.target import Target
 
 NAME: Final = "daily_collect_schedule"
-NO_TAGS: Final[Mapping[str, str]] = {}
 
 
 def daily_collect_schedule() -> dg.ScheduleDefinition:
@@ -32,12 +30,12 @@ def daily_collect_schedule() -> dg.ScheduleDefinition:
     the tick reads the environment too.
     """
     try:
-        cron = schedule_from_env(Anchor.of(os.environ).env)
+        cron = schedule_from_env()
         says = (
             f"At the times of BACKLINKS_SCHEDULE, `{cron.text}` (UTC): asks about all active targets. Costs two calls a "
             "target and day."
         )
-    except (AnchorError, SettingsError) as error:
+    except SettingsError as error:
         cron, says = DAILY, f"Asks about nothing until this is mended and the code location loaded again. {error}"
     schedule = dg.schedule(
         name=NAME,
@@ -77,7 +75,7 @@ def requests(
     day: dt.date,
     wanted: Sequence[Target],
     run_key: str,
-    tags: Mapping[str, str] = NO_TAGS,
+    tags: Mapping[str, str] | None = None,
 ) -> Iterator[dg.RunRequest]:
     """Yield the runs that ask about targets on a day, a range of partitions each, with these tags too."""
     keys = [target.partition_key for target in wanted]
@@ -89,6 +87,6 @@ def requests(
             tags={
                 **range_tags(str(day), str(day), first, last),
                 **collects(day, day, len(keys), number, len(parts)),
-                **tags,
+                **(tags or {}),
             },
         )

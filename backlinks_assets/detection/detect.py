@@ -4,19 +4,18 @@ What is sharp is in `rules.py`, what the vendor's index did in `index_moves.py`;
 """
 
 import datetime as dt
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
 
 from backlinks_assets.detection.index_moves import IndexMove, IndexWatch, follow_index
 from backlinks_assets.detection.matrices import Bools, Floats, History, as_matrices
-from backlinks_assets.detection.metrics import COMPANIONS, LIVE, LOST_DATE, SERIES, Metric
+from backlinks_assets.detection.metrics import LIVE, LOG, LOST_DATE, SERIES, Metric
 from backlinks_assets.detection.output import Collected
 from backlinks_assets.detection.rules import NONE, Day, Limits, detect_halved, detect_losses, detect_steps, open_day
 from backlinks_assets.detection.series import Series
-from backlinks_assets.detection.settings import DetectionSettings, check_thresholds
+from backlinks_assets.detection.settings import DetectionSettings, OwnThresholds, check_thresholds
 from backlinks_assets.detection.target_down import Downs
 from backlinks_assets.detection.vendor_faults import Faults, Verdict, exclude, find_faults
 
@@ -24,24 +23,15 @@ MOVE_TOLD_DAYS = 7
 """So many days after a move of the index a flag's sentence says what was taken off."""
 
 
-@dataclass(frozen=True)
-class Known:
-    """What the vendor did to all targets together: moves of the index, by series and number of the day, and faults."""
-
-    moves: Mapping[str, Mapping[int, IndexMove]]
-    faults: Faults
-
-
 def detect(
-    history: pd.DataFrame,
+    history: pd.DataFrame | History,
     settings: DetectionSettings = DetectionSettings(),  # noqa: B008  frozen
-    thresholds: Mapping[str, Mapping[str, float | bool]] | None = None,
+    thresholds: OwnThresholds | None = None,
     since: dt.date | None = None,
     on_day: Callable[[dt.date], None] | None = None,
     *,
     days: Sequence[dt.date] | None = None,
     verdicts: Sequence[Verdict] = (),
-    known: Known | None = None,
 ) -> pd.DataFrame:
     """A row per day from `since`, target and metric that was read, and rows of target `*` for what the vendor did.
 
@@ -50,7 +40,7 @@ def detect(
     several a day the latest counts, NULL is no reading. Days before `since` are replayed for what they say is usual.
     `on_day` is called with each day that has been replayed. `days` are those of the history, sorted, where it may lack
     rows of some; `verdicts` are spans of days of which a person says whether they count, in the order in which that was
-    said. `known` is for a part of the targets: what the vendor did, found over all of them (`batches.py`).
+    said. Matrices are taken as well (`matrices.py`); excluded readings are taken out of them.
 
     Columns: `date, target, metric, value, previous, previous_date, baseline, usual_low, usual_high, change, score,
     direction, kind, severity, reason`, sorted by the first three. Flags are the rows with a `severity`. For an index move
@@ -61,10 +51,10 @@ def detect(
     own = {} if thresholds is None else thresholds
     for target, values in own.items():
         check_thresholds(target, values)
-    past = as_matrices(history, days)
-    faults = known.faults if known else find_faults(past, verdicts)
+    past = history if isinstance(history, History) else as_matrices(history, days)
+    faults = find_faults(past, verdicts)
     exclude(past, faults, verdicts)
-    replay = _Replay(past, settings, own, known, faults)
+    replay = _Replay(past, settings, own, faults)
     for day, date in enumerate(past.days):
         replay.play(day, wanted=since is None or date >= since)
         if on_day is not None:
@@ -75,22 +65,15 @@ def detect(
 class _Replay:
     """The state that one day hands to the next."""
 
-    def __init__(
-        self,
-        past: History,
-        settings: DetectionSettings,
-        own: Mapping[str, Mapping[str, float | bool]],
-        known: Known | None,
-        faults: Faults,
-    ) -> None:
+    def __init__(self, past: History, settings: DetectionSettings, own: OwnThresholds, faults: Faults) -> None:
         self.past, self.settings, self.faults = past, settings, faults
         self.metrics = [metric for name, metric in SERIES.items() if name in past.values]
         self.series = {m.name: Series(past.values[m.name], past.at, m.scale) for m in self.metrics}
         if LIVE in past.values:
-            self.series[LIVE] = Series(past.values[LIVE], past.at, COMPANIONS[LIVE].scale, flagged=False)
+            self.series[LIVE] = Series(past.values[LIVE], past.at, LOG, flagged=False)
         has_states = {LIVE, LOST_DATE} <= past.values.keys()
         self.downs = Downs(past.values[LIVE], past.values[LOST_DATE]) if has_states else None
-        self.watch = {name: IndexWatch(known.moves[name] if known else None) for name in self.series}
+        self.watch = {name: IndexWatch() for name in self.series}
         self.limits = {m.name: Limits.of(m, past.targets, settings, own) for m in self.metrics}
         targets = len(past.targets)
         self.flagged_on = {m.name: np.full(targets, -(10**6)) for m in self.metrics}

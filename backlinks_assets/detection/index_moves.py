@@ -4,7 +4,6 @@ An index move is one message for the day. What a target moved beyond the others 
 """
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -44,12 +43,11 @@ class IndexMove:
 
 @dataclass
 class IndexWatch:
-    """What is remembered of one metric's index from day to day; with `known` moves, by day, none is looked for.
+    """What is remembered of one metric's index from day to day.
 
     `taken` is what the latest move, over all days of its roll-out, was for each target, in levels.
     """
 
-    known: Mapping[int, IndexMove] | None = None
     shares: list[tuple[float, float]] = field(default_factory=list)  # of each day: moving up, moving down
     moves: list[IndexMove] = field(default_factory=list)
     taken: Floats | None = None
@@ -70,18 +68,15 @@ def follow_index(
     rows = series.compared(day)
     change = series.level[rows, day] - series.level[rows, series.last[rows]]
     there, gone = confirmed_losses(series, live, rows, day) if live is not None else (None, None)
-    if watch.known is not None:
-        move = watch.known.get(day)
-    else:
-        share = None if there is None or gone is None else _share(gone, there)
-        move = _move_of(series, watch, day, settings, change, share) if settings.index_rule else None
+    share = None if there is None or gone is None else _share(gone, there)
+    move = _move_of(series, watch, day, settings, change, share) if settings.index_rule else None
     if move:
         taken = _explained(change, move, settings.index_spread)
-        if there is not None and gone is not None:
+        if share is not None and there is not None:
             before = series.raw[rows, series.last[rows]]
             links = np.nan_to_num(move.live_share * there)
             all_lost = series.scale.level(before + links) - series.scale.level(before)
-            taken = np.where(_share(gone, there) > move.own_share, np.minimum(taken, all_lost), taken)
+            taken = np.where(share > move.own_share, np.minimum(taken, all_lost), taken)
         unread = np.isnan(series.raw[:, day]) & (series.last >= 0)
         series.pending[unread] += move.median
         goes_on = watch.taken is not None and watch.moves[-1].first == move.first

@@ -5,7 +5,8 @@ Only the shape is made here, and what doubles, gaps and NULLs are; no rule is ap
 """
 
 import datetime as dt
-from collections.abc import Collection, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,18 +36,16 @@ class History:
     restarts: Mapping[int, Ints]
 
 
-def as_matrices(
-    history: pd.DataFrame, days: Sequence[dt.date] | None = None, needed: Collection[str] = NEEDED
-) -> History:
+def as_matrices(history: pd.DataFrame, days: Sequence[dt.date] | None = None) -> History:
     """The history as matrices. Of several rows of a target and day the latest wins: by `captured_at` where there is one.
 
     Its days are those that have a row, or `days`, sorted, among which they are.
 
     Raises ValueError if a column is missing or a date can't be read.
     """
-    missing = [c for c in ("date", "target", *needed) if c not in history.columns]
+    missing = [c for c in ("date", "target", *NEEDED) if c not in history.columns]
     if missing:
-        msg = f"The history lacks {', '.join(missing)}. It needs date, target, {', '.join(needed)}."
+        msg = f"The history lacks {', '.join(missing)}. It needs date, target, {', '.join(NEEDED)}."
         raise ValueError(msg)
     if "captured_at" in history.columns:
         history = history.sort_values("captured_at", kind="stable", na_position="first")
@@ -68,6 +67,25 @@ def as_matrices(
         restarts = _restarts(request)
     dates = [_EPOCH + dt.timedelta(days=int(number)) for number in columns]
     return History(dates, columns, [str(n) for n in names], values, restarts)
+
+
+def stacked(parts: Sequence[History]) -> History:
+    """Return targets' histories as one that were read a part at a time, which takes the memory of one part's rows only.
+
+    The parts have the same days, and are in the order of their targets' names.
+    """
+    restarts, first = defaultdict(list), 0
+    for part in parts:
+        for day, changed in part.restarts.items():
+            restarts[day].append(first + changed)
+        first += len(part.targets)
+    return History(
+        parts[0].days,
+        parts[0].at,
+        [target for part in parts for target in part.targets],
+        {name: np.concatenate([part.values[name] for part in parts]) for name in parts[0].values},
+        {day: np.concatenate(rows) for day, rows in restarts.items()},
+    )
 
 
 def _restarts(request: npt.NDArray[np.int32]) -> dict[int, Ints]:

@@ -64,11 +64,10 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Companion:
-    """A series that is read beside the metrics and never flagged itself. `words` begin what a sentence says of it."""
+    """A count that is read beside the metrics and never flagged itself. `words` begin what a sentence says of it."""
 
     source: Source
     words: str
-    scale: Scale = LOG
 
 
 LIVE, DOMAINS, LOST_DATE = "live_backlinks", "referring_main_domains", "lost_date"

@@ -3,7 +3,6 @@
 A rule first tests what is cheap (is the change large enough?), and only then what is usual for the targets that remain.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +11,7 @@ from backlinks_assets.detection.index_moves import confirmed_losses
 from backlinks_assets.detection.matrices import Bools, Floats, Ints
 from backlinks_assets.detection.metrics import Metric
 from backlinks_assets.detection.series import Series, median, quantiles, robust_scale
-from backlinks_assets.detection.settings import DetectionSettings
+from backlinks_assets.detection.settings import DetectionSettings, OwnThresholds
 
 LOSS_DAYS = (1, 2, 3, 5, 7)  # reading days
 HALF, HALVED_LINKS_MIN = 0.5, 20.0
@@ -33,28 +32,20 @@ class Limits:
     muted: Bools
 
     @classmethod
-    def of(
-        cls,
-        metric: Metric,
-        targets: list[str],
-        settings: DetectionSettings,
-        own: Mapping[str, Mapping[str, float | bool]],
-    ) -> "Limits":
+    def of(cls, metric: Metric, targets: list[str], settings: DetectionSettings, own: OwnThresholds) -> "Limits":
         """The settings for all, a target's own thresholds in their place where it has any."""
 
-        def column(threshold: str, default: float | None) -> Floats:
-            fallback = np.nan if default is None else default
-            return np.array([own[t].get(threshold, fallback) if t in own else fallback for t in targets], np.float64)
-
-        def setting(name: str) -> Floats:
-            return column(name, getattr(settings, name))
+        def column(threshold: str, setting: str | None) -> Floats:
+            default = None if setting is None else getattr(settings, setting)
+            default = np.nan if default is None else default
+            return np.array([own.get(target, {}).get(threshold, default) for target in targets], np.float64)
 
         return cls(
-            smallest=setting(metric.smallest),
-            percent=setting(metric.percent) if metric.percent else np.full(len(targets), np.nan),
-            live_percent=setting("live_percent"),
-            robust_z=column("usual_swings", getattr(settings, metric.robust_z)),
-            muted=column("mute_flags", 0.0) > 0,
+            smallest=column(metric.smallest, metric.smallest),
+            percent=column(metric.percent or "", metric.percent),
+            live_percent=column("live_percent", "live_percent"),
+            robust_z=column("usual_swings", metric.robust_z),
+            muted=column("mute_flags", None) > 0,
         )
 
 

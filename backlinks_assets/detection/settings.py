@@ -1,13 +1,16 @@
-"""Every threshold and switch of the judgement, with its default, and the few that one target may set for itself.
+"""Every threshold and switch of detection, with its default, and the few that one target may set for itself.
 
-What is kept here is numbers and their allowed ranges; what is done with them is in `rules.py` and `index_moves.py`.
+Only numbers and their allowed ranges stand here; what is done with them is in `rules.py` and `index_moves.py`. Names that
+users set stay as they are: `…_swings` is a robust z, `caution` the factor of a young history, `quiet_days` the cooldown.
 """
 
 from collections.abc import Mapping
 
 from pydantic import BaseModel, ConfigDict, Field
 
-LONGEST_MEMORY_DAYS = 365
+MAX_HISTORY_DAYS = 365
+OwnThresholds = Mapping[str, Mapping[str, float | bool]]
+"""Some targets' own thresholds, by target and column of the targets file."""
 
 
 class DetectionSettings(BaseModel):
@@ -33,31 +36,27 @@ class DetectionSettings(BaseModel):
     )  # fmt: skip
 
     # How unusual a change must be for this target.
-    lost_swings: float = Field(
-        5.5, ge=1, le=100, description="Usual swings that a change of lost backlinks must exceed."
-    )
-    spam_swings: float = Field(
-        4.5, ge=1, le=100, description="Usual swings that a change of the spam score must exceed."
-    )
+    lost_swings: float = Field(5.5, ge=1, le=100, description="Robust z that a change of lost backlinks must exceed.")
+    spam_swings: float = Field(4.5, ge=1, le=100, description="Robust z that a change of the spam score must exceed.")
     last_step_swings: float = Field(
-        3.0, ge=0, le=100, description="Usual day-to-day swings that the last change must exceed, for a step."
+        3.0, ge=0, le=100, description="Robust z that the last day-to-day change must exceed, for a step."
     )
     confirmed_loss_ratio: float = Field(
         1.5, ge=1, le=100, description="How many times its usual loss over as many days a confirmed loss must be."
     )
-    readings_min: int = Field(3, ge=2, le=60, description="Earlier readings without which nothing is judged.")
+    readings_min: int = Field(3, ge=2, le=60, description="Earlier readings without which nothing is flagged.")
     caution: float = Field(
         5.0, ge=0, le=20, description="A target with n earlier readings must exceed 1 + caution/n times the limits."
     )
-    usual_days: int = Field(28, ge=7, le=LONGEST_MEMORY_DAYS, description="Days with readings that say what is usual.")
+    usual_days: int = Field(28, ge=7, le=MAX_HISTORY_DAYS, description="Days with readings that say what is usual.")
     loss_days: int = Field(
-        60, ge=7, le=LONGEST_MEMORY_DAYS, description="Days with readings that say which confirmed losses are usual."
+        60, ge=7, le=MAX_HISTORY_DAYS, description="Days with readings that say which confirmed losses are usual."
     )
 
     # Which rules run.
-    step_rule: bool = Field(True, description="Judge the change against the last week.")
+    step_rule: bool = Field(True, description="Compare a reading with the last week.")
     halved_rule: bool = Field(True, description="Always flag the loss of half of the live backlinks.")
-    confirmed_loss_rule: bool = Field(True, description="Judge lost backlinks together with live backlinks.")
+    confirmed_loss_rule: bool = Field(True, description="Compare lost backlinks together with live backlinks.")
 
     # When the vendor's index moved, not the targets.
     index_rule: bool = Field(
@@ -71,12 +70,15 @@ class DetectionSettings(BaseModel):
     )
     index_targets_min: int = Field(8, ge=3, description="Comparable targets without which no index move is looked for.")
     index_spread: float = Field(
-        4.0, ge=1, le=20, description="Spreads of the others' moves that a target must move beyond to be judged at all."
+        4.0,
+        ge=1,
+        le=20,
+        description="Spreads of the others' moves that a target must move beyond to be compared at all.",
     )
 
     # What a flag becomes.
     quiet_days: int = Field(
-        6, ge=0, le=60, description="Days after a flag in which the same target and metric is quiet."
+        6, ge=0, le=60, description="Cooldown: days after a flag in which the same target and metric is not flagged."
     )
     louder: float = Field(
         2.0, ge=1, le=100, description="Unless the change is more than this many times the flagged one."
@@ -98,7 +100,7 @@ THRESHOLD_COLUMNS: dict[str, str] = {
     "lost_links_min": "smallest change of this target's lost backlinks that is flagged, links (1 to 1,000,000,000)",
     "lost_percent": "smallest change of this target's lost backlinks that is flagged, percent of the baseline (0 to 10,000)",
     "live_percent": "smallest confirmed loss that is flagged, percent of this target's live backlinks (0 to 100)",
-    "usual_swings": "usual swings of this target that a change of either metric must exceed (1 to 100)",
+    "usual_swings": "robust z that a change of this target's metrics must exceed (1 to 100)",
     "mute_flags": "true: this target is never flagged, its changes are still computed",
 }
 _RANGES = {

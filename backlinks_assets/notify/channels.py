@@ -1,6 +1,6 @@
-"""Sending through apprise: the places that the settings name, and one message to one of them.
+"""Sending through apprise: the channels that the settings name, and one message to one of them.
 
-A place's URL holds secrets: it is kept here alone, and no error, log or table has any part of it but its scheme.
+A channel's URL holds secrets: no error, log, table or cursor has any part of it but its scheme.
 """
 
 import hashlib
@@ -11,21 +11,22 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from backlinks_assets.notify.message import MOST_CHARACTERS, Message, render
+from backlinks_assets.errors import BacklinksError
+from backlinks_assets.notify.templates import MAX_CHARACTERS, Message, render
 
 SEND_TIMEOUT_S: Final = 20.0
-"""For one place; Dagster gives a sensor's tick 60 s."""
+"""For one channel; Dagster gives a sensor's tick 60 s."""
 
 _HTTP_STATUS: Final = re.compile(r"\berror=(\d{3})\b")
 
 
-class SendError(Exception):
+class SendError(BacklinksError):
     """A message did not arrive; the message says why, as far as can be said without quoting the service."""
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """One of the URLs. `key` is its salted hash, by which it is known again without being kept."""
+class Channel:
+    """One of the URLs. `key` is its salted hash, by which the cursor knows it."""
 
     number: int
     scheme: str
@@ -36,11 +37,11 @@ class Place:
         return f"number {self.number} of BACKLINKS_NOTIFY_URLS ({self.scheme})"
 
 
-def places_of(urls: Sequence[str], salt: bytes) -> tuple[list[Place], list[str]]:
-    """Return the places, and a sentence for each URL that apprise can't use; the others are sent to all the same."""
+def channels_of(urls: Sequence[str], salt: bytes = b"") -> tuple[list[Channel], list[str]]:
+    """Return the channels, and a sentence for each URL that apprise can't use; it stops no other."""
     from apprise import Apprise
 
-    found: dict[str, Place] = {}
+    found: dict[str, Channel] = {}
     refused = []
     for number, url in enumerate(urls, start=1):
         key = hashlib.scrypt(url.encode(), salt=salt, n=2**12, r=8, p=1, dklen=12).hex()
@@ -49,28 +50,26 @@ def places_of(urls: Sequence[str], salt: bytes) -> tuple[list[Place], list[str]]
         if service is None:
             webhook = " A webhook is written as jsons://host/path." if url.lower().startswith("http") else ""
             refused.append(
-                f"Number {number} of BACKLINKS_NOTIFY_URLS is none that apprise can use, so nothing is sent there.{webhook} "
+                f"Number {number} of BACKLINKS_NOTIFY_URLS is not a valid URL for apprise, so nothing is sent there.{webhook} "
                 "docs/announcements.md says how to try a URL by hand."
             )
         elif key not in found:
-            found[key] = Place(number, url.partition("://")[0].lower(), key, service)
+            found[key] = Channel(number, url.partition("://")[0].lower(), key, service)
     return list(found.values()), refused
 
 
-def send(place: Place, message: Message) -> None:
-    """Send a message to a place, in the style and within the length of its service.
+def send(channel: Channel, message: Message) -> None:
+    """Send a message, in the style and within the length of its service.
 
     Raises:
-        SendError: it was refused, or the place could not be reached.
+        SendError: it was refused, or the service could not be reached.
     """
     from apprise import Apprise, NotifyFormat
 
-    service = place.service
+    service = channel.service
     style = _style(service)
     titled = service.title_maxlen > 0  # otherwise apprise puts the title above the body
-    body = render(
-        message, style, min(MOST_CHARACTERS, service.body_maxlen - (0 if titled else len(message.title) + 20))
-    )
+    body = render(message, style, min(MAX_CHARACTERS, service.body_maxlen - (0 if titled else len(message.title) + 20)))
     title, body = (message.title, body) if body else ("", message.title)
     sender = Apprise()
     sender.add(service)

@@ -5,18 +5,14 @@ From `referring_links`. The vendor lists a limited number of keys, so a key may 
 
 import datetime as dt
 from collections.abc import Collection, Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import duckdb
-
+from backlinks_assets.report.file_query import query_days
 from backlinks_assets.report.readings import History
 from backlinks_assets.report.summary import Change
 from backlinks_assets.tables import parquet
-from backlinks_assets.tables.atomic import tables_error
-from backlinks_assets.tables.duckdb_file import DAY_OF_FILE, unglobbed
 
 DIMENSIONS: Final = {
     "referring_links_tld": "Top-level domain",
@@ -26,11 +22,10 @@ DIMENSIONS: Final = {
 KEYS_SHOWN: Final = 3
 LOOK_BACK_DAYS: Final = 7
 
-_LINKS = f"""
-SELECT target, {DAY_OF_FILE} AS date, dimension, key, links
-FROM read_parquet(?, filename = true, hive_partitioning = false)
+_LINKS: Final = """
+SELECT target, date, dimension, key, links FROM days
 WHERE status_type = 'live' AND dimension IN (SELECT unnest(?)) AND target IN (SELECT unnest(?)) AND links IS NOT NULL
-"""  # noqa: S608 - a constant is put in
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,18 +62,10 @@ class Breakdowns:
         self.date = date
         self._links: dict[tuple[str, dt.date], dict[str, dict[str, int]]] = {}
         first = date - dt.timedelta(days=LOOK_BACK_DAYS)
-        held = [day for day in parquet.days(root, "referring_links") if first <= day <= date]
-        paths = [parquet.parquet_path(root.absolute(), "referring_links", day) for day in held]
-        if not paths or not targets:
-            return
-        try:
-            with closing(duckdb.connect()) as connection:
-                files = [unglobbed(path) for path in paths]
-                rows = connection.execute(_LINKS, [files, list(DIMENSIONS), sorted(targets)]).fetchall()
-        except duckdb.Error as error:
-            raise (parquet.find_damaged(paths) or tables_error("read", paths[0].parent.parent, error)) from error
-        for target, day, dimension, key, links in rows:
-            self._links.setdefault((target, day), {}).setdefault(dimension, {})[key] = links
+        dates = [day for day in parquet.days(root, "referring_links") if first <= day <= date]
+        for row in query_days(root, "referring_links", dates, _LINKS, list(DIMENSIONS), sorted(targets)):
+            links = self._links.setdefault((row["target"], row["date"]), {})
+            links.setdefault(row["dimension"], {})[row["key"]] = row["links"]
 
     def of(self, flag: Change, history: History) -> Breakdown | None:
         """Return what moved with a flag since the reading it is compared to; None if nothing did or it is not known."""

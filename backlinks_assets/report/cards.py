@@ -13,11 +13,11 @@ from backlinks_assets.formatting import counted, long_day, number, percent, shor
 from backlinks_assets.report.breakdowns import Breakdown, Breakdowns
 from backlinks_assets.report.charts import Chart, history_chart, shares_chart
 from backlinks_assets.report.readings import MOVED_DAYS, SHOWN_DAYS, Histories, History
-from backlinks_assets.report.summary import Change, Facts
+from backlinks_assets.report.summary import Change, DayReport
 
 
 @dataclass(frozen=True, slots=True)
-class Article:
+class Card:
     """One flag on the page. `readings` are (day, value, usual range), the latest first; `severity` is its class."""
 
     anchor: str
@@ -41,25 +41,25 @@ def anchor(target: str, metric: str) -> str:
     return f"{'index' if target == '*' else 'flag'}-{digest}"
 
 
-def articles(root: Path, facts: Facts, flags: Sequence[Change]) -> list[Article]:
-    """Return the articles of some of the day's flags, in their order.
+def cards(root: Path, report: DayReport, flags: Sequence[Change]) -> list[Card]:
+    """Return the cards of some of the day's flags, in their order.
 
     Raises:
         TablesError: a parquet file can't be read; the message names it.
     """
-    histories = Histories(root, facts.date, flags)
-    breakdowns = Breakdowns(root, facts.date, {flag.target for flag in flags if not flag.is_index_move})
-    return [_article(facts, flag, histories.of(flag), breakdowns) for flag in flags]
+    histories = Histories(root, report.date, flags)
+    breakdowns = Breakdowns(root, report.date, {flag.target for flag in flags if not flag.is_index_move})
+    return [_card(report, flag, histories.of(flag), breakdowns) for flag in flags]
 
 
-def _article(facts: Facts, flag: Change, history: History, breakdowns: Breakdowns) -> Article:
+def _card(report: DayReport, flag: Change, history: History, breakdowns: Breakdowns) -> Card:
     key = anchor(flag.target, flag.metric)
     moved, unit = _moved(flag), "%" if flag.is_index_move else ""
     name = METRICS[flag.metric].title
     whose = "all targets" if flag.is_index_move else flag.target
-    title = f"{name} of {whose}, {SHOWN_DAYS} days to {long_day(facts.date)}"
+    title = f"{name} of {whose}, {SHOWN_DAYS} days to {long_day(report.date)}"
     draw = shares_chart if flag.is_index_move else history_chart
-    return Article(
+    return Card(
         anchor=key,
         severity="index" if flag.is_index_move else (flag.severity or "warning"),
         severity_name="Index move" if flag.is_index_move else (flag.severity or "warning").capitalize(),

@@ -1,12 +1,12 @@
 """Where everything of a chart stands: scales, ticks and paths of a flag's history, and of the flags of many days.
 
-What is drawn comes ready (`readings.py`); how it is drawn is `templates/chart.html.j2` and its colours `chart.css`. Places
+What is drawn comes ready (`readings.py`); how it is drawn is `templates/chart.html.j2` and its colours `chart.css`. Points
 are in units of the drawing.
 """
 
 import datetime as dt
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -28,7 +28,7 @@ DAYS_A_TICK: Final = 14
 STEPS: Final = (1, 2, 5, 10)
 
 TOP_PERCENT_MIN: Final = 10.0
-"""The least top of a scale of percent: one target in a hundred always moves, and is no mountain."""
+"""The least top of a scale of percent: one target in a hundred always moves, which must not look like a mountain."""
 
 Points = Sequence[tuple[float, float]]
 
@@ -39,7 +39,7 @@ class Chart:
 
     `edges` are the ends of the plot, `numbers` (y, text) beside it, `days` (x, text) below it. `band`, `line` and those of
     `bars`, by class, are paths. `dots` are readings that have none beside them. `flagged` is the flagged reading, `value`
-    its text with place and anchor.
+    its text with point and anchor.
     """
 
     key: str
@@ -60,13 +60,14 @@ class Chart:
 
 def history_chart(history: History, *, key: str, title: str, description: str, height: int = HEIGHT) -> Chart:
     """Return a target's chart: its readings as a line, the usual range where known, the flagged reading marked."""
-    values, known = history.values.tolist(), [value for _, value, _, _ in history.readings()] or [0.0]
-    span = max(known) - min(known) or 1.0  # a range that reaches further is cut, or it would leave the line no height
-    low, high = (edge.clip(min(known) - span, max(known) + span).tolist() for edge in (history.low, history.high))
+    values, read = history.values.tolist(), [value for _, value, _, _ in history.readings()] or [0.0]
+    span = max(read) - min(read) or 1.0  # a range that reaches further is cut, or it would leave the line no height
+    low, high = (edge.clip(min(read) - span, max(read) + span).tolist() for edge in (history.low, history.high))
     fell = _fell(values)
     scale = _Scale(len(values), *_room(values + low + high, fell=fell), WIDTH - RIGHT, height)
-    runs = list(_runs([scale.place(*reading) for reading in enumerate(values)]))
-    text, last, value = number(values[-1]), scale.place(len(values) - 1, values[-1]), None
+    points = [scale.point(*reading) for reading in enumerate(values)]
+    known = [*zip([None, *points], points, [*points[1:], None], strict=False)]
+    text, last, value = number(values[-1]), scale.point(len(values) - 1, values[-1]), None
     if last:  # above the reading, or below it if it fell: where the line does not come from
         x, y = min(last[0], WIDTH - CHARACTER * len(text)), last[1] + (18 if fell else -9)
         value = (round(x, 1), round(y, 1), text, "middle")
@@ -75,8 +76,8 @@ def history_chart(history: History, *, key: str, title: str, description: str, h
         numbers=[(scale.y(at), _short(at)) for at in _round_numbers(scale, 5)],
         days=_days(history.days, scale),
         band=_band(low, high, scale),
-        line="".join(_path(run) for run in runs if len(run) > 1),
-        dots=[run[0] for run in runs if len(run) == 1],
+        line="".join(f"{'L' if before else 'M'}{at[0]:g} {at[1]:g}" for before, at, after in known if at and (before or after)),
+        dots=[at for before, at, after in known if at and not before and not after],
         flagged=last,
         value=value,
     )  # fmt: skip
@@ -87,7 +88,7 @@ def shares_chart(history: History, *, key: str, title: str, description: str, he
     values = history.values.tolist()
     top = max([TOP_PERCENT_MIN, *filter(math.isfinite, values)])
     scale = _Scale(len(values), 0.0, 1.08 * top, WIDTH - RIGHT_OF_COLUMNS, height)
-    last = scale.place(len(values) - 1, values[-1])
+    last = scale.point(len(values) - 1, values[-1])
     return Chart(
         key, title, description, WIDTH, height, (LEFT, scale.right),
         numbers=[(scale.y(at), f"{_short(at)} %") for at in _round_numbers(scale, 5)],
@@ -113,7 +114,7 @@ def flags_chart(days: Sequence[dt.date], critical: Floats, warning: Floats, *, t
 
 
 class _Scale:
-    """Days and values as places; a day has its place in the middle of its share of the width."""
+    """Days and values as points; a day is in the middle of its share of the width."""
 
     def __init__(self, days: int, low: float, high: float, right: int, height: int) -> None:
         self.low, self.high, self.right = low, high, right
@@ -126,7 +127,7 @@ class _Scale:
     def y(self, value: float) -> float:
         return round(self._bottom - (value - self.low) * self._unit, 1)
 
-    def place(self, day: float, value: float) -> tuple[float, float] | None:
+    def point(self, day: float, value: float) -> tuple[float, float] | None:
         return (self.x(day), self.y(value)) if math.isfinite(value) else None
 
     def columns(self, tops: Sequence[float], feet: Sequence[float] | None = None) -> str:
@@ -135,21 +136,6 @@ class _Scale:
         return "".join(
             f"M{self.x(day):g} {self.y(foot):g}V{self.y(top):g}" for day, (foot, top) in enumerate(pairs) if top > foot
         )
-
-
-def _runs(places: Sequence[tuple[float, float] | None]) -> Iterator[Points]:
-    """Yield the places between gaps."""
-    run: list[tuple[float, float]] = []
-    for place in (*places, None):
-        if place is not None:
-            run.append(place)
-        elif run:
-            yield run
-            run = []
-
-
-def _path(points: Points) -> str:
-    return "M" + "L".join(f"{x:g} {y:g}" for x, y in points)
 
 
 def _band(low: Sequence[float], high: Sequence[float], scale: _Scale) -> str:
@@ -172,7 +158,7 @@ def _area(run: Sequence[tuple[int, float, float]], scale: _Scale) -> str:
     (first, bottom, top), (last, last_bottom, last_top) = run[0], run[-1]
     lower = [(first - 0.5, bottom), *((day, value) for day, value, _ in run), (last + 0.5, last_bottom)]
     upper = [(first - 0.5, top), *((day, value) for day, _, value in run), (last + 0.5, last_top)]
-    return _path([(scale.x(day), scale.y(value)) for day, value in (*lower, *reversed(upper))]) + "z"
+    return "M" + "L".join(f"{scale.x(day):g} {scale.y(value):g}" for day, value in (*lower, *reversed(upper))) + "z"
 
 
 def _room(drawn: Sequence[float], *, fell: bool) -> tuple[float, float]:

@@ -1,50 +1,32 @@
 """A day in one sentence, for the page, the list of days and the run's log."""
 
 from backlinks_assets.formatting import counted, dollars, long_day
-from backlinks_assets.report.summary import Facts
+from backlinks_assets.report.summary import DayReport
 
 
-def day_sentence(facts: Facts) -> str:
+def day_sentence(report: DayReport, *, dated: bool = True) -> str:
     """Return the day in one sentence: its date, flags, index moves, coverage, spend."""
-    return f"{long_day(facts.date)}: {_said(facts)}"
-
-
-def undated_sentence(facts: Facts) -> str:
-    """Return the same sentence where the date stands above it."""
-    said = _said(facts)
-    return said[0].upper() + said[1:]
-
-
-def _said(facts: Facts) -> str:
-    parts = [part for part in (_flagged(facts), _index_moves(facts), _collected(facts), _spent(facts)) if part]
-    return "; ".join(parts) + "."
-
-
-def _flagged(facts: Facts) -> str:
-    watched = facts.coverage.watched
-    if not facts.coverage.answered:
-        return "no answer was collected" if watched else "no target was watched"
-    if not facts.judged:
-        return "not judged yet"
-    if not facts.target_flags:
-        if not facts.earlier_days:
-            return "the first day, with nothing before it to compare with"
-        return f"nothing moved sharply among {counted(watched, 'target')}"
-    critical = f", {facts.targets_critical:,} critical" if facts.targets_critical else ""
-    return f"{facts.targets_flagged:,} of {counted(watched, 'target')} flagged{critical}"
-
-
-def _index_moves(facts: Facts) -> str:
-    return counted(len(facts.index_moves), "index move") if facts.index_moves else ""
-
-
-def _collected(facts: Facts) -> str:
-    coverage = facts.coverage
-    if not coverage.watched:
-        return ""
+    coverage, cost = report.coverage, report.cost
     unknown = f", {len(coverage.unknown):,} unknown to the API" if coverage.unknown else ""
-    return f"{coverage.answered:,} of {coverage.watched:,} collected{unknown}"
+    parts = [
+        _flagged(report),
+        report.index_moves and counted(len(report.index_moves), "index move"),
+        coverage.watched and f"{coverage.answered:,} of {coverage.watched:,} collected{unknown}",
+        cost and f"{dollars(cost.cost_usd)} spent on {counted(cost.calls, 'call')}",
+    ]
+    sentence = "; ".join(str(part) for part in parts if part) + "."
+    return f"{long_day(report.date)}: {sentence}" if dated else sentence[0].upper() + sentence[1:]
 
 
-def _spent(facts: Facts) -> str:
-    return f"{dollars(facts.cost.cost_usd)} spent on {counted(facts.cost.calls, 'call')}" if facts.cost else ""
+def _flagged(report: DayReport) -> str:
+    watched = counted(report.coverage.watched, "target")
+    if not report.coverage.answered:
+        return "no answer was collected" if report.coverage.watched else "no target was watched"
+    if not report.judged:
+        return "not judged yet"
+    if not report.target_flags:
+        first = "the first day, with nothing before it to compare with"
+        return f"nothing moved sharply among {watched}" if report.earlier_days else first
+    flagged = {flag.target for flag in report.target_flags}
+    critical = {flag.target for flag in report.target_flags if flag.severity == "critical"}
+    return f"{len(flagged):,} of {watched} flagged" + (f", {len(critical):,} critical" if critical else "")

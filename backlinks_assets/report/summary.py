@@ -1,6 +1,6 @@
 """What a report says, read from the parquet tables: the day's flags, coverage and cost, and the largest other moves.
 
-Reading and counting only. Charts' histories are `readings.py`, breakdowns `breakdowns.py`; words are `formatting.py`.
+Reading and counting only. Charts' histories are `readings.py`, breakdowns `breakdowns.py`.
 """
 
 import datetime as dt
@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import pyarrow.compute as pc
 
+from backlinks_assets.tables import parquet
 from backlinks_assets.tables.parquet import days, read_days
 
 ALL_TARGETS: Final = "*"
@@ -43,6 +44,21 @@ class Change:
         return self.target == ALL_TARGETS
 
     @property
+    def mark(self) -> str:
+        """`index`, `critical` or `warning`: how it is marked."""
+        return "index" if self.is_index_move else (self.severity or "warning")
+
+    @property
+    def mark_name(self) -> str:
+        """The mark as a heading has it."""
+        return "Index move" if self.is_index_move else self.mark.capitalize()
+
+    @property
+    def subject(self) -> str:
+        """The target, or that all are meant."""
+        return "All targets" if self.is_index_move else self.target
+
+    @property
     def rank(self) -> tuple[bool, bool, float, str, str]:
         """Sorts index moves first, then critical before warning, then the most unusual: as `backlinks flags` does."""
         return (not self.is_index_move, self.severity != "critical", -abs(self.score or 0), self.target, self.metric)
@@ -68,11 +84,15 @@ class Cost:
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
-    """One day. `judged` is false if it has no `backlinks_changes`; `earlier_days` counts earlier days with answers."""
+class DayReport:
+    """One day. `judged` is false if it has no `backlinks_changes`; `earlier_days` counts earlier days with answers.
+
+    `made_from` is what `backlinks_flags` says that it was made from.
+    """
 
     date: dt.date
     simulated: bool
+    made_from: str
     judged: bool
     earlier_days: int
     flags: list[Change]
@@ -90,41 +110,26 @@ class Facts:
         """The flags of targets, worst first."""
         return [flag for flag in self.flags if not flag.is_index_move]
 
-    @property
-    def targets_flagged(self) -> int:
-        """How many targets have a flag."""
-        return len({flag.target for flag in self.target_flags})
 
-    @property
-    def targets_critical(self) -> int:
-        """How many targets have a critical flag."""
-        return len({flag.target for flag in self.target_flags if flag.severity == "critical"})
-
-
-def read_facts(
-    root: Path,
-    date: dt.date,
-    *,
-    simulated: bool,
-    expected_targets: Collection[str] = (),
-    failed: Mapping[str, str] | None = None,
-) -> Facts:
-    """Return a day's facts. A target is watched if it was expected, failed or answered for.
+def read_day_report(root: Path, date: dt.date, *, simulated: bool, expected_targets: Collection[str] = ()) -> DayReport:
+    """Return a day's report. A target is watched if it was expected or answered for.
 
     Raises:
         TablesError: a parquet file can't be read; the message names it.
     """
+    made_from = parquet.made_from(root, "backlinks_flags", date) or ""  # first: the table may be replaced meanwhile
     changes = _changes(root, "backlinks_changes", date)
     other = [row for row in changes if row.severity is None and abs(row.score or 0) >= OTHER_MOVES_SCORE]
     other.sort(key=lambda row: row.rank)
-    return Facts(
+    return DayReport(
         date=date,
         simulated=simulated,
+        made_from=made_from,
         judged=date in days(root, "backlinks_changes"),
         earlier_days=sum(day < date for day in days(root, "backlinks_summary")),
         flags=sorted(_changes(root, "backlinks_flags", date), key=lambda row: row.rank),
         other_moves=other[:OTHER_MOVES],
-        coverage=_coverage(root, date, set(expected_targets), failed or {}),
+        coverage=_coverage(root, date, set(expected_targets)),
         cost=_cost(root, date),
     )
 
@@ -141,32 +146,28 @@ def _known(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _coverage(root: Path, date: dt.date, expected: set[str], failed: Mapping[str, str]) -> Coverage:
+def _coverage(root: Path, date: dt.date, expected: set[str]) -> Coverage:
     rows = read_days(root, "backlinks_summary", date, date, ["target", "status_type", "has_data"])
     answers: dict[str, dict[str, bool]] = {}
     columns = (rows[name].to_pylist() for name in ("target", "status_type", "has_data"))
     for target, status_type, has_data in zip(*columns, strict=True):
         answers.setdefault(target, {})[status_type] = has_data
-    watched = expected | set(failed) | set(answers)
-    whole = {target for target, kinds in answers.items() if {"live", "lost"} <= kinds.keys() or "all" in kinds}
+    watched = expected | set(answers)
+    whole = {target for target, kinds in answers.items() if {"live", "lost"} <= kinds.keys()}
     return Coverage(
         watched=len(watched),
         answered=len(whole),
         unknown=sorted(target for target in whole if not any(answers[target].values())),
-        missing=[
-            (target, failed.get(target) or _why_missing(answers.get(target))) for target in sorted(watched - whole)
-        ],
+        missing=[(target, _why_missing(answers.get(target))) for target in sorted(watched - whole)],
     )
 
 
 def _why_missing(kinds: Mapping[str, bool] | None) -> str:
     if not kinds:
-        return "No answer is kept for this day; the run's log says why."
-    return f"Only the answer for {' and '.join(sorted(kinds))} backlinks is kept; the run's log says why."
+        return "No answer of this day is stored; the run's log says why."
+    return f"Only the answer for {' and '.join(sorted(kinds))} backlinks is stored; the run's log says why."
 
 
 def _cost(root: Path, date: dt.date) -> Cost | None:
     rows = read_days(root, "api_costs", date, date, ["calls", "cost_usd", "charged_without_answer"]).to_pylist()
-    if not rows:
-        return None
-    return Cost(rows[0]["calls"] or 0, rows[0]["cost_usd"] or 0.0, rows[0]["charged_without_answer"] or 0)
+    return Cost(**rows[0]) if rows else None

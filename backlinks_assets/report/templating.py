@@ -10,7 +10,9 @@ from typing import Any, Final
 import jinja2
 from markupsafe import Markup
 
-from backlinks_assets.formatting import number, short_day, signed, visible
+from backlinks_assets.detection.metrics import METRICS
+from backlinks_assets.formatting import day_of_month, dollars, long_day, number, short_day, signed, visible
+from backlinks_assets.paths import TEMPORARY, page_name
 from backlinks_assets.tables.atomic import replacing, sweep
 
 _TEMPLATES: Final = Path(__file__).parent / "templates"
@@ -21,17 +23,16 @@ def render(template: str, **content: Any) -> str:
     return _environment().get_template(template).render(**content)
 
 
-def write_page(root: Path, name: str, html: str) -> Path:
-    """Write a page into `<root>/reports/` in the place of what was there, and return its path.
+def write_page(path: Path, html: bytes) -> Path:
+    """Replace a page in one step, and return its path.
 
     Raises:
         TablesError: the disk would not take it; the page that was there is untouched.
     """
-    path = root / "reports" / name
-    temporary_folder = root / "reports" / ".tmp"
+    temporary_folder = path.parent / TEMPORARY
     sweep(temporary_folder)
     with replacing(path, temporary_folder) as temporary:
-        temporary.write_bytes(html.encode())
+        temporary.write_bytes(html)
     return path
 
 
@@ -46,8 +47,13 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters |= {"number": number, "signed": signed, "short_day": short_day}
+    functions = (number, signed, dollars, metric_name, long_day, short_day, day_of_month, page_name)
+    environment.filters |= {function.__name__: function for function in functions}
     return environment
+
+
+def metric_name(metric: str) -> str:
+    return METRICS[metric].title
 
 
 def _spelled(value: Any) -> Any:

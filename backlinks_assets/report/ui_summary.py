@@ -3,7 +3,6 @@
 The same facts and the same order as the page's. The caller encodes the picture and attaches both.
 """
 
-import datetime as dt
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -14,72 +13,65 @@ from backlinks_assets.report.cards import anchor, size
 from backlinks_assets.report.charts import WIDTH, Chart, history_chart, shares_chart
 from backlinks_assets.report.day_sentence import day_sentence
 from backlinks_assets.report.readings import Histories, History
-from backlinks_assets.report.summary import Change, read_facts
+from backlinks_assets.report.summary import Change, DayReport
 from backlinks_assets.report.templating import render
 
-ROWS_MAX: Final = 50
-PICTURES_MAX: Final = 6
+MAX_ROWS: Final = 50
+MAX_PICTURES: Final = 6
 CHART_HEIGHT, PANEL_HEIGHT = 150, 198
 """Lower than the page's: in the UI's window they stand one below the other."""
 
-NAME_CHARACTERS: Final = 44
+MAX_NAME_LENGTH: Final = 44
 
 
-def markdown(root: Path, date: dt.date, *, simulated: bool = False) -> str:
-    """Return the day's sentence and its flags as a Markdown table, worst first; names come out as text.
-
-    Raises:
-        TablesError: a parquet file can't be read; the message names it.
-    """
-    facts = read_facts(root, date, simulated=simulated)
-    lines = [markdown_text(day_sentence(facts))]
-    if simulated:
+def markdown(report: DayReport) -> str:
+    """Return the day's sentence and its flags as a Markdown table, worst first; names come out as text."""
+    lines = [markdown_text(day_sentence(report))]
+    if report.simulated:
         lines += ["", "*Simulated numbers: no real target is meant.*"]
-    if facts.flags:
-        lines += ["", flags_markdown(facts.flags)]
+    if report.flags:
+        lines += ["", flags_markdown(report.flags)]
     return "\n".join(lines) + "\n"
 
 
 def flags_markdown(flags: Sequence[Change]) -> str:
     """Return flags as a Markdown table, at most 50 rows and how many more there are."""
     lines = ["| severity | target | what | change | why |", "| --- | --- | --- | --- | --- |"]
-    for flag in flags[:ROWS_MAX]:
+    for flag in flags[:MAX_ROWS]:
         target = "all targets" if flag.is_index_move else markdown_name(flag.target)
         cells = (flag.severity or "", flag.metric.replace("_", " "), size(flag), flag.reason or "")
         severity, what, change, why = (markdown_text(cell) for cell in cells)
         lines.append(f"| {severity} | {target} | {what} | {change} | {why} |")
-    if len(flags) > ROWS_MAX:
-        lines += ["", f"… and {len(flags) - ROWS_MAX:,} more in backlinks\\_flags."]
+    if len(flags) > MAX_ROWS:
+        lines += ["", f"… and {len(flags) - MAX_ROWS:,} more in backlinks\\_flags."]
     return "\n".join(lines)
 
 
-def overview_svg(root: Path, date: dt.date) -> str:
+def overview_svg(root: Path, report: DayReport) -> str:
     """Return an SVG of the day's six worst flags with their last 60 days, on white.
 
     Raises:
         TablesError: a parquet file can't be read; the message names it.
     """
-    facts = read_facts(root, date, simulated=False)
-    shown = facts.flags[:PICTURES_MAX]
-    histories = Histories(root, date, shown)
+    shown = report.flags[:MAX_PICTURES]
+    histories = Histories(root, report.date, shown)
     return render(
         "picture.svg.j2",
         panels=[_panel(flag, histories.of(flag)) for flag in shown],
-        quiet=f"No flag on {date}.",
+        quiet=f"No flag on {report.date}.",
         width=WIDTH,
         height=PANEL_HEIGHT * len(shown) or 32,
     )
 
 
 def _panel(flag: Change, history: History) -> dict[str, str | Chart]:
-    kind = "index move" if flag.is_index_move else (flag.severity or "warning")
     move = size(flag) if flag.is_index_move else f"{number(flag.baseline)} → {number(flag.value)}"
-    name = "All targets" if flag.is_index_move else flag.target
+    name = flag.subject
     draw = shares_chart if flag.is_index_move else history_chart
-    said = f"{kind} · {METRICS[flag.metric].title.lower()} {move}"
+    said = f"{flag.mark_name.lower()} · {METRICS[flag.metric].title.lower()} {move}"
     return {
-        "severity": kind.removesuffix(" move"),
-        "name": name if len(name) <= NAME_CHARACTERS else f"{name[: NAME_CHARACTERS - 1]}…",
+        "severity": flag.mark,
+        "name": name if len(name) <= MAX_NAME_LENGTH else f"{name[: MAX_NAME_LENGTH - 1]}…",
         "said": said,
         "chart": draw(history, key=anchor(flag.target, flag.metric), title=name, description=said, height=CHART_HEIGHT),
     }

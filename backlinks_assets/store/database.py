@@ -1,69 +1,108 @@
 """The engine under the response store and the account's ledger: SQLite in WAL mode, through SQLAlchemy.
 
-Here belong the connection's settings and the write transaction. The tables are `responses.py` and `ledger.py`,
-their versions `migrations.py`; another database would be opened here and nowhere else.
+Here belong the connection's settings, the write transaction and what dialects differ in. The tables are `responses.py`
+and `ledger.py`, their versions `migrations.py`; another database would be opened here and nowhere else.
 """
 
+import datetime as dt
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
 import sqlalchemy as sa
 import tenacity
+from sqlalchemy.dialects import postgresql, sqlite
 
+from backlinks_assets.errors import BacklinksError
 from backlinks_assets.folder import next_step, next_step_of_sqlite
-from backlinks_assets.statements import sqlite_of
 
 BUSY_TIMEOUT_S: Final = 60
 """How long a writer waits for another process's transaction; each lasts some milliseconds."""
-_LEFT_ALONE_S: Final = 1.0
-"""After so long a thread commits itself what it wrote: the one that was to do it may be gone."""
+
+_GATHER_S: Final = 0.0001
+"""A commit waits so long for the writers behind it. A lock that is released and taken at once lets nobody else in."""
 
 
-class StoreError(Exception):
+metadata: Final = sa.MetaData()
+"""The store's tables: answers, claims and the ledger."""
+
+
+class StoreError(BacklinksError):
     """The response store can't be used or written; the message says what to do. Nothing was half-written."""
 
 
-class _Group:
-    """Writes of several threads in one transaction, committed by the last of them: one wait for the disk for all."""
+class Instant(sa.TypeDecorator[dt.datetime]):
+    """A UTC instant as ISO text, which sorts as time does."""
 
-    def __init__(self, connection: sa.Connection) -> None:
-        self.connection = connection
-        self.sql = sqlite_of(connection)
-        self.ended = threading.Event()
+    impl = sa.String
+    cache_ok = True
+
+    def process_bind_param(self, value: dt.datetime | None, dialect: sa.Dialect) -> str | None:  # noqa: ARG002
+        return None if value is None else value.isoformat()
+
+    def process_result_value(self, value: str | None, dialect: sa.Dialect) -> dt.datetime | None:  # noqa: ARG002
+        return None if value is None else dt.datetime.fromisoformat(value)
+
+
+def upsert(tx: sa.Connection, table: sa.Table, rows: Any, *replaced: str) -> None:
+    """Insert rows; where one of the same key is there, replace these columns of it, or leave it as it is."""
+    tx.execute(_upsert(tx.dialect.name, table, replaced), rows)
+
+
+@cache
+def _upsert(dialect: str, table: sa.Table, replaced: tuple[str, ...]) -> Any:
+    insert: Any = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}[dialect](table)
+    if not replaced:
+        return insert.on_conflict_do_nothing()
+    new = {name: insert.excluded[name] for name in replaced}
+    return insert.on_conflict_do_update(index_elements=list(table.primary_key), set_=new)
+
+
+class _Batch:
+    """Writes of several threads in one transaction, so that they wait for the disk together."""
+
+    def __init__(self, engine: sa.Engine) -> None:
         self.error: Exception | None = None
-        self.sql.execute("BEGIN IMMEDIATE")
+        self._connection = engine.connect().execution_options(waits_s=BUSY_TIMEOUT_S)
+        try:
+            self._connection.begin()
+        except BaseException:
+            self._connection.close()
+            raise
 
     @contextmanager
     def one(self) -> Iterator[sa.Connection]:
         """Yield the connection for one thread's write; an error undoes this write and no other."""
-        self.sql.execute("SAVEPOINT one")
+        self._connection.exec_driver_sql("SAVEPOINT one")
         try:
-            yield self.connection
+            yield self._connection
+            self._connection.exec_driver_sql("RELEASE SAVEPOINT one")
         except BaseException as error:
             try:
-                self.sql.execute("ROLLBACK TO one")
-                self.sql.execute("RELEASE one")
-            except sqlite3.Error as undone:  # a full disk: SQLite has undone all of it
+                self._connection.exec_driver_sql("ROLLBACK TO SAVEPOINT one")
+            except sa.exc.DBAPIError as undone:  # a full disk: SQLite has undone the whole transaction
                 self.error = error if isinstance(error, Exception) else undone
             raise
-        self.sql.execute("RELEASE one")
 
     def end(self) -> None:
-        """Commit, unless a write could not be undone; whoever waits is told how it went."""
+        """Commit, unless a write could not be undone. A second call changes nothing."""
         try:
-            if self.error is None:
-                self.sql.execute("COMMIT")
+            if self.error is None and not self._connection.closed:
+                self._connection.commit()
         except Exception as error:  # noqa: BLE001 - raised by every thread that wrote
             self.error = error
+            self._connection.invalidate()  # the file may have been full, damaged or moved away: open it anew
         finally:
-            with suppress(sqlite3.Error):  # of a connection that was closed meanwhile, nothing can be asked
-                if self.sql.in_transaction:
-                    self.sql.execute("ROLLBACK")
-            self.ended.set()
+            self._connection.close()
+
+    @property
+    def is_ended(self) -> bool:
+        return self._connection.closed
 
 
 class Database:
@@ -79,87 +118,54 @@ class Database:
             sa.URL.create("sqlite", database=str(file)),
             connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False},
         )
-        # One writer at a time in this process, so that its threads queue here and not in SQLite's polling.
-        self._writer = threading.Lock()
-        self._connection: sa.Connection | None = None  # that of all writers: opening one anew costs as much as a write
-        self._group: _Group | None = None
-        self._queued = 0
-        self._counting = threading.Lock()
         sa.event.listen(self.engine, "connect", _configure)
+        sa.event.listen(self.engine, "begin", _begin)
+        # One writer at a time in this process, so that its threads queue here and not in SQLite's polling.
+        self._writing = threading.Lock()
+        self._committing = threading.Lock()
+        self._batch: _Batch | None = None
 
     @contextmanager
-    def alone(self, wait_s: float | None = None) -> Iterator[sa.Connection]:
+    def alone(self, wait_s: float = BUSY_TIMEOUT_S) -> Iterator[sa.Connection]:
         """Yield a connection in a transaction that no other thread joins, with the write lock: to change the tables.
 
-        Committed at the end, unless the block has ended it itself; undone on an error. `wait_s` is how long other
-        processes' transactions are waited for, if not the usual time.
+        Committed at the end, unless the block has rolled it back. `wait_s` is how long other processes are waited for.
         """
-        with self.sentences(), self.engine.connect() as connection:
-            sql = sqlite_of(connection)
-            (usual_ms,) = sql.execute("PRAGMA busy_timeout").fetchone()
-            if wait_s is not None:
-                sql.execute(f"PRAGMA busy_timeout = {wait_s * 1000:.0f}")
-            try:
-                sql.execute("BEGIN IMMEDIATE")
-                yield connection
-                if sql.in_transaction:
-                    sql.execute("COMMIT")
-            finally:
-                if sql.in_transaction:
-                    with suppress(sqlite3.Error):
-                        sql.execute("ROLLBACK")
-                sql.execute(f"PRAGMA busy_timeout = {usual_ms}")
+        with (
+            self.sentences(),
+            self.engine.connect() as connection,
+            connection.execution_options(waits_s=wait_s).begin(),
+        ):
+            yield connection
 
     @contextmanager
     def write(self) -> Iterator[sa.Connection]:
         """Yield a connection in a write transaction: committed durably at the end, undone on an error.
 
-        Threads that wait for their turn are let into the same transaction, and all go on when it is on disk.
+        Threads that write at the same time share a transaction, and each goes on when it is on disk.
         """
+        batch = None
         with self.sentences():
-            with self._turn():
-                group = self._group = self._group or self._begun()
-                try:
-                    with group.one() as tx:
+            try:
+                with self._writing:
+                    if self._batch is None or self._batch.error is not None:
+                        self._batch = _Batch(self.engine)
+                    batch = self._batch
+                    with batch.one() as tx:
                         yield tx
-                finally:
-                    if not self._queued or group.error is not None:
-                        self._end(group)
-            while not group.ended.wait(_LEFT_ALONE_S):  # one that queued was interrupted before its turn
-                with self._writer:
-                    self._end(group)
-            if group.error is not None:
-                raise group.error
+            finally:
+                if batch is not None:
+                    self._commit(batch)
+            if batch.error is not None:
+                raise batch.error
 
-    def _begun(self) -> _Group:
-        if self._connection is None:
-            self._connection = self.engine.connect()
-        try:
-            return _Group(self._connection)
-        except BaseException:
-            self._let_go()
-            raise
-
-    @contextmanager
-    def _turn(self) -> Iterator[None]:
-        with self._counting:
-            self._queued += 1
-        try:
-            self._writer.acquire()
-        finally:
-            with self._counting:
-                self._queued -= 1
-        try:
-            yield
-        finally:
-            self._writer.release()
-
-    def _end(self, group: _Group) -> None:
-        if self._group is group:
-            self._group = None
-            group.end()
-            if group.error is not None:
-                self._let_go()
+    def _commit(self, batch: _Batch) -> None:
+        with self._committing:
+            if not batch.is_ended:
+                time.sleep(_GATHER_S)
+                with self._writing:
+                    batch.end()
+                    self._batch = None if self._batch is batch else self._batch
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
@@ -168,21 +174,15 @@ class Database:
 
     def close(self) -> None:
         """Close the file; what threads that are still writing have written is committed first."""
-        with self._writer:
-            if self._group is not None:
-                self._end(self._group)
-            self._let_go()
+        with self._writing:
+            if self._batch is not None:
+                self._batch.end()
+            self._batch = None
             self.engine.dispose()
-
-    def _let_go(self) -> None:
-        """After an error the file is opened anew: it may have been full, damaged or moved away."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            with suppress(sa.exc.DBAPIError):  # what could not be written can't always be undone by hand
-                connection.close()
 
     @contextmanager
     def sentences(self) -> Iterator[None]:
+        """Raise the database's errors as StoreError."""
         try:
             yield
         except sa.exc.DatabaseError as error:
@@ -206,12 +206,27 @@ class Database:
         return f"{self.file} can't be used ({text}). Check that the folder can be written and run again."
 
 
+def sqlite_of(connection: sa.Connection) -> sqlite3.Connection:
+    """Return SQLite's own connection under one of SQLAlchemy: for its pragmas."""
+    sql = connection.connection.driver_connection
+    assert isinstance(sql, sqlite3.Connection)
+    return sql
+
+
+def _begin(connection: sa.Connection) -> None:
+    """Begin a transaction: of a writer with the lock for which it waits, so that it is never refused in mid-course."""
+    waits_s = connection.get_execution_options().get("waits_s")
+    if waits_s is not None:
+        connection.exec_driver_sql(f"PRAGMA busy_timeout = {waits_s * 1000:.0f}")
+    connection.exec_driver_sql("BEGIN" if waits_s is None else "BEGIN IMMEDIATE")
+
+
 def _configure(connection: Any, _record: object) -> None:
-    connection.isolation_level = None  # transactions are begun by `write`, not by the driver
+    connection.isolation_level = None  # transactions are begun by `_begin`, not by the driver
     cursor = connection.cursor()
     _use_write_ahead_log(cursor)
     cursor.execute("PRAGMA synchronous=FULL")  # a commit is on disk before anything else happens to the answer
-    # What undoes a part of a transaction goes to a temporary file past 64 kB, and a container may have no place for one.
+    # What undoes a part of a transaction goes to a temporary file past 64 kB, and a container may have no folder for one.
     cursor.execute("PRAGMA temp_store=MEMORY")
     cursor.close()
 

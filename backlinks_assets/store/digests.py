@@ -9,20 +9,13 @@ from collections.abc import Iterable
 from contextlib import closing
 from functools import lru_cache
 from pathlib import Path
-from typing import Final
 
 import sqlalchemy as sa
 
-from backlinks_assets.statements import Statement
+from backlinks_assets.dataforseo.endpoints.summary import NAME as SUMMARY
 from backlinks_assets.store import ledger
 from backlinks_assets.store.database import Database
 from backlinks_assets.store.responses import responses
-
-_KEPT: Final = Statement(
-    sa.select(*[responses.c[name] for name in ("target", "status_type", "request_key", "captured_at", "task_id")])
-    .where(responses.c.date == sa.bindparam("date"))
-    .order_by(*responses.primary_key.columns)
-)
 
 
 def digests(file: Path, dates: Iterable[dt.date]) -> dict[dt.date, str]:
@@ -57,9 +50,16 @@ def _digests(file: Path, dates: tuple[dt.date, ...], *_states: tuple[int, ...] |
 
 def _digest(tx: sa.Connection, date: dt.date) -> str:
     """Answers by what makes them the same one and when they came; of the ledger what was paid, not how often was tried."""
-    answers = _KEPT.on(tx, {"date": date.isoformat()}).fetchall()
+    captured_at = sa.type_coerce(responses.c.captured_at, sa.String)
+    answers = tx.execute(
+        sa.select(
+            responses.c.target, responses.c.status_type, responses.c.request_key, captured_at, responses.c.task_id
+        )
+        .where(responses.c.date == date, responses.c.endpoint == SUMMARY)
+        .order_by(*responses.primary_key.columns)
+    ).all()
     if not answers:
         return ""
     costs = ledger.day_costs(tx, date)
-    kept = [*answers, (costs.cost_usd, costs.charged_without_answer)]
-    return hashlib.sha256("\n".join(map(repr, kept)).encode()).hexdigest()[:32]
+    compared = [*answers, (costs.cost_usd, costs.charged_without_answer)]
+    return hashlib.sha256("\n".join(map(repr, compared)).encode()).hexdigest()[:32]

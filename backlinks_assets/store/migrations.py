@@ -1,9 +1,9 @@
 """The layout of `responses.sqlite` by version: what brings an older file to this one, and which files are refused.
 
 Here belong the steps from one version to the next, and the opening of a file before anything is read of it or paid for.
-The tables themselves are declared where they are used: `responses.py`, `ledger.py`, `notify/outbox.py`. A new table
-needs no step, since missing ones are made at each opening; a change of a table that is there does. The version is
-SQLite's `user_version`; files of before there was one have 0.
+The tables themselves are declared where they are used: `responses.py`, `ledger.py`. A new table needs no step, since missing
+ones are made at each opening; a change of a table that is there does. The version is SQLite's `user_version`; files of before
+there was one have 0.
 """
 
 import os
@@ -16,8 +16,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from backlinks_assets.statements import sqlite_of
-from backlinks_assets.store.database import BUSY_TIMEOUT_S, Database, StoreError
+from backlinks_assets.store.database import BUSY_TIMEOUT_S, Database, StoreError, sqlite_of
 
 Step = Callable[[sa.Connection], None]
 
@@ -26,7 +25,43 @@ def _to_1(_tx: sa.Connection) -> None:
     """Version 1 has the tables of before there was a version."""
 
 
-STEPS: Sequence[Step] = (_to_1,)
+_ENDPOINT: Final = "endpoint VARCHAR DEFAULT 'backlinks/summary/live' NOT NULL"
+
+
+def _to_2(tx: sa.Connection) -> None:
+    """Answers, claims, calls and a day's sums are each of an endpoint; all of version 1 were of the summary."""
+    sql = sqlite_of(tx)
+    for table in ("responses", "claims", "daily_spend"):
+        _extend_key(sql, table, _ENDPOINT)
+    for table, column in (
+        ("api_calls", _ENDPOINT),
+        ("evidence", _ENDPOINT),
+        ("set_aside", _ENDPOINT),
+        ("set_aside", "reserved_microusd BIGINT DEFAULT 0 NOT NULL"),
+    ):
+        if _columns(sql, table):
+            sql.execute(f"ALTER TABLE {table} ADD COLUMN {column}")
+
+
+def _extend_key(sql: sqlite3.Connection, table: str, column: str) -> None:
+    """Add a column that is the last of the key, for which SQLite needs the table made anew."""
+    found = _columns(sql, table)
+    if not found:
+        return
+    names = ", ".join(name for name, *_ in found)
+    key = [name for name, *_, number in sorted(found, key=lambda each: each[-1]) if number]
+    declared = [
+        f"{name} {kind}{f' DEFAULT {default}' if default is not None else ''}{' NOT NULL' if required else ''}"
+        for name, kind, required, default, _ in found
+    ]
+    key_declared = f"PRIMARY KEY ({', '.join([*key, column.split(maxsplit=1)[0]])})"
+    sql.execute(f"ALTER TABLE {table} RENAME TO old_{table}")
+    sql.execute(f"CREATE TABLE {table} ({', '.join([*declared, column, key_declared])})")
+    sql.execute(f"INSERT INTO {table} ({names}) SELECT {names} FROM old_{table}")  # noqa: S608
+    sql.execute(f"DROP TABLE old_{table}")
+
+
+STEPS: Sequence[Step] = (_to_1, _to_2)
 """What makes version 1 out of 0, 2 out of 1, and so on, all in one transaction.
 
 A step may find that a table is missing (nothing was announced yet) and then leaves it. It keeps every row: they are
@@ -59,7 +94,7 @@ def open_tables(database: Database, *metadata: sa.MetaData) -> None:
     """Bring the file to this program's version and make the tables that are missing: all of it or nothing.
 
     An older file is copied first, and the copy lies beside it until the migrated one was opened anew and found good. Each
-    table is then written to, in a transaction that is undone: what will be paid for finds its place.
+    table is then written to, in a transaction that is undone, so that an answer which is paid for can be stored.
 
     Raises:
         StoreError: the file is newer or another program's, its tables don't fit, or it can't be written. It stays as it
@@ -69,7 +104,7 @@ def open_tables(database: Database, *metadata: sa.MetaData) -> None:
     with database.sentences():
         version, found = _look(database.file)
     _recognise(database.file, version, found, tables)
-    with database.alone(MIGRATION_WAIT_S if found and version < len(STEPS) else None) as tx:
+    with database.alone(MIGRATION_WAIT_S if found and version < len(STEPS) else BUSY_TIMEOUT_S) as tx:
         _bring_up(tx, database.file, tables)
     if copies := sorted(database.file.parent.glob(_copy_of(database.file, "*").name)):
         with database.sentences():
@@ -124,7 +159,7 @@ def _bring_up(tx: sa.Connection, file: Path, tables: Sequence[sa.Table]) -> None
             copy.unlink(missing_ok=True)  # the file itself stays as it was
         raise
     if version == len(STEPS) and _tables(sql) == before:
-        sql.execute("ROLLBACK")  # nothing was made, so that nothing has to reach the disk
+        tx.rollback()  # nothing was made, so that nothing has to reach the disk
     else:
         sql.execute(f"PRAGMA user_version = {len(STEPS)}")
 
@@ -181,8 +216,8 @@ def _rehearse(sql: sqlite3.Connection, file: Path, tables: Sequence[sa.Table]) -
 
 
 def _misfit(sql: sqlite3.Connection, table: sa.Table) -> str | None:
-    """Return why rows of the declared columns can't be kept in a table, None if they can."""
-    found = {name: key for _, name, _, _, _, key in sql.execute(f"PRAGMA table_info({table.name})")}
+    """Return why rows of the declared columns can't be stored in a table, None if they can."""
+    found = {name: key for name, *_, key in _columns(sql, table.name)}
     if missing := [column.name for column in table.columns if column.name not in found]:
         return f"it has no column {', '.join(missing)}"
     keys = {column.name for column in table.primary_key}
@@ -191,11 +226,11 @@ def _misfit(sql: sqlite3.Connection, table: sa.Table) -> str | None:
     samples = {column.name: _SAMPLES.get(column.type.python_type, _TEXTS) for column in table.columns}
     row = {name: first for name, (first, _) in samples.items()}
     into = f"INSERT INTO {table.name} ({', '.join(row)}) VALUES ({', '.join(f':{name}' for name in row)})"  # noqa: S608
-    kept = f"SELECT count(*) FROM {table.name} WHERE {' AND '.join(f'{name} = :{name}' for name in row)}"  # noqa: S608
+    stored = f"SELECT count(*) FROM {table.name} WHERE {' AND '.join(f'{name} = :{name}' for name in row)}"  # noqa: S608
     try:
         for one in [row, *({**row, key: samples[key][1]} for key in sorted(keys))]:  # no two have the same key
             sql.execute(into, one)
-            if sql.execute(kept, one).fetchone() != (1,):
+            if sql.execute(stored, one).fetchone() != (1,):
                 return "a row that is written is not there as it was written"
     except sqlite3.Error as error:
         if error.sqlite_errorcode & 0xFF not in _LAYOUT_ERRORS:
@@ -222,6 +257,11 @@ def _copy_of(file: Path, version: str) -> Path:
 
 def _version(sql: sqlite3.Connection) -> int:
     return int(sql.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _columns(sql: sqlite3.Connection, table: str) -> list[tuple[str, str, int, str | None, int]]:
+    """Return name, type, whether it is required, default and number in the key of a table's columns."""
+    return [(*found,) for _, *found in sql.execute(f"PRAGMA table_info({table})")]
 
 
 def _tables(sql: sqlite3.Connection) -> set[str]:

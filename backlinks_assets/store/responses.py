@@ -1,43 +1,45 @@
 """The response store: what was paid for, and who is paying for what just now.
 
-Here belong claims, landed answers and the origin they are from. An answer is kept compressed, as it came, under
-(date, target, status type, request key); a call is claimed before it is made, so that two runs never pay for the
-same answer, and an answer and its cost are committed together. How answers are asked for is `collect/collector.py`.
+Here belong claims, stored answers and the origin they are from. An answer is stored compressed, as it came, under
+(date, target, status type, request key, endpoint); a call is claimed before it is made, so that two runs never pay for the
+same answer, and an answer and its cost are committed together. How the API is called is `collect/collector.py`.
 """
 
 import datetime as dt
-import threading
 from collections.abc import Collection, Iterable, Iterator
-from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 import orjson
 import sqlalchemy as sa
 import zstandard
-from sqlalchemy.dialects.sqlite import insert
 
 from backlinks_assets.account.leases import Owner
-from backlinks_assets.dataforseo.endpoints.summary import RequestParameters, SummaryAnswer
-from backlinks_assets.statements import Statement
+from backlinks_assets.dataforseo.answer import Answer
+from backlinks_assets.dataforseo.endpoint import Parameters
+from backlinks_assets.dataforseo.endpoints.summary import NAME as SUMMARY
 from backlinks_assets.store import ledger, unusable_answers
 from backlinks_assets.store.budget import Budget, give_back, room_set_aside, set_room_aside
-from backlinks_assets.store.database import Database, StoreError
+from backlinks_assets.store.database import Database, Instant, StoreError, metadata, upsert
 from backlinks_assets.store.migrations import open_tables
 from backlinks_assets.store.stored_answer import StoredAnswer
 
-metadata = sa.MetaData()
+
+def _key() -> list[sa.Column[Any]]:
+    return [
+        sa.Column("date", sa.Date, primary_key=True),
+        *[sa.Column(name, sa.String, primary_key=True) for name in ("target", "status_type", "request_key")],
+        sa.Column("endpoint", sa.String, primary_key=True, server_default=SUMMARY),
+    ]
+
 
 responses = sa.Table(
     "responses",
     metadata,
-    sa.Column("date", sa.String, primary_key=True),
-    sa.Column("target", sa.String, primary_key=True),
-    sa.Column("status_type", sa.String, primary_key=True),
-    sa.Column("request_key", sa.String, primary_key=True),
+    *_key(),
     sa.Column("parameters", sa.String, nullable=False, comment="the request's parameters, JSON"),
     sa.Column("task_id", sa.String),
     sa.Column("cost_usd", sa.Float, comment="as the answer says"),
-    sa.Column("captured_at", sa.String, nullable=False, comment="when the answer had been read, UTC"),
+    sa.Column("captured_at", Instant, nullable=False, comment="when the answer had been read, UTC"),
     sa.Column("attempts", sa.Integer, nullable=False),
     sa.Column("simulated", sa.Boolean, nullable=False),
     sa.Column("body", sa.LargeBinary, nullable=False, comment="the vendor's JSON as it came, zstd"),
@@ -46,12 +48,9 @@ responses = sa.Table(
 claims = sa.Table(
     "claims",
     metadata,
-    sa.Column("date", sa.String, primary_key=True),
-    sa.Column("target", sa.String, primary_key=True),
-    sa.Column("status_type", sa.String, primary_key=True),
-    sa.Column("request_key", sa.String, primary_key=True),
+    *_key(),
     sa.Column("owner", sa.String, nullable=False),
-    sa.Column("claimed_at", sa.String, nullable=False),
+    sa.Column("claimed_at", Instant, nullable=False),
 )
 
 facts = sa.Table(
@@ -66,41 +65,31 @@ class Key(NamedTuple):
     target: str
     status_type: str
     request_key: str
-
-    def columns(self) -> dict[str, str]:
-        return {**self._asdict(), "date": self.date.isoformat()}
+    endpoint: str = SUMMARY
 
 
 def _of_key(table: sa.Table) -> sa.ColumnElement[bool]:
-    """Return the condition for one row of a table that has the key; its parameters are `Key.columns()`."""
+    """Return the condition for the row of a table that has a key, whose fields are the parameters."""
     return sa.and_(*[table.c[name] == sa.bindparam(name) for name in Key._fields])
 
 
-_ORIGIN: Final = Statement(sa.select(facts.c.value).where(facts.c.name == "origin"))
-_FACT: Final = insert(facts)
-_SET_ORIGIN: Final = Statement(
-    _FACT.on_conflict_do_update(index_elements=["name"], set_={"value": _FACT.excluded.value})
-)
-_LANDED: Final = Statement(sa.select(1).where(_of_key(responses)))
-_ANSWER: Final = Statement(sa.select(responses).where(_of_key(responses)))
-_DAY: Final = Statement(
-    sa.select(responses).where(responses.c.date == sa.bindparam("date")).order_by(*responses.primary_key.columns)
-)
-_LAND: Final = Statement(insert(responses).on_conflict_do_nothing())
-_HOLDER: Final = Statement(sa.select(claims.c.owner).where(_of_key(claims)))
-_CLAIM: Final = insert(claims)
-_CLAIM_OR_TAKE_OVER: Final = Statement(
-    _CLAIM.on_conflict_do_update(
-        index_elements=list(claims.primary_key.columns),
-        set_={"owner": _CLAIM.excluded.owner, "claimed_at": _CLAIM.excluded.claimed_at},
+def _near(table: sa.Table, *columns: str) -> sa.Select[Any]:
+    """Return the query for the keys, and some columns more, of a table's rows of some `dates` and `targets`."""
+    return sa.select(*[table.c[name] for name in (*Key._fields, *columns)]).where(
+        table.c.date.in_(sa.bindparam("dates", expanding=True)),
+        table.c.target.in_(sa.bindparam("targets", expanding=True)),
     )
-)
-_UNCLAIM: Final = Statement(claims.delete().where(_of_key(claims)))
-_GIVE_UP: Final = Statement(claims.delete().where(_of_key(claims), claims.c.owner == sa.bindparam("owner")))
+
+
+# Carried out for each call: to build a statement takes SQLAlchemy longer than SQLite takes to execute it.
+_ORIGIN: Final = sa.select(facts.c.value).where(facts.c.name == "origin")
+_LANDED: Final = _near(responses)
+_CLAIMED: Final = _near(claims, "owner")
+_UNCLAIM: Final = claims.delete().where(_of_key(claims))
 
 
 class Claim(NamedTuple):
-    """What came of a claim: the keys whose answers have landed meanwhile, and why others are not to be called for."""
+    """The keys of a claim whose answers are stored by now, and those that are not to be called for, with the reason."""
 
     landed: frozenset[Key]
     refused: dict[Key, str]
@@ -117,7 +106,7 @@ class ResponseStore:
         self._database = database
         self._owner = owner
         self._origin = origin
-        open_tables(database, metadata, ledger.metadata, unusable_answers.metadata)
+        open_tables(database, metadata)
         with database.read() as tx:
             self._check_origin(tx)
 
@@ -129,13 +118,13 @@ class ResponseStore:
         The fact alone says nothing: it is entered with a call, which may have given no answer. A store is an origin's
         once it holds an answer, and as long as a living process has a call of it under way.
         """
-        held = _ORIGIN.on(tx, {}).fetchone()
-        if held is None or held[0] == self._origin:
+        held = tx.execute(_ORIGIN).scalar()
+        if held is None or held == self._origin:
             return held is not None
         has_answers = tx.execute(sa.select(responses.c.date).limit(1)).first() is not None
         if has_answers or any(self._owner.is_alive(owner) for _, owner in ledger.open_calls(tx)):
             raise StoreError(
-                f"{self._database.file} {'holds' if has_answers else 'is about to get'} answers from {held[0]}; answers "
+                f"{self._database.file} {'holds' if has_answers else 'is about to get'} answers from {held}; answers "
                 f"from {self._origin} would mix with them. Set BACKLINKS_DATA_DIR to another folder, or "
                 "DATAFORSEO_BASE_URL back."
             )
@@ -146,29 +135,28 @@ class ResponseStore:
     def claim(self, keys: Collection[Key], now: dt.datetime) -> Claim | None:
         """Claim calls for this owner, all or none; None while a living owner is at one of them.
 
-        What has landed, or has been charged for an answer that can't be used, is not claimed. A dead owner's claim is
+        A call whose answer is stored, or was charged and can't be used, is not claimed. A dead owner's claim is
         taken over; its call may be charged a second time, which nothing can prevent: the vendor knows no idempotency key.
         """
         with self._database.write() as tx:
             is_ours = self._check_origin(tx)
-            landed = frozenset(key for key in keys if _LANDED.on(tx, key.columns()).fetchone())
-            open_keys = [key for key in keys if key not in landed]
-            for key in open_keys:
-                held = _HOLDER.on(tx, key.columns()).fetchone()
-                if held and held[0] != self._owner.name and self._owner.is_alive(held[0]):
+            near: dict[str, Any] = {"dates": {key.date for key in keys}, "targets": {key.target for key in keys}}
+            landed = frozenset(keys).intersection(Key(*row) for row in tx.execute(_LANDED, near))
+            unanswered = [key for key in keys if key not in landed]
+            for *claimed, owner in tx.execute(_CLAIMED, near):
+                if Key(*claimed) in unanswered and owner != self._owner.name and self._owner.is_alive(owner):
                     return None
-            whys = {key: unusable_answers.refusal(tx, key.columns()) for key in open_keys} if is_ours else {}
-            refused = {key: why for key, why in whys.items() if why is not None}
-            for key in open_keys:
-                if key not in refused:
-                    mine = {**key.columns(), "owner": self._owner.name, "claimed_at": now.isoformat()}
-                    _CLAIM_OR_TAKE_OVER.on(tx, mine)
+            whys = unusable_answers.refusals(tx, **near) if is_ours else {}
+            refused = {key: whys[key] for key in unanswered if key in whys}
+            mine = {"owner": self._owner.name, "claimed_at": now}
+            if rows := [{**key._asdict(), **mine} for key in unanswered if key not in refused]:
+                upsert(tx, claims, rows, *mine)
             return Claim(landed, refused)
 
     def release(self, key: Key) -> None:
-        """Give up a claim whose call will not be made, or gave nothing to keep."""
+        """Give up a claim whose call will not be made, or gave nothing to store."""
         with self._database.write() as tx:
-            _GIVE_UP.on(tx, {**key.columns(), "owner": self._owner.name})
+            tx.execute(claims.delete().filter_by(**key._asdict(), owner=self._owner.name))
 
     # --- calls --------------------------------------------------------------------------------------------------
 
@@ -182,38 +170,29 @@ class ResponseStore:
             ledger.start(tx, call, budget, others)
             if not is_ours:
                 unusable_answers.forgive(tx)  # what another host refused says nothing of this one
-                _SET_ORIGIN.on(tx, {"name": "origin", "value": self._origin})
+                upsert(tx, facts, {"name": "origin", "value": self._origin}, "value")
 
     def end_call(
         self,
         call_id: str,
         key: Key,
-        answer: SummaryAnswer | None,
+        answer: Answer | None,
         message: str,
         now: dt.datetime,
         is_final: bool,
         retry: tuple[str, Budget] | None = None,
     ) -> bool:
-        """Book a call that gave nothing to use, with what its answer cost, if one came; keep what was charged.
+        """Book a call that gave nothing to use, with what its answer cost, if one came; store what was charged.
 
         `is_final`: if the answer was charged, the same call is not made again (`claim`). `retry` is the id of the call
-        that will be made in its place, for which room in the budget is set aside; returned is whether there was any.
+        that will be made instead; room in the budget is set aside for it, and returned is whether there was any.
         """
-        cost_usd = answer.known_cost_usd if answer else None
+        is_priced = answer is not None and answer.known_cost_usd is not None
         with self._database.write() as tx:
-            ledger.end(
-                tx,
-                call_id,
-                ledger.NO_ANSWER if cost_usd is None else ledger.REFUSED,
-                ended_at=now,
-                cost_usd=cost_usd,
-                status_code=answer.status_code if answer else None,
-                task_id=answer.task_id if answer and cost_usd is not None else None,
-                message=message,
-            )
+            ledger.end(tx, call_id, ledger.REFUSED if is_priced else ledger.NO_ANSWER, now, answer, message)
             if answer is not None and unusable_answers.is_worth_keeping(answer):
-                unusable_answers.keep(tx, call_id, key.columns(), answer, message, now, is_final=is_final)
-            return retry is not None and set_room_aside(tx, retry[0], self._owner.name, now, retry[1])
+                unusable_answers.keep(tx, call_id, key._asdict(), answer, message, now, is_final=is_final)
+            return retry is not None and set_room_aside(tx, retry[0], self._owner.name, now, retry[1], key.endpoint)
 
     def give_back(self, call_id: str) -> None:
         """Give back the room that was set aside for a call that will not be made."""
@@ -224,34 +203,26 @@ class ResponseStore:
         self,
         key: Key,
         call_id: str,
-        answer: SummaryAnswer,
-        parameters: RequestParameters,
+        answer: Answer,
+        parameters: Parameters,
         attempts: int,
         now: dt.datetime,
     ) -> None:
-        """Keep an answer durably, book its cost and end its claim, in one transaction."""
+        """Store an answer durably, book its cost and end its claim, in one transaction."""
         row = {
-            **key.columns(),
+            **key._asdict(),
             "parameters": parameters.text,
             "task_id": answer.task_id,
             "cost_usd": answer.cost_usd,
-            "captured_at": now.isoformat(),
+            "captured_at": now,
             "attempts": attempts,
             "simulated": answer.simulated,
             "body": zstandard.compress(answer.body, 3),
         }
         with self._database.write() as tx:
-            _LAND.on(tx, row)
-            ledger.end(
-                tx,
-                call_id,
-                ledger.EMPTY if answer.result is None else ledger.DATA,
-                ended_at=now,
-                cost_usd=answer.cost_usd,
-                status_code=answer.status_code,
-                task_id=answer.task_id,
-            )
-            _UNCLAIM.on(tx, key.columns())
+            upsert(tx, responses, row)
+            ledger.end(tx, call_id, ledger.EMPTY if answer.result is None else ledger.DATA, now, answer)
+            tx.execute(_UNCLAIM, key._asdict())
 
     def close_dead_calls(self, now: dt.datetime) -> int:
         """Close the ledger entries of owners that died in mid-call; return how many. Their cost stays unknown."""
@@ -262,10 +233,10 @@ class ResponseStore:
             with self._database.write() as tx:
                 give_back(tx, unsent)
                 for call in dead:
-                    ledger.end(tx, call, ledger.NO_ANSWER, ended_at=now, message="the process ended in mid-call")
+                    ledger.end(tx, call, ledger.NO_ANSWER, now, None, "the process ended in mid-call")
         return len(dead)
 
-    def unknown_calls(self, since: dt.datetime) -> list[ledger.UnknownCall]:
+    def unknown_calls(self, since: dt.datetime) -> list[ledger.Call]:
         """Return the calls of which it is not known whether they were charged (`collect/reconcile.py`)."""
         with self._database.read() as tx:
             return ledger.unknown_calls(tx, since)
@@ -274,96 +245,54 @@ class ResponseStore:
         with self._database.read() as tx:
             return ledger.known_task_ids(tx, dates)
 
-    def settle_calls(self, settled: Iterable[tuple[str, float, str | None]]) -> None:
+    def settle_calls(self, costs: Iterable[tuple[str, float, str | None]]) -> None:
         """Book what calls without an answer did cost: (call, dollars, the vendor's id), in one transaction."""
         with self._database.write() as tx:
-            for call_id, cost_usd, task_id in settled:
-                ledger.settle(tx, call_id, cost_usd, task_id)
+            for call_id, cost_usd, task_id in costs:
+                ledger.correct(tx, call_id, cost_usd, task_id)
 
     # --- reading ------------------------------------------------------------------------------------------------
 
-    def landed(self, dates: Iterable[dt.date]) -> set[Key]:
-        """Return the keys of all answers kept for these days."""
+    def landed(self, dates: Iterable[dt.date], endpoint: str = SUMMARY) -> set[Key]:
+        """Return the keys of all answers stored for these days."""
+        query = sa.select(*[responses.c[name] for name in Key._fields]).filter_by(endpoint=endpoint)
         with self._database.read() as tx:
-            rows = tx.execute(
-                sa.select(*[responses.c[name] for name in Key._fields]).where(
-                    responses.c.date.in_([date.isoformat() for date in dates])
-                )
-            )
-            return {Key(dt.date.fromisoformat(row[0]), row[1], row[2], row[3]) for row in rows}
+            return {Key(*row) for row in tx.execute(query.where(responses.c.date.in_(list(dates))))}
 
     def answer(self, key: Key) -> StoredAnswer | None:
-        """Return one kept answer, or None."""
-        with self._database.read() as tx:
-            row = _ANSWER.on(tx, key.columns()).fetchone()
-        return _stored(row) if row else None
+        """Return one stored answer, or None."""
+        return next(self._answers(**key._asdict()), None)
 
-    def latest(self, date: dt.date, target: str, status_type: str) -> StoredAnswer | None:
-        """Return the newest answer kept for a day and target, whatever parameters it was asked with."""
-        query = sa.select(responses).where(
-            responses.c.date == date.isoformat(),
-            responses.c.target == target,
-            responses.c.status_type == status_type,
-        )
-        with self._database.read() as tx:
-            row = tx.execute(query.order_by(responses.c.captured_at.desc()).limit(1)).first()
-        return _stored(row) if row else None
+    def latest(self, date: dt.date, target: str, status_type: str, endpoint: str = SUMMARY) -> StoredAnswer | None:
+        """Return the newest answer stored for a day and target, whatever parameters its request had."""
+        found = self._answers(date=date, target=target, status_type=status_type, endpoint=endpoint)
+        return max(found, key=lambda answer: answer.captured_at, default=None)
 
-    def answers(self, date: dt.date) -> Iterator[StoredAnswer]:
-        """Yield the answers kept for a day, in the order of the key, one at a time."""
-        with self._database.read() as tx:
-            # Rows as SQLite gives them: over a year those of SQLAlchemy take a tenth of the time of a rebuild.
-            yield from map(_stored, _DAY.on(tx, {"date": date.isoformat()}))
+    def answers(self, date: dt.date, endpoint: str = SUMMARY) -> Iterator[StoredAnswer]:
+        """Yield the answers stored for a day, in the order of the key, one at a time."""
+        return self._answers(date=date, endpoint=endpoint)
 
-    def dates(self) -> list[dt.date]:
-        """Return the days for which anything is kept, oldest first."""
+    def _answers(self, **of: Any) -> Iterator[StoredAnswer]:
+        columns = [responses.c[name] for name in StoredAnswer._fields]
+        query = sa.select(*columns).filter_by(**of).order_by(*responses.primary_key.columns)
         with self._database.read() as tx:
-            rows = tx.execute(sa.select(responses.c.date).distinct().order_by(responses.c.date))
-            return [dt.date.fromisoformat(row.date) for row in rows]
+            for row in tx.execute(query, execution_options={"yield_per": 100}):
+                found = StoredAnswer(*row)
+                yield found._replace(parameters=orjson.loads(row.parameters), body=zstandard.decompress(found.body))
 
-    def called(self, day: dt.date) -> set[str]:
+    def dates(self, endpoint: str = SUMMARY) -> list[dt.date]:
+        """Return the days for which anything is stored, oldest first."""
+        with self._database.read() as tx:
+            query = sa.select(responses.c.date).distinct().filter_by(endpoint=endpoint)
+            return list(tx.execute(query.order_by("date")).scalars())
+
+    def called(self, day: dt.date, endpoint: str = SUMMARY) -> set[str]:
         """Return the targets that have an answer of a day, or of which a call for it was started."""
         with self._database.read() as tx:
-            kept = tx.execute(sa.select(responses.c.target).distinct().where(responses.c.date == day.isoformat()))
-            return ledger.targets_called(tx, day).union(kept.scalars())
+            stored = tx.execute(sa.select(responses.c.target).distinct().filter_by(date=day, endpoint=endpoint))
+            return ledger.targets_called(tx, day, endpoint).union(stored.scalars())
 
     def day_costs(self, day: dt.date) -> ledger.DayCosts:
         """Return what the ledger holds of a UTC day."""
         with self._database.read() as tx:
             return ledger.day_costs(tx, day)
-
-
-@lru_cache(maxsize=1024)
-def _parameters(text: str) -> dict[str, Any]:
-    """Return a request's parameters: one object, that nobody changes, for all answers asked for with the same."""
-    parameters: dict[str, Any] = orjson.loads(text)
-    return parameters
-
-
-_threads = threading.local()
-
-
-def _decompressor() -> zstandard.ZstdDecompressor:
-    """Return this thread's own: making one takes longer than a body does."""
-    if not hasattr(_threads, "decompressor"):
-        _threads.decompressor = zstandard.ZstdDecompressor()
-    found: zstandard.ZstdDecompressor = _threads.decompressor
-    return found
-
-
-def _stored(row: Any) -> StoredAnswer:
-    # Taken apart at once, in the order of the table's columns: a name looked up in a row costs as much as a small field.
-    date, target, status_type, request_key, parameters, task_id, cost_usd, captured_at, attempts, simulated, body = row
-    return StoredAnswer(
-        dt.date.fromisoformat(date),
-        target,
-        status_type,
-        request_key,
-        _parameters(parameters),
-        _decompressor().decompress(body),
-        task_id,
-        cost_usd,
-        dt.datetime.fromisoformat(captured_at),
-        attempts,
-        bool(simulated),
-    )

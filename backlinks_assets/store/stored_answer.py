@@ -1,16 +1,18 @@
-"""What the response store hands out: one kept answer with all that is known of it.
+"""What the response store hands out: one answer with all that is known of it.
 
-Plain records only. How they are kept is `responses.py`; how they become rows is `tables/`.
+Plain records only. How they are stored is `responses.py`; how they become rows is `tables/`.
 """
 
 import datetime as dt
 from typing import Any, NamedTuple
 
+from backlinks_assets.dataforseo.endpoints.summary import NAME as SUMMARY
+
 
 class StoredAnswer(NamedTuple):
     """One paid answer. `body` is the vendor's JSON as it came; `captured_at` is when it had been read, in UTC.
 
-    `parameters` are the request's (`api.models.RequestParameters`), `request_key` their short hash.
+    `parameters` are the request's (`RequestParameters`), `request_key` their short hash.
     """
 
     date: dt.date
@@ -24,3 +26,4 @@ class StoredAnswer(NamedTuple):
     captured_at: dt.datetime
     attempts: int
     simulated: bool
+    endpoint: str = SUMMARY

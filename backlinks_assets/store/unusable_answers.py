@@ -1,48 +1,48 @@
-"""Answers that were charged, or may have been, and can't be used: kept as they came, to be shown to the vendor.
+"""Answers that were charged, or may have been, and can't be used: stored as they came, to be shown to the vendor.
 
 Here belong their table and the question whether a call may be made again. Answers that are used are `responses.py`; why
-one can't be used is judged in `api/`. The caller gives the transaction, so that an answer and its cost are kept together.
+one can't be used is decided in `dataforseo/`. The caller gives the transaction, so that an answer and its cost are stored
+together.
 """
 
 import datetime as dt
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Collection, Mapping
+from typing import Any, Final
 
 import sqlalchemy as sa
 import zstandard
 
-from backlinks_assets.dataforseo.endpoints.summary import OK, SummaryAnswer
-from backlinks_assets.statements import Statement
-
-metadata = sa.MetaData()
+from backlinks_assets.dataforseo.answer import OK, Answer
+from backlinks_assets.dataforseo.endpoints.summary import NAME as SUMMARY
+from backlinks_assets.store.database import Instant, metadata
 
 evidence = sa.Table(
     "evidence",
     metadata,
     sa.Column("call_id", sa.String, primary_key=True, comment="the call in `api_calls`, which has its cost"),
-    sa.Column("date", sa.String, nullable=False),
+    sa.Column("date", sa.Date, nullable=False),
     sa.Column("target", sa.String, nullable=False),
     sa.Column("status_type", sa.String, nullable=False),
     sa.Column("request_key", sa.String, nullable=False),
-    sa.Column("captured_at", sa.String, nullable=False, comment="when the answer had been read, UTC"),
+    sa.Column("captured_at", Instant, nullable=False, comment="when the answer had been read, UTC"),
     sa.Column("http_status", sa.Integer, nullable=False),
     sa.Column("reason", sa.String, nullable=False, comment="why it can't be used"),
     sa.Column("is_final", sa.Boolean, nullable=False, comment="the same call would be charged again for the same"),
     sa.Column("body", sa.LargeBinary, nullable=False, comment="as it came, zstd; what could not be read may be cut"),
+    sa.Column("endpoint", sa.String, nullable=False, server_default=SUMMARY),
     sa.Index("evidence_of_a_call", "date", "target", "status_type", "request_key"),
 )
 
-_KEY: Final = ("date", "target", "status_type", "request_key")
-_KEEP: Final = Statement(evidence.insert())
-_FINAL: Final = Statement(
-    sa.select(evidence.c.reason, evidence.c.captured_at)
-    .where(*[evidence.c[name] == sa.bindparam(name) for name in _KEY], evidence.c.is_final.is_(True))
-    .order_by(evidence.c.captured_at)
-    .limit(1)
+_KEY: Final = ("date", "target", "status_type", "request_key", "endpoint")
+_FINAL: Final = (
+    sa.select(*[evidence.c[name] for name in _KEY], evidence.c.reason, evidence.c.captured_at)
+    .where(evidence.c.date.in_(sa.bindparam("dates", expanding=True)))
+    .where(evidence.c.target.in_(sa.bindparam("targets", expanding=True)), evidence.c.is_final.is_(True))
+    .order_by("captured_at")
 )
 
 
-def is_worth_keeping(answer: SummaryAnswer) -> bool:
+def is_worth_keeping(answer: Answer) -> bool:
     """Whether an unused answer cost something, or may have: not a refusal that is free, nor a gateway's error page."""
     if answer.known_cost_usd:
         return True
@@ -53,38 +53,38 @@ def is_worth_keeping(answer: SummaryAnswer) -> bool:
 def keep(
     tx: sa.Connection,
     call_id: str,
-    key: Mapping[str, str],
-    answer: SummaryAnswer,
+    key: Mapping[str, Any],
+    answer: Answer,
     reason: str,
     now: dt.datetime,
     *,
     is_final: bool,
 ) -> None:
-    """Keep an answer that can't be used. `is_final`: its call is not to be made again (`refusal`)."""
+    """Store an answer that can't be used. `is_final`: its call is not to be made again (`refusals`)."""
     row = {
         **key,
         "call_id": call_id,
-        "captured_at": now.isoformat(),
+        "captured_at": now,
         "http_status": answer.http_status,
         "reason": reason,
         "is_final": is_final,
         "body": zstandard.compress(answer.body, 3),
     }
-    _KEEP.on(tx, row)
+    tx.execute(evidence.insert(), row)
 
 
-def refusal(tx: sa.Connection, key: Mapping[str, str]) -> str | None:
-    """Return why a call is not made, as a sentence: it was charged for an answer that can't be used. None if it may be."""
-    found = _FINAL.on(tx, key).fetchone()
-    if found is None:
-        return None
-    at = dt.datetime.fromisoformat(found[1])
-    return (
-        f"{found[0]}. That answer, of {at:%H:%M} UTC, was charged and is kept as evidence; the call is not made again for "
-        "this day, since it would be charged again"
-    )
+def refusals(tx: sa.Connection, dates: Collection[dt.date], targets: Collection[str]) -> dict[tuple[Any, ...], str]:
+    """Return, by the key of each call that is not to be made, why, as a sentence: it was charged for a useless answer."""
+    whys: dict[tuple[Any, ...], str] = {}
+    for *key, reason, at in tx.execute(_FINAL, {"dates": dates, "targets": targets}):
+        whys.setdefault(
+            tuple(key),
+            f"{reason}. That answer, of {at:%H:%M} UTC, was charged and is kept as evidence; the call is not made again for "
+            "this day, since it would be charged again",
+        )
+    return whys
 
 
 def forgive(tx: sa.Connection) -> None:
-    """Let all calls be made again whose answers could not be used; what is kept of them stays."""
+    """Let all calls be made again whose answers could not be used; the answers stay."""
     tx.execute(evidence.update().where(evidence.c.is_final.is_(True)).values(is_final=False))

@@ -16,13 +16,14 @@ from pathlib import Path
 
 import filelock
 
+from backlinks_assets.errors import BacklinksError
 from backlinks_assets.folder import next_step
 
 STALE_AFTER_S = 3600.0
 """Age at which a temporary file is taken for that of a killed process. Writing one takes seconds."""
 
 
-class TablesError(OSError):
+class TablesError(BacklinksError, OSError):
     """A table could not be written or read; the message is a sentence with the path and the next step."""
 
 
@@ -84,9 +85,8 @@ def locked(path: Path, timeout_s: float, busy: str) -> Iterator[None]:
         lock.release()
 
 
-def sweep(temporary_folder: Path) -> int:
-    """Remove what killed processes left in a temporary folder an hour or more ago; return how many."""
-    removed = 0
+def sweep(temporary_folder: Path) -> None:
+    """Remove what killed processes left in a temporary folder an hour or more ago."""
     with suppress(OSError):
         for entry in os.scandir(temporary_folder):
             with suppress(OSError):  # another process may sweep at the same time
@@ -96,8 +96,6 @@ def sweep(temporary_folder: Path) -> int:
                     shutil.rmtree(entry.path)
                 else:
                     Path(entry.path).unlink()
-                removed += 1
-    return removed
 
 
 def _fsync(path: Path) -> None:

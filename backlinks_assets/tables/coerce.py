@@ -24,7 +24,7 @@ class UnreadableError(ValueError):
 
 
 def to_int(value: Any) -> int:
-    """Return a whole number that fits 64 bits: 12, 12.0 or "12". True, 12.5 and "many" are none."""
+    """Return a whole number that fits 64 bits: 12, 12.0 or "12". True, 12.5 and "many" are not."""
     if isinstance(value, str) and _WHOLE_NUMBER.fullmatch(value):
         value = int(value.split(".", maxsplit=1)[0])
     elif isinstance(value, float) and value.is_integer():
@@ -35,7 +35,7 @@ def to_int(value: Any) -> int:
 
 
 def to_bool(value: Any) -> bool:
-    """Return a truth value: a JSON one, 0 or 1, or their words."""
+    """Return a truth value: a JSON one, 0 or 1, or `true` and `false` as text."""
     if isinstance(value, bool):
         return value
     if isinstance(value, int | str):
@@ -46,7 +46,7 @@ def to_bool(value: Any) -> bool:
 
 
 def to_text(value: Any) -> str:
-    """Return a text as it is; a number or an object is no text."""
+    """Return a text as it is; a number or an object is not one."""
     if isinstance(value, str):
         return value
     raise UnreadableError(value)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import duckdb
 
-from backlinks_assets.tables.parquet import parquet_path
+from backlinks_assets.paths import parquet_path
 from backlinks_assets.tables.schemas import SCHEMA_VERSION, TABLES, duckdb_type
 
 STORAGE_VERSION = "v1.4.0"

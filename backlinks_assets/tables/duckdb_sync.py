@@ -2,7 +2,7 @@
 
 It is a product of those files and may be deleted at any time; what anyone else writes into it is lost. It is
 never changed in place: a copy is, and replaces it whole, so that a reader may hold it open for hours. It is published
-read-only, since most clients open a file for writing unless told otherwise, which locks out everyone else. What is
+read-only, since most clients open a file for writing unless set otherwise, which locks out everyone else. What is
 inside is `duckdb_file.py`.
 """
 
@@ -11,19 +11,18 @@ import os
 import shutil
 import stat
 import time
-import uuid
-from collections.abc import Collection, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
 
+from backlinks_assets.paths import duckdb_path, parquet_path
 from backlinks_assets.tables import duckdb_file
 from backlinks_assets.tables.atomic import TablesError, locked, replacing, sweep, tables_error
 from backlinks_assets.tables.client_logs import remove_client_logs
-from backlinks_assets.tables.parquet import day_files, find_damaged, parquet_path
+from backlinks_assets.tables.parquet import day_files, find_damaged
 from backlinks_assets.tables.schemas import TABLES
 
 LOCK_TIMEOUT_S = 600.0
@@ -45,7 +44,6 @@ class SyncResult:
     removed: tuple[duckdb_file.Day, ...] = ()
     rows: int = 0
     rebuilt: bool = False
-    seconds: float = 0.0
 
     @property
     def changed(self) -> bool:
@@ -55,10 +53,10 @@ class SyncResult:
 
 def warehouse_path(root: Path) -> Path:
     """Return where the DuckDB file lies."""
-    return root / "backlinks.duckdb"
+    return duckdb_path(root)
 
 
-def sync(root: Path, *, lock_timeout_s: float = LOCK_TIMEOUT_S) -> SyncResult:
+def sync(root: Path, *, lock_timeout_s: float | None = None) -> SyncResult:
     """Bring `<root>/backlinks.duckdb` level with the parquet files; do nothing if it is.
 
     Days that are new or changed are put in, those whose file is gone are taken out. A file that is missing,
@@ -67,45 +65,42 @@ def sync(root: Path, *, lock_timeout_s: float = LOCK_TIMEOUT_S) -> SyncResult:
 
     Raises:
         TablesError: a parquet file can't be read, the disk is full or can't be written, or another process
-            publishes for longer than `lock_timeout_s`. The DuckDB file stays as it was.
+            publishes for longer than `lock_timeout_s` (`LOCK_TIMEOUT_S`). The DuckDB file stays as it was.
     """
-    began = time.perf_counter()
-    with _only_publisher(root, lock_timeout_s):
-        return _level(root, None, began)
+    path = warehouse_path(root)
+    with _only_publisher(root, LOCK_TIMEOUT_S if lock_timeout_s is None else lock_timeout_s):
+        _remove_client_logs(path)
+        for attempt in range(1, _ATTEMPTS + 1):
+            files = _parquet_files(root)
+            if duckdb_file.holdings(path) == files:
+                return SyncResult(path)
+            try:
+                return _publish(root, path, files)
+            except TablesError:
+                # A day that was replaced or removed while it was read is no damage: look again.
+                if attempt == _ATTEMPTS or _parquet_files(root) == files:
+                    raise
+    raise AssertionError("the last attempt returns or raises")
 
 
 @contextmanager
-def syncing(root: Path, meanwhile: Collection[str]) -> Iterator[None]:
-    """Do what `sync` does at the end of a block, with part of it done beside the block: the tables `meanwhile`, if any.
+def syncing(root: Path) -> Iterator[None]:
+    """Do `sync` at the end of a block, also when the block fails, but not when it is interrupted.
 
-    Those are tables that the block does not write. Nothing is published before the block's end, then all in one step;
-    also when the block fails, but not when it is interrupted. A failure of the block is the one that is raised; if
-    publishing fails after it, that is a note of it.
+    The block's failure is the one that is raised; if publishing fails after it, that is a note of it.
 
     Raises:
         TablesError: as `sync`, at the end of the block.
     """
-    publish: Future[bool] = Future()
-    with ThreadPoolExecutor(1, "publisher") as pool:
-        result = pool.submit(_sync_beside, root, meanwhile, publish)
+    try:
+        yield
+    except Exception as error:
         try:
-            yield
-        except BaseException as error:
-            publish.set_result(isinstance(error, Exception))
-            try:
-                result.result()
-            except Exception as second:  # noqa: BLE001 - whatever it is, what went wrong first must be told
-                error.add_note(f"Publishing failed too: {second}")
-            raise
-        publish.set_result(True)
-        result.result()
-
-
-def _sync_beside(root: Path, meanwhile: Collection[str], publish: Future[bool]) -> None:
-    began = time.perf_counter()
-    with _only_publisher(root, LOCK_TIMEOUT_S), _prepared(root, meanwhile) as prepared:
-        if publish.result():  # waits for the block's end
-            _level(root, prepared, began)
+            sync(root)
+        except Exception as second:  # noqa: BLE001 - whatever it is, what went wrong first must be raised
+            error.add_note(f"Publishing failed too: {second}")
+        raise
+    sync(root)
 
 
 @contextmanager
@@ -138,56 +133,12 @@ def _parquet_files(root: Path) -> duckdb_file.Files:
     return {(table, day): (stat.st_size, stat.st_mtime_ns) for table in TABLES for day, stat in day_files(root, table)}
 
 
-@contextmanager
-def _prepared(root: Path, tables: Collection[str]) -> Iterator[Path | None]:
-    """Give a copy of the file in which some tables are level already, None if that did not work; gone at the end."""
-    if not tables:
-        yield None
-        return
-    folder = _temporary_folder(root)
-    temporary = folder / f"{uuid.uuid4().hex}.partial"
-    try:
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            held = _copy(warehouse_path(root), temporary) or {}
-            files = {key: state for key, state in held.items() if key[0] not in tables}
-            files |= {key: state for key, state in _parquet_files(root).items() if key[0] in tables}
-            _update(root, temporary, held, files)
-        except (OSError, duckdb.Error):
-            yield None  # whatever it is, publishing meets it again and says so
-        else:
-            yield temporary
-    finally:
-        _discard(temporary)
-
-
-def _level(root: Path, prepared: Path | None, began: float) -> SyncResult:
-    """Do what `sync` does, as the only publisher; out of a prepared copy if there is one."""
-    path = warehouse_path(root)
-    _remove_client_logs(path)
-    for attempt in range(1, _ATTEMPTS + 1):
-        files = _parquet_files(root)
-        if duckdb_file.holdings(path) == files:
-            return SyncResult(path, seconds=time.perf_counter() - began)
-        try:
-            return _publish(root, path, prepared if attempt == 1 else None, files, began)
-        except TablesError:
-            # A day that was replaced or removed while it was read is no damage: look again.
-            if attempt == _ATTEMPTS or _parquet_files(root) == files:
-                raise
-    raise AssertionError("the last attempt returns or raises")
-
-
-def _publish(root: Path, path: Path, prepared: Path | None, files: duckdb_file.Files, began: float) -> SyncResult:
+def _publish(root: Path, path: Path, files: duckdb_file.Files) -> SyncResult:
     """Update a copy of the file, or build one from nothing if that can't be, and put it in place."""
     folder = _temporary_folder(root)
     sweep(folder)
     with replacing(path, folder) as temporary:
-        if prepared is not None and prepared.exists():  # it may have been swept, where the block took an hour
-            prepared.replace(temporary)
-            held = duckdb_file.holdings(temporary)
-        else:
-            held = _copy(path, temporary)
+        held = _copy(path, temporary)
         try:
             result = None if held is None else _update(root, temporary, held, files)
         except duckdb.Error:
@@ -204,7 +155,7 @@ def _publish(root: Path, path: Path, prepared: Path | None, files: duckdb_file.F
         _allow_writing(temporary, False)
     _remove_client_logs(path)  # after the old file is gone: beside the new one its log would lock everyone out
     written, removed, rows = result
-    return SyncResult(path, written, removed, rows, rebuilt, time.perf_counter() - began)
+    return SyncResult(path, written, removed, rows, rebuilt)
 
 
 def _copy(path: Path, copy: Path) -> duckdb_file.Files | None:
@@ -287,7 +238,7 @@ def _allow_writing(path: Path, allowed: bool) -> None:
 
 
 def _discard(temporary: Path) -> None:
-    with suppress(OSError):  # it is swept later; what went wrong before is what must be told
+    with suppress(OSError):  # it is swept later; what went wrong before is what must be raised
         temporary.unlink(missing_ok=True)
     _discard_beside(temporary)
 

@@ -4,28 +4,38 @@ Taken from the parquet files, which hold a day as soon as it is written. What is
 """
 
 import datetime as dt
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from math import inf
 from pathlib import Path
 
 import duckdb
 import pandas as pd
 import pyarrow as pa
 
-from backlinks_assets.detection.metrics import SOURCES
+from backlinks_assets.detection.metrics import METRICS, POINTS, SOURCES, Source
+from backlinks_assets.paths import parquet_path
 from backlinks_assets.tables import parquet
 from backlinks_assets.tables.atomic import tables_error
 from backlinks_assets.tables.duckdb_file import DAY_OF_FILE, unglobbed
 
 _COLUMNS = {"date": "datetime64[us]", "target": "str"} | dict.fromkeys(SOURCES, "float64") | {"request_key": "str"}
-_MADE_OF = {
-    "date": "date",
-    "target": "target",
-    **{name: f"{source.status_type}.{source.column}::DOUBLE" for name, source in SOURCES.items()},
-    "request_key": """CASE WHEN live.request_key <> lost.request_key
-        THEN concat(live.request_key, '+', lost.request_key)
-        ELSE coalesce(live.request_key, lost.request_key) END""",
-}
+MAX_SPAM_SCORE = int(POINTS.highest)
+
+
+def _value(name: str, source: Source) -> str:
+    """A value out of its range is not a reading: `quality.py` names it."""
+    column = f"{source.status_type}.{source.column}"
+    if source.is_set:
+        return f"({column} IS NOT NULL)::DOUBLE AS {name}"
+    highest = METRICS[name].scale.highest if name in METRICS else inf
+    return f"CASE WHEN {column} BETWEEN 0 AND '{highest}'::DOUBLE THEN {column}::DOUBLE END AS {name}"
+
+
+_MADE = f"""date, target,
+    {", ".join(_value(name, source) for name, source in SOURCES.items())},
+    CASE WHEN live.request_key <> lost.request_key THEN concat(live.request_key, '+', lost.request_key)
+        ELSE coalesce(live.request_key, lost.request_key) END AS request_key"""
 _READ = ", ".join(sorted({source.column for source in SOURCES.values()}))
 _ANSWERS = f"""
 SELECT {DAY_OF_FILE} AS date, target, status_type, request_key, {_READ}
@@ -42,28 +52,26 @@ def detection_history(
     until: dt.date,
     days: int,
     targets: Sequence[str] | None = None,
-    columns: Collection[str] | None = None,
 ) -> pd.DataFrame:
     """Return a row per day and target with an answer, of the `days` days up to `until`, sorted by both.
 
     Columns: `date` (datetime64, midnight); `target`; each of `SOURCES` by its name, of the live or the lost answer, all
-    float64, NaN where that answer or the field is missing; `request_key`, equal as long as both requests had the same
-    parameters: a missing answer does not change it, a live and a lost one of different parameters give `live+lost`.
+    float64, NaN where that answer or the field is missing or out of its range; `request_key`, equal as long as both requests
+    had the same parameters: a missing answer does not change it, a live and a lost one of different parameters give
+    `live+lost`.
 
-    `targets` are those wanted, all if left out; `columns` those wanted beside the first two.
+    `targets` are those wanted, all if left out.
 
     Raises:
         TablesError: a parquet file can't be read; the message names it.
     """
-    names = [name for name in _COLUMNS if columns is None or name in ("date", "target", *columns)]
     paths = _paths(root, until, days)
     if not paths or (targets is not None and not targets):
-        return pd.DataFrame({name: pd.Series(dtype=_COLUMNS[name]) for name in names})
+        return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in _COLUMNS.items()})
     wanted = [] if targets is None else [min(targets), max(targets), list(targets)]
-    made = ", ".join(f"{_MADE_OF[name]} AS {name}" for name in names)
     statement = (
         f"CREATE OR REPLACE TABLE history AS WITH answers AS ({_ANSWERS}{_OF_TARGETS if wanted else ''}) "  # noqa: S608
-        f"SELECT {made} FROM (FROM answers WHERE status_type = 'live') AS live "
+        f"SELECT {_MADE} FROM (FROM answers WHERE status_type = 'live') AS live "
         "FULL JOIN (FROM answers WHERE status_type = 'lost') AS lost USING (date, target)"
     )
     parts = []
@@ -76,7 +84,7 @@ def detection_history(
     rows = pa.concat_tables(parts)
     del parts
     history: pd.DataFrame = rows.to_pandas(date_as_object=False, self_destruct=True, split_blocks=True)
-    return history.astype({name: _COLUMNS[name] for name in names})
+    return history.astype(_COLUMNS)
 
 
 def targets_with_answers(root: Path, until: dt.date, days: int) -> list[str]:
@@ -94,7 +102,7 @@ def targets_with_answers(root: Path, until: dt.date, days: int) -> list[str]:
 def _paths(root: Path, until: dt.date, days: int) -> list[Path]:
     first = until - dt.timedelta(days=days - 1)
     return [
-        parquet.parquet_path(root.absolute(), "backlinks_summary", day)
+        parquet_path(root.absolute(), "backlinks_summary", day)
         for day in parquet.days(root, "backlinks_summary")
         if first <= day <= until
     ]

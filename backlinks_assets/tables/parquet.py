@@ -13,11 +13,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from backlinks_assets.paths import TEMPORARY, parquet_dir, parquet_path
 from backlinks_assets.tables.atomic import TablesError, replacing, sweep, tables_error
 from backlinks_assets.tables.schemas import CODED, TABLES, TableSchema, coded
 
@@ -25,21 +25,15 @@ MADE_FROM: Final = "made_from"
 """Name in a file's metadata of what it was made from: a short text that its writer gives, and compares later."""
 
 
-def parquet_path(root: Path, table: str, date: dt.date) -> Path:
-    """Return where a table's day lies: `<root>/parquet/<table>/date=YYYY-MM-DD/<table>.parquet`."""
-    name = TABLES[table].name
-    return root / "parquet" / name / f"date={date.isoformat()}" / f"{name}.parquet"
-
-
 def temporary_folder(root: Path) -> Path:
-    """Return where files are written before they get their place."""
-    return root / "parquet" / ".tmp"
+    """Return where files are written before they are renamed."""
+    return parquet_dir(root) / TEMPORARY
 
 
 def write_day(root: Path, table: str, date: dt.date, data: pa.Table, *, made_from: str | None = None) -> Path:
-    """Write a table's day in the place of what was there, and return its path.
+    """Replace a table's day in one step, and return its path.
 
-    `made_from` is kept in the file's metadata. The same table gives the same bytes. Readers see the old file or the
+    `made_from` is written to the file's metadata. The same table gives the same bytes. Readers see the old file or the
     new one, whole; a killed process leaves the old one.
 
     Raises:
@@ -62,12 +56,12 @@ def writing_day(
     made_from: str | None = None,
     metadata: Mapping[str, str] | None = None,
 ) -> Iterator[Callable[[pa.Table], None]]:
-    """Give a function that takes a table's day part by part; with the block's end the whole is in its place.
+    """Give a function that takes a table's day part by part; when the block ends, the whole replaces the file.
 
     So that a day need not be in memory at once: each part is a row group of the file. Of a table of several parts
-    each begins with a target after the last one of the part before it. On any error nothing is replaced. Looking
-    for two rows of one key takes longer than writing them: `keys_known_unique` is for rows that are made of a dict.
-    `metadata` is kept in the file beside its columns.
+    each begins with a target after the last one of the part before it, or with the same one where `keys_known_unique`:
+    looking for two rows of one key takes longer than writing them. On any error nothing is replaced.
+    `metadata` is written to the file beside its columns.
 
     Raises:
         ValueError, TablesError: as `write_day`, of which the parts are checked one by one.
@@ -98,7 +92,8 @@ def writing_day(
             nonlocal last
             rows = _conform(schema, date, part, keys_known_unique)
             if "target" in rows.column_names and rows.num_rows:
-                if last is not None and rows["target"][0].as_py() <= last:
+                first = rows["target"][0].as_py()
+                if last is not None and (first < last or (first == last and not keys_known_unique)):
                     raise ValueError(f"{schema.name} of {date}: the parts are not in the order of their targets")
                 last = rows["target"][-1].as_py()
             writer.write_table(rows)
@@ -139,7 +134,7 @@ def read_days(root: Path, table: str, start: dt.date, end: dt.date, columns: Seq
 
     schema = TABLES[table]
     paths = [parquet_path(root, table, day) for day in days(root, table) if start <= day <= end]
-    folder = root / "parquet" / table
+    folder = parquet_dir(root) / table
     partitioning = ds.partitioning(pa.schema([schema.arrow.field("date")]), flavor="hive")
     wanted = schema.arrow.names if columns is None else list(columns)
     if not paths:
@@ -168,18 +163,19 @@ def day_files(root: Path, table: str) -> list[tuple[dt.date, os.stat_result]]:
     Raises:
         TablesError: the folder is there and can't be read.
     """
-    found = []
+    found: dict[dt.date, os.stat_result] = {}
+    folder = parquet_dir(root) / TABLES[table].name
     try:
-        with os.scandir(root / "parquet" / TABLES[table].name) as entries:
+        with os.scandir(folder) as entries:
             for entry in entries:
-                if (day := _day_of(entry.name)) is not None:
-                    with suppress(FileNotFoundError, NotADirectoryError):
-                        found.append((day, parquet_path(root, table, day).stat()))
+                with suppress(ValueError, FileNotFoundError, NotADirectoryError):
+                    day = dt.date.fromisoformat(entry.name.removeprefix("date="))
+                    found[day] = parquet_path(root, table, day).stat()
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:
-        raise tables_error("read the folder", root / "parquet" / table, error) from error
-    return found
+        raise tables_error("read the folder", folder, error) from error
+    return list(found.items())
 
 
 def find_damaged(paths: Sequence[Path]) -> TablesError | None:
@@ -191,20 +187,10 @@ def find_damaged(paths: Sequence[Path]) -> TablesError | None:
             reason = str(error).split("\n")[0].rstrip(".")
             day = path.parent.name.removeprefix("date=")
             return TablesError(
-                f"{path} can't be read ({reason}). Build {path.stem} of {day} again: its answers are kept, "
+                f"{path} can't be read ({reason}). Build {path.stem} of {day} again: its answers are stored, "
                 "so that costs nothing."
             )
     return None
-
-
-def _day_of(folder: str) -> dt.date | None:
-    """Return the day that `date=YYYY-MM-DD` names, None for any other name."""
-    text = folder.removeprefix("date=")
-    try:
-        day = dt.date.fromisoformat(text)
-    except ValueError:
-        return None
-    return day if folder == f"date={day.isoformat()}" else None
 
 
 def _conform(schema: TableSchema, date: dt.date, data: pa.Table, keys_known_unique: bool) -> pa.Table:
@@ -235,16 +221,6 @@ def _conform(schema: TableSchema, date: dt.date, data: pa.Table, keys_known_uniq
         columns.append(column)
     rows = pa.table(columns, schema=coded(declared))
     key = [name for name in schema.primary_key if name != "date"]
-    if not keys_known_unique and _has_duplicates(rows.select(key)):
+    if not keys_known_unique and data.group_by(key).aggregate([]).num_rows < rows.num_rows:
         raise ValueError(f"{schema.name} of {date}: two rows of one {', '.join(key) or 'day'}")
     return rows
-
-
-def _has_duplicates(keys: pa.Table) -> bool:
-    """Tell whether two rows are equal. Each is made one integer and sorted: a tenth of `group_by`'s time."""
-    codes = np.zeros(keys.num_rows, dtype=np.int64)
-    for column in keys.columns:
-        encoded = column.combine_chunks()  # texts, and those are dictionaries by now
-        codes = codes * len(encoded.dictionary) + encoded.indices.to_numpy()
-    codes.sort()
-    return bool((codes[1:] == codes[:-1]).any())

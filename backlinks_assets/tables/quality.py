@@ -1,7 +1,7 @@
 """What must hold of a day's tables: every target is there, values are plausible, columns are as declared.
 
-Pure findings: a statement, whether it holds, and the rows that speak against it. What Dagster shows of them is
-`defs/checks.py`; what is sharp is `detection/`.
+Findings only: whether a statement holds, and the rows that speak against it. What Dagster shows of them is
+`defs/checks.py`; which changes are sharp is `detection/`.
 """
 
 import datetime as dt
@@ -15,16 +15,21 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from backlinks_assets.formatting import counted
-from backlinks_assets.tables.parquet import parquet_path, read_days
+from backlinks_assets.paths import parquet_path
+from backlinks_assets.tables.history import MAX_SPAM_SCORE
+from backlinks_assets.tables.parquet import read_days
 from backlinks_assets.tables.schemas import TABLES
 
-MOST_LISTED: Final = 10
+MAX_LISTED: Final = 10
 
-# (what must hold, the column that is at most, the column or number that bounds it). The pairs are what holds in every
-# answer that has been seen: main domains are a part of the domains, and so on.
+MAX_IMPLAUSIBLE_SHARE: Final = 0.05
+"""Of the day's targets. Single values are read as missing; more of them mean that the answers as a whole are not right."""
+
+# (column, the number or column that it may not exceed). The pairs hold in every answer that has been seen: main domains
+# are a part of the domains, and so on.
 _AT_MOST: Final[tuple[tuple[str, str | int], ...]] = (
-    ("backlinks_spam_score", 100),
-    ("info_target_spam_score", 100),
+    ("backlinks_spam_score", MAX_SPAM_SCORE),
+    ("info_target_spam_score", MAX_SPAM_SCORE),
     ("rank", 1000),
     ("referring_pages", "backlinks"),
     ("referring_main_domains", "referring_domains"),
@@ -34,12 +39,16 @@ _AT_MOST: Final[tuple[tuple[str, str | int], ...]] = (
 
 @dataclass(frozen=True)
 class Finding:
-    """Whether a statement holds. `rows` are the worst offenders, ten at most; `count` is all of them."""
+    """Whether a statement holds. `rows` are the worst offenders, ten at most; `count` is all of them.
+
+    `blocks`: the day must not be evaluated.
+    """
 
     holds: bool
     count: int = 0
     rows: list[dict[str, Any]] = field(default_factory=list)
-    words: str = ""
+    sentence: str = ""
+    blocks: bool = False
 
 
 def every_target_present(root: Path, day: dt.date, expected: Collection[str]) -> Finding:
@@ -53,17 +62,20 @@ def every_target_present(root: Path, day: dt.date, expected: Collection[str]) ->
         for target in sorted(expected)
         if (missing := {"live", "lost"} - held.get(target, set()))
     ]
-    words = (
+    sentence = (
         f"{len(rows):,} of {counted(len(expected), 'target')} {'lacks' if len(rows) == 1 else 'lack'} an answer on {day}. "
-        "Run summary_responses for the day again: only what is missing is asked for."
+        "Run summary_responses for the day again: only what is missing is requested."
         if rows
         else f"No answer is missing on {day}: {counted(len(expected), 'target')} watched."
     )
-    return Finding(not rows, len(rows), rows[:MOST_LISTED], words)
+    return Finding(not rows, len(rows), rows[:MAX_LISTED], sentence)
 
 
 def values_plausible(root: Path, day: dt.date) -> Finding:
-    """Whether scores are 0 to 100, counts not negative, and parts no larger than their wholes."""
+    """Whether scores are 0 to 100, counts not negative, and parts no larger than their wholes.
+
+    A score or count out of its range is a missing reading for detection (`history.py`).
+    """
     counts = [item.name for item in TABLES["backlinks_summary"].arrow if pa.types.is_integer(item.type)]
     frame = read_days(root, "backlinks_summary", day, day, ["target", "status_type", *counts]).to_pandas()
     broken = [_offenders(frame, name, frame[name] < 0, "at least 0") for name in counts]
@@ -71,14 +83,19 @@ def values_plausible(root: Path, day: dt.date) -> Finding:
         limit = frame[bound] if isinstance(bound, str) else bound
         broken.append(_offenders(frame, name, frame[name] > limit, f"at most {bound}"))
     rows = pd.concat(broken, ignore_index=True)
-    are = "is" if len(rows) == 1 else "are"
-    words = (
-        f"{counted(len(rows), 'value')} of {day} {are} not plausible."
-        if len(rows)
-        else f"All values of {day} are plausible."
+    if rows.empty:
+        return Finding(True, sentence=f"All values of {day} are plausible.")
+    wrong, targets = rows["target"].nunique(), frame["target"].nunique()
+    blocks = wrong > MAX_IMPLAUSIBLE_SHARE * targets
+    sentence = (
+        f"{counted(len(rows), 'value')} of {day} {'is' if len(rows) == 1 else 'are'} not plausible, of {wrong:,} of "
+        f"{counted(targets, 'target')}."
     )
-    listed = rows.head(MOST_LISTED).to_dict("records")
-    return Finding(rows.empty, len(rows), [{str(key): value for key, value in row.items()} for row in listed], words)
+    if blocks:
+        sentence += f" More than {MAX_IMPLAUSIBLE_SHARE:.0%} of the targets: the day is not evaluated."
+    listed = rows.head(MAX_LISTED).to_dict("records")
+    named = [{str(key): value for key, value in row.items()} for row in listed]
+    return Finding(False, len(rows), named, sentence, blocks)
 
 
 def _offenders(frame: pd.DataFrame, name: str, wrong: "pd.Series[bool]", should: str) -> pd.DataFrame:
@@ -98,12 +115,12 @@ def schema_as_declared(root: Path, day: dt.date, tables: Collection[str]) -> Fin
             kind = found.field(at).type if at >= 0 else "not there"
             if kind != item.type:
                 rows.append({"table": name, "column": item.name, "declared": str(item.type), "found": str(kind)})
-    words = (
+    sentence = (
         f"{counted(len(rows), 'column')} of {day} {'is' if len(rows) == 1 else 'are'} not as declared."
         if rows
         else f"Columns of {day} are as declared: {', '.join(tables)}."
     )
-    return Finding(not rows, len(rows), rows[:MOST_LISTED], words)
+    return Finding(not rows, len(rows), rows[:MAX_LISTED], sentence)
 
 
 def sharp_changes(flags: pd.DataFrame, metric: str, day: dt.date) -> Finding:
@@ -111,26 +128,26 @@ def sharp_changes(flags: pd.DataFrame, metric: str, day: dt.date) -> Finding:
     found = flags[(flags["metric"] == metric) & (flags["target"] != "*")]
     rows = [
         {"severity": row.severity, "target": row.target, "reason": row.reason}
-        for row in found.head(MOST_LISTED).itertuples()
+        for row in found.head(MAX_LISTED).itertuples()
     ]
     what = metric.replace("_", " ")
     critical = int((found["severity"] == "critical").sum())
     how = f", {critical:,} of them critically" if len(found) > 1 else ", critically" if critical else ""
-    words = (
+    sentence = (
         f"{counted(len(found), 'target')} changed sharply in {what} on {day}{how}."
         if rows
         else f"No target changed sharply in {what} on {day}."
     )
-    return Finding(not rows, len(found), rows, words)
+    return Finding(not rows, len(found), rows, sentence)
 
 
 def index_moves(flags: pd.DataFrame, day: dt.date) -> Finding:
     """Whether the vendor's index did not move."""
     found = flags[flags["target"] == "*"]
     rows = [{"metric": row.metric, "reason": row.reason} for row in found.itertuples()]
-    words = (
+    sentence = (
         f"The vendor's index moved on {day}: targets that only moved along are not flagged."
         if rows
         else f"The vendor's index did not move on {day}."
     )
-    return Finding(not rows, len(rows), rows, words)
+    return Finding(not rows, len(rows), rows, sentence)

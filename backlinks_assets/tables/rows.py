@@ -1,4 +1,4 @@
-"""Kept answers into the rows of a day: `backlinks_summary` and `referring_links`, and the day's costs.
+"""Stored answers into the rows of a day: `backlinks_summary` and `referring_links`, and the day's costs.
 
 Which field of an answer becomes which column, and in which order the rows stand. How single values are read
 is `coerce.py`; files are `parquet.py`.
@@ -16,7 +16,7 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from backlinks_assets.dataforseo.endpoints.summary import first_result
+from backlinks_assets.dataforseo.answer import first_result
 from backlinks_assets.store.stored_answer import StoredAnswer
 from backlinks_assets.tables.coerce import column
 from backlinks_assets.tables.schemas import DIMENSIONS, TABLES, coded
@@ -53,7 +53,7 @@ class AnswerTables:
 
 @dataclass(slots=True)
 class _Reading:
-    """What is taken out of one answer; the rest of its JSON is let go of.
+    """What is taken out of one answer.
 
     `scalars` are the values of `_TOP_NAMES` and `_INFO_NAMES`, as they came. `keys` and `links` are those of
     all breakdowns one after the other, as they came too; `lengths` is how many belong to each of `DIMENSIONS`.
@@ -76,8 +76,8 @@ _Row = tuple[tuple[str, str], _Reading]
 def answer_tables(date: dt.date, answers: Iterable[StoredAnswer]) -> AnswerTables:
     """Return the rows of a day's answers, sorted; the same answers in any order give equal tables.
 
-    `answers` is read once, one at a time. Of several answers of a target and status type, asked with
-    different parameters, the one captured last stands. `backlinks_summary` is sorted by target and status
+    `answers` is read once, one at a time. Of several answers of a target and status type, with
+    different parameters, the one captured last counts. `backlinks_summary` is sorted by target and status
     type, `referring_links` by target, status type, dimension, links (most first) and key.
 
     Raises:
@@ -173,9 +173,10 @@ def _links(date: dt.date, rows: list[_Row], unreadable: Counter[str]) -> pa.Tabl
     lengths = np.array([reading.lengths for reading in readings], dtype=np.int64).reshape(-1, len(DIMENSIONS))
     of_row = np.repeat(np.arange(len(rows)), lengths.sum(axis=1))
     of_breakdown = np.repeat(np.arange(lengths.size), lengths.ravel())
-    keys = _with_sorted_dictionary(list(chain.from_iterable(reading.keys for reading in readings)))
+    keys = pa.array(chain.from_iterable(reading.keys for reading in readings), pa.string()).dictionary_encode()
     links = _counts(readings, unreadable)
-    order = pa.array(_order(of_breakdown, links, keys.indices))
+    rank = pc.rank(keys.dictionary).to_numpy()
+    order = pa.array(_order(of_breakdown, links, rank[keys.indices]))
     columns = [
         pa.repeat(pa.scalar(date, pa.date32()), len(of_row)),
         _taken([target for (target, _), _ in rows], of_row),
@@ -188,17 +189,8 @@ def _links(date: dt.date, rows: list[_Row], unreadable: Counter[str]) -> pa.Tabl
     return pa.table(columns, schema=_LINKS)
 
 
-def _taken(texts: Sequence[str], places: np.ndarray) -> pa.DictionaryArray:
-    return pa.array(texts, pa.string()).dictionary_encode().take(pa.array(places))
-
-
-def _with_sorted_dictionary(texts: list[str]) -> pa.DictionaryArray:
-    """Return texts as a dictionary and a place in it for each, which compare as the texts do."""
-    found = pa.array(texts, pa.string()).dictionary_encode()
-    places = pc.sort_indices(found.dictionary)
-    sorted_place = np.empty(len(places), dtype=np.int32)
-    sorted_place[places] = np.arange(len(places))
-    return pa.DictionaryArray.from_arrays(sorted_place[found.indices], found.dictionary.take(places))
+def _taken(texts: Sequence[str], positions: np.ndarray) -> pa.DictionaryArray:
+    return pa.array(texts, pa.string()).dictionary_encode().take(pa.array(positions))
 
 
 def _counts(readings: list[_Reading], unreadable: Counter[str]) -> pa.Int64Array:
@@ -207,27 +199,21 @@ def _counts(readings: list[_Reading], unreadable: Counter[str]) -> pa.Int64Array
     whole: Counter[str] = Counter()
     counts = column("", values, pa.int64(), whole)
     if whole:  # seldom: once more by breakdown, to say where
-        places = iter(values)
+        rest = iter(values)
         for reading in readings:
             for dimension, length in zip(DIMENSIONS, reading.lengths, strict=True):
-                column(dimension, list(islice(places, length)), pa.int64(), unreadable)
+                column(dimension, list(islice(rest, length)), pa.int64(), unreadable)
     return counts
 
 
-def _order(breakdown: np.ndarray, links: pa.Int64Array, key: pa.Int32Array) -> np.ndarray:
-    """Return rows' places in order: by breakdown, most links first, then by key; unknown numbers last.
+def _order(breakdown: np.ndarray, links: pa.Int64Array, key: np.ndarray) -> np.ndarray:
+    """Return the rows' positions in order: by breakdown, most links first, then by key; unknown numbers last.
 
-    `breakdown` and `key` are numbers in the order of what they stand for. The three are packed into one integer where
-    they fit, since numpy sorts that in a tenth of the time.
+    `breakdown` and `key` are numbers in the order of what they stand for.
     """
     known = links.is_valid().to_numpy(zero_copy_only=False)
     count = links.fill_null(0).to_numpy()
-    most, least = int(count.max(initial=0)), int(count.min(initial=0))
-    bits_links, bits_key = (most - least + 1).bit_length(), len(key).bit_length()
-    if len(key) and int(breakdown[-1]).bit_length() + bits_links + bits_key > 63:
-        return np.lexsort((key, ~count, ~known, breakdown))  # ~ turns the order round without leaving 64 bits
-    fewer = np.where(known, most - count, most - least + 1)
-    return np.argsort((breakdown << bits_links | fewer) << bits_key | key, kind="stable")
+    return np.lexsort((key, ~count, ~known, breakdown))  # ~ turns the order round without leaving 64 bits
 
 
 def _transposed(rows: list[Any]) -> list[tuple[Any, ...]]:

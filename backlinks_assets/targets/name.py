@@ -1,20 +1,18 @@
 """What may be watched (a domain, a subdomain or a page), in one spelling each, and its name as a partition.
 
-Here belong the rules of a single target's text. The file that lists targets is `file.py`; what is asked of
-the API about a target is `dataforseo/endpoints/summary.py`. No file, no network: public suffixes are tldextract's bundled list.
+The rules of a single target's text; the file that lists targets is `file.py`. Nothing is read or fetched: the public
+suffixes are tldextract's bundled list.
 """
 
 import functools
 import ipaddress
 import re
 import unicodedata
-from typing import TYPE_CHECKING
+from typing import Any
 from urllib.parse import unquote_to_bytes
 
-from backlinks_assets.targets.host import ZERO_WIDTH_JOINERS, ascii_host, unicode_host
-
-if TYPE_CHECKING:
-    from tldextract import TLDExtract
+from backlinks_assets.formatting import shown, without_password
+from backlinks_assets.host import ZERO_WIDTH_JOINERS, ascii_host
 
 MAX_PAGE_CHARACTERS = 2000
 MAX_DOMAIN_CHARACTERS = 253
@@ -25,7 +23,6 @@ MAX_LABEL_CHARACTERS = 63
 MAX_KEY_CHARACTERS = 2500
 """Of a partition key: Dagster indexes keys, and Postgres refuses index entries above 2,704 bytes."""
 
-MAX_SHOWN_CHARACTERS = 120
 MAX_PORT = 65535
 
 RESERVED_EXAMPLES = frozenset({"example", "test"})
@@ -40,11 +37,8 @@ _OTHER_SCHEME = re.compile(r"([a-z][a-z0-9+.-]*)://|([a-z][a-z0-9+-]*):(?!\d*(?:
 _SEARCH_CONSOLE = re.compile(r"sc-domain:\s*([^/\s]*)/?", re.IGNORECASE)
 _QUOTES = "\"'`´“”„‟‘’‚«»‹›"
 _BRACKETED_IP = re.compile(r"\[[0-9a-f:.]*(%[^\]]*)?(\]|$)", re.IGNORECASE)
-_CREDENTIALS = re.compile(r"^(?!mailto:)([a-z][a-z0-9+.-]*://)?[^/@]*:.*@", re.IGNORECASE | re.DOTALL)
 _ENDS_IN_A_NUMBER = re.compile(r"(?:.*\.)?(?:\d+|0x[0-9a-f]*)")
 _LABEL = re.compile(r"[a-z0-9_][a-z0-9_-]*")  # `shop-.example.com` is in use
-_PATH_DELIMITERS, _QUERY_DELIMITERS = b"/?#%", b"&=+#%"  # encoded they mean something else
-_UNSEEN = dict.fromkeys(map(ord, ZERO_WIDTH_JOINERS + "\ufe0f"))  # some programs drop them from a host name
 _NO_CREDENTIALS = "holds a user name or password: leave it out; only public pages are in the index."
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -58,17 +52,6 @@ class NotATarget(ValueError):  # noqa: N818 - reads as a sentence where it is ra
 
     def __str__(self) -> str:
         return f"{shown(self.args[0])} {self.reason}"
-
-
-def shown(text: str) -> str:
-    """Return a text as a message may hold it: quoted, one line, cut, without control codes or passwords."""
-    text = without_password(text)
-    return repr(text if len(text) <= MAX_SHOWN_CHARACTERS else f"{text[:MAX_SHOWN_CHARACTERS]}...")
-
-
-def without_password(text: str) -> str:
-    """Return a text with `***` where it has a user name and password."""
-    return _CREDENTIALS.sub(r"\1***@", text)
 
 
 def normalise(text: str) -> str:
@@ -93,45 +76,12 @@ def normalise(text: str) -> str:
         raise NotATarget(wanted, str(error)) from None
 
 
-def normal_form(target: str) -> str:
-    """Return what two spellings of one target have in common, for comparing alone: no name to watch or to show.
-
-    The API may name a target in its answer in another way than it was asked. Equal are: host names in Unicode and in
-    punycode, upper and lower case (of paths too), with and without `www.`, a trailing dot, a slash at the end, a
-    default port and a fragment; characters written as they are and percent-encoded (not `/`, `?` and the like, which
-    mean something else when encoded); in a query, space and `+`. Schemes differ, and a page differs from its domain.
-
-    Never raises: what can't be a target is compared as a text.
-    """
-    text = target.strip(_SPACES)
-    page = _PAGE.match(text)
-    scheme = page[0].lower() if page else ""
-    authority, path = re.fullmatch(r"([^/?#]*)(.*)", text[len(scheme) :], re.DOTALL).groups()  # type: ignore[union-attr]
-    name, colon, port = authority.partition(":")
-    if port in ({"", str(_DEFAULT_PORTS[page[1].lower()])} if page else {"", "80", "443"}):
-        colon = port = ""
+def normalised_or_none(text: str) -> str | None:
+    """Return the spelling of a target, None for a text that can't be one."""
     try:
-        host = ascii_host(name)
-    except ValueError:
-        host = name
-    host = unicode_host(host.lower().removesuffix(".")).translate(_UNSEEN)
-    while host.startswith("www.") and "." in host.removeprefix("www."):
-        host = host.removeprefix("www.")
-    path, mark, query = path.partition("#")[0].partition("?")
-    path = _decoded(path.rstrip("/"), _PATH_DELIMITERS)
-    query = mark + _decoded(query.replace("+", " "), _QUERY_DELIMITERS) if query else ""
-    return unicodedata.normalize("NFC", f"{scheme}{host}{colon}{port}{path}{query}".lower())
-
-
-def _decoded(text: str, delimiters: bytes) -> str:
-    """Return a path or query with all that means the same when percent-encoded decoded."""
-
-    def byte(match: re.Match[bytes]) -> bytes:
-        value = int(match[1] or b"25", 16)  # a percent sign that encodes nothing stands for itself
-        return b"%%%02X" % value if value in delimiters else bytes([value])
-
-    raw = re.sub(rb"%([0-9A-Fa-f]{2})?", byte, text.encode("utf-8", "surrogatepass"))
-    return raw.decode("utf-8", "surrogateescape")
+        return normalise(text)
+    except NotATarget:
+        return None
 
 
 def is_reserved_example(target: str) -> bool:
@@ -144,10 +94,14 @@ def partition_key(target: str) -> str:
     """Return a target's name as a Dagster partition: itself for a domain and for most pages.
 
     Dagster silently drops a key with `|` from a two-dimensional partitioning, and its UI reads `...`, `,` and
-    spaces as its own. Those, `%`, and all that is no visible ASCII are percent-encoded (UTF-8, upper-case
-    digits), so that different targets always have different keys.
+    spaces as its own. Those, `%`, and all but visible ASCII are percent-encoded (UTF-8, upper-case digits), so that
+    different targets always have different keys.
     """
-    return re.sub(r"\.{3,}|[%|,]|[^\x21-\x7e]", _percent, target)
+
+    def percent(match: re.Match[str]) -> str:
+        return "".join(f"%{byte:02X}" for byte in match.group().encode("utf-8", "surrogatepass"))
+
+    return re.sub(r"\.{3,}|[%|,]|[^\x21-\x7e]", percent, target)
 
 
 def target_of(partition_key_text: str) -> str:
@@ -162,14 +116,10 @@ def target_of(partition_key_text: str) -> str:
         target = ""
     if partition_key(target) != partition_key_text:
         raise ValueError(
-            f"{shown(partition_key_text)} is no partition key of a target. Keys come from the targets file: "
+            f"{shown(partition_key_text)} is not the partition key of a target. Keys come from the targets file: "
             "add the target with `backlinks targets add`, and delete this partition in Dagster."
         )
     return target
-
-
-def _percent(match: re.Match[str]) -> str:
-    return "".join(f"%{byte:02X}" for byte in match.group().encode("utf-8", "surrogatepass"))
 
 
 def _refuse_invisible(text: str) -> None:
@@ -193,7 +143,7 @@ def _refuse_wrapped(text: str) -> None:
 
 
 def _domain(text: str) -> str:
-    """Return a domain's one spelling; what else people write for one is told apart, to say what to write."""
+    """Return a domain's one spelling; each other thing that people write for one has its own sentence."""
     _refuse_other_schemes(text)
     host = re.split(r"[/?#\\]", text, maxsplit=1)[0]
     if not host:
@@ -208,7 +158,7 @@ def _domain(text: str) -> str:
             f"has a path but no scheme: to watch a page, write https://{text}; to watch the domain, {domain}."
         )
     if ":" in host:
-        raise ValueError(f"names a port, which a domain has none of: write {domain}.")
+        raise ValueError(f"names a port, which a domain does not have: write {domain}.")
     return domain
 
 
@@ -252,7 +202,7 @@ def _page(text: str) -> str:
     if "@" in authority:
         raise ValueError(_NO_CREDENTIALS)
     if not authority:
-        raise ValueError("names no host: write it as https://example.com/path.")
+        raise ValueError("has no host: write it as https://example.com/path.")
     _refuse_ipv6(authority)
     name, _, port = authority.partition(":")
     if "@" in rest and port and not port.isdecimal():  # https://user:pass/word@host: its host ends at the slash
@@ -262,7 +212,7 @@ def _page(text: str) -> str:
     host = _host(name, drop_www=False)
     if port:
         if not re.fullmatch(r"[0-9]{1,6}", port) or not 1 <= int(port) <= MAX_PORT:
-            raise ValueError(f"has a port that is no number from 1 to {MAX_PORT}: correct it, or leave it out.")
+            raise ValueError(f"has a port that is not a number from 1 to {MAX_PORT}: correct it, or leave it out.")
         host += "" if int(port) == _DEFAULT_PORTS[scheme] else f":{int(port)}"
     path = rest[len(authority) :].partition("#")[0].rstrip(_SPACES)
     page = f"{scheme}://{host}{path if path.startswith('/') else '/' + path}"
@@ -283,8 +233,12 @@ def _host(name: str, *, drop_www: bool) -> str:
         raise ValueError(f"is too long: a domain name has {MAX_DOMAIN_CHARACTERS} characters at most.")
     host = ascii_host(name).removesuffix(".")
     labels = host.split(".")
-    for label in labels:
-        _check_label(label)
+    if not all(labels):
+        raise ValueError("has an empty label: a dot at its start, or two dots in a row.")
+    if (longest := max(map(len, labels))) > MAX_LABEL_CHARACTERS:
+        raise ValueError(f"has a label of {longest} characters: between dots, {MAX_LABEL_CHARACTERS} are allowed.")
+    if wrong := [label for label in labels if not _LABEL.fullmatch(label)]:
+        raise ValueError(f"is not a domain: its label {shown(wrong[0])} may hold letters, digits and, inside, hyphens.")
     if _ENDS_IN_A_NUMBER.fullmatch(host):
         raise ValueError("is an IP address or ends in a number: watch the domain that is served there.")
     if len(labels) == 1:
@@ -307,15 +261,6 @@ def _host(name: str, *, drop_www: bool) -> str:
     return ".".join(labels)
 
 
-def _check_label(label: str) -> None:
-    if not label:
-        raise ValueError("has an empty label: a dot at its start, or two dots in a row.")
-    if len(label) > MAX_LABEL_CHARACTERS:
-        raise ValueError(f"has a label of {len(label)} characters: between dots, {MAX_LABEL_CHARACTERS} are allowed.")
-    if not _LABEL.fullmatch(label):
-        raise ValueError(f"is no domain: its label {shown(label)} may hold letters, digits and, inside, hyphens.")
-
-
 def _refuse_ipv6(host: str) -> None:
     """Refuse what is an IPv6 address, in brackets or bare: its colons are no port."""
     try:
@@ -327,12 +272,9 @@ def _refuse_ipv6(host: str) -> None:
 
 
 @functools.cache
-def _public_suffixes() -> "TLDExtract":
-    """Return tldextract on its bundled list alone: no download, no cache on disk, no private suffixes.
-
-    Imported when first needed: it brings `requests` along, a tenth of a second.
-    """
-    from tldextract import TLDExtract
+def _public_suffixes() -> Any:
+    """Return tldextract on its bundled list alone: no download, no cache on disk, no private suffixes."""
+    from tldextract import TLDExtract  # brings `requests` along, a tenth of a second
 
     return TLDExtract(suffix_list_urls=(), cache_dir=None, include_psl_private_domains=False)
 
@@ -341,7 +283,7 @@ def _suffix_labels(labels: list[str]) -> int:
     """Return how many of a host's labels are its public suffix, for instance 2 of `www.bbc.co.uk`."""
     if labels[-1] in RESERVED_EXAMPLES:
         return 1
-    suffix = _public_suffixes().extract_str(".".join(labels)).suffix
+    suffix: str = _public_suffixes().extract_str(".".join(labels)).suffix
     if not suffix:
         raise ValueError(
             f"has the top-level domain .{labels[-1]}, which is not in the public list: correct it. If it is "

@@ -1,14 +1,13 @@
-"""What spreadsheets and other tools make of a CSV: encodings, separators, headers, words for true and false.
+"""What spreadsheets and other tools make of a CSV: encodings, separators, headers, their languages' true and false.
 
-Here belongs telling them apart, each with its cause and the next step; nothing is guessed or mended. What a targets
-file is, is `file.py`.
+Each is recognised, with its cause and the next step; nothing is guessed or mended. What a targets file is, is `file.py`.
 """
 
 import codecs
 import re
 from collections.abc import Collection, Sequence
 
-from backlinks_assets.targets.name import NotATarget, normalise
+from backlinks_assets.targets.name import normalised_or_none
 from backlinks_assets.targets.target import Problem, TargetsError
 
 _SAVE_AS = "save it as CSV UTF-8."
@@ -38,7 +37,7 @@ def text_of(data: bytes, source: str) -> str:
     """Return a file's content as text without its byte order mark.
 
     Raises:
-        TargetsError: it is no UTF-8 text, told by line and by what it seems to be.
+        TargetsError: it is not UTF-8 text; the message names the line and what the file seems to be.
     """
     if data.startswith(_WORKBOOKS):
         raise TargetsError(source, [Problem(1, "", f"the file is a workbook, as .xlsx files are: {_SAVE_AS}")])
@@ -49,12 +48,12 @@ def text_of(data: bytes, source: str) -> str:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
         line = len(re.findall(rb"\r\n|\r|\n", data[: error.start])) + 1
-        problem = Problem(line, "", f"byte 0x{data[error.start]:02X} is no UTF-8 text: save the file as CSV UTF-8.")
+        problem = Problem(line, "", f"byte 0x{data[error.start]:02X} is not UTF-8 text: save the file as CSV UTF-8.")
         raise TargetsError(source, [problem]) from None
 
 
 def is_separator_line(line: str) -> bool:
-    """Whether a line is `sep=,`, which tells Excel how the file is separated and is no part of the table."""
+    """Whether a line is `sep=,`, which tells Excel how the file is separated."""
     return _SEPARATOR_LINE.fullmatch(line.strip(_MARKS)) is not None
 
 
@@ -74,25 +73,23 @@ def separated_otherwise(line: str) -> str | None:
     if separator is None:
         return None
     names = [cell.strip().strip('"') for cell in line.split(separator)]
-    said = f"is separated by {_SEPARATORS[separator]}: save the file with commas between its columns"
-    if "target" in map(column_name, names):
-        return f"{said}."
-    return f"{said}, and {_call_it(names)}."
+    rename = "" if "target" in map(column_name, names) else f", and {_call_it(names)}"
+    return f"is separated by {_SEPARATORS[separator]}: save the file with commas between its columns{rename}."
 
 
 def no_header(cells: Sequence[str]) -> str:
     """Return what to do about a first line of which no cell is a column's name."""
-    if said := separated_otherwise(",".join(cells)):
-        return said
+    if sentence := separated_otherwise(",".join(cells)):
+        return sentence
     if any(is_other_name(column_name(cell)) for cell in cells):
         return f"has no column `target`, the one required: {_call_it(cells)}."
-    if _is_target(cells[0]):
-        return "is no header but a target: write `target` on a line of its own before it."
-    return "is no header: the first line names the columns, of which `target` is the one required."
+    if normalised_or_none(cells[0]):
+        return "is a target, not a header: write `target` on a line of its own before it."
+    return "is not a header: the first line names the columns, of which `target` is the one required."
 
 
 def spreadsheet_hint(cell: str) -> str | None:
-    """Return what to write instead of a spreadsheet's word in another language, or of its decimal comma."""
+    """Return what to write instead of a spreadsheet's true or false in another language, or of its decimal comma."""
     if word := _TRUE_OR_FALSE.get(cell.lower()):
         return f"it is how a spreadsheet in another language writes {word.upper()}: write {word}."
     if number := _DECIMAL_COMMA.fullmatch(cell):
@@ -104,16 +101,9 @@ def _call_it(names: Collection[str]) -> str:
     other = next((name.strip() for name in names if is_other_name(column_name(name))), None)
     if other:
         return f"call the column {other!r} `target`"
-    if any(map(_is_target, names)):
+    if any(map(normalised_or_none, names)):
         return "begin it with a header in which the targets' column is called `target`"
     return "call the targets' column `target`"
-
-
-def _is_target(cell: str) -> bool:
-    try:
-        return bool(normalise(cell))
-    except NotATarget:
-        return False
 
 
 def _is_wide(data: bytes) -> bool:

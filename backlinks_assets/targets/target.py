@@ -1,6 +1,6 @@
 """What a targets file gives: the targets it lists, and the lines of it that can't be used.
 
-Plain records and their sentences. Reading and changing the file is `file.py`; a target's name is `name.py`.
+Plain records and their sentences. Reading the file is `file.py`; a target's name is `name.py`.
 """
 
 import datetime as dt
@@ -8,9 +8,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from backlinks_assets.dataforseo.endpoints.summary import ParameterOverrides
-from backlinks_assets.targets.name import MAX_SHOWN_CHARACTERS, partition_key, shown
+from backlinks_assets.errors import BacklinksError
+from backlinks_assets.formatting import MAX_SHOWN_CHARACTERS, shown
+from backlinks_assets.targets.name import partition_key
 
 NO_OVERRIDES = ParameterOverrides.model_validate({})
+NO_THRESHOLDS: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,7 @@ class Target:
 
 @dataclass(frozen=True)
 class Problem:
-    """What is wrong with a line, counted from 1 (0: the file as a whole, or what was asked for).
+    """What is wrong with a line, counted from 1 (0: the file as a whole, or a command's text).
 
     `message` goes on from `text`, where there is one.
     """
@@ -46,26 +49,33 @@ class Problem:
     message: str
 
     @property
-    def words(self) -> str:
+    def sentence(self) -> str:
         """The problem without the line it is on."""
         return f"{shown(self.text)} {self.message}" if self.text else self.message
 
 
-class TargetsError(ValueError):
-    """The targets file, or what was asked of it, can't be used: `problems` holds all that was found."""
+class TargetsError(BacklinksError, ValueError):
+    """The targets file, or a change of it, can't be used: `problems` holds all that was found."""
+
+    exit_status = 2
 
     def __init__(self, source: str, problems: list[Problem]) -> None:
         super().__init__(source, problems)
         self.source = source
         self.problems = problems
 
+    @classmethod
+    def of(cls, source: str, message: str, text: str = "") -> "TargetsError":
+        """Return the error of one problem of the file as a whole, or of a text that a command was given."""
+        return cls(source, [Problem(0, text, message)])
+
     def __str__(self) -> str:
         return "\n".join(self._sentence(problem) for problem in self.problems)
 
     def _sentence(self, problem: Problem) -> str:
         if problem.line:
-            return f"{self.source}, line {problem.line}: {problem.words}"
-        return problem.words if problem.text else f"{self.source} {problem.words}"
+            return f"{self.source}, line {problem.line}: {problem.sentence}"
+        return problem.sentence if problem.text else f"{self.source} {problem.sentence}"
 
 
 @dataclass(frozen=True)
@@ -73,7 +83,7 @@ class BadLine:
     """A line that can't be used and is passed over, with all that is wrong with it.
 
     `cell` is what it has for `target`, as written but for a password; `target` is the name that it gives, if it is one,
-    and `thresholds` are those of its own that can be used: days that are kept are judged by them.
+    and `thresholds` are those of its own that can be used: stored days are evaluated by them.
     """
 
     line: int
@@ -90,7 +100,7 @@ class BadLine:
     @property
     def why(self) -> str:
         """What is wrong with the line, wherever in the file it stands."""
-        return " ".join(problem.words for problem in self.problems)
+        return " ".join(problem.sentence for problem in self.problems)
 
     @property
     def reason(self) -> str:
@@ -115,6 +125,9 @@ class WatchList(list[Target]):
         own = [(one.target, one.thresholds) for one in (*reversed(unread), *self)]
         self.thresholds = {target: thresholds for target, thresholds in own if target and thresholds}
 
+    def find(self, target: str) -> Target | None:
+        return next((one for one in self if one.target == target), None)
+
     def refusal(self) -> TargetsError:
         """Return the error that names all that is wrong with the bad lines."""
         return TargetsError(self.source, [problem for bad in self.bad_lines for problem in bad.problems])
@@ -132,5 +145,5 @@ class WatchList(list[Target]):
         return self._bad_line_of.get(target)
 
     def bad_line_of_key(self, key: str) -> BadLine | None:
-        """Return the same by a target's partition key, which may be none of any target's."""
+        """Return the same by a target's partition key, which may be of no target."""
         return next((bad for target, bad in self._bad_line_of.items() if target and partition_key(target) == key), None)

@@ -7,6 +7,7 @@ import sys
 import tomllib
 from pathlib import Path
 
+import pytest
 import yaml
 
 ROOT = Path(__file__).parents[2]
@@ -26,6 +27,7 @@ def dg(*arguments: str) -> str:
     return done.stdout
 
 
+@pytest.mark.ci
 def test_dg_checks_and_lists_the_definitions() -> None:
     assert "All definitions loaded successfully." in dg("check", "defs")
     listed = json.loads(dg("list", "defs", "--json"))

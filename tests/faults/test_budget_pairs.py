@@ -5,18 +5,19 @@ import threading
 from collections import Counter
 
 import collecting
+import faults
 import pytest
 from collecting import asks_of, kept, rows, run, shops
+from faults import Fault
+from simulated_api import PRICE_USD
 
 from backlinks_assets.collect.collector import utc_now
 from backlinks_assets.collect.factory import open_store
+from backlinks_assets.dataforseo.answer import Answer
 from backlinks_assets.settings import Settings
-from backlinks_assets.simulator.http import faults
-from backlinks_assets.simulator.http.faults import Fault
-from backlinks_assets.simulator.http.server import PRICE_USD
 from backlinks_assets.store import budget, ledger
 from backlinks_assets.store.budget import Budget, BudgetError
-from backlinks_assets.store.database import Database
+from backlinks_assets.store.database import Database, metadata
 from backlinks_assets.store.ledger import Call
 from backlinks_assets.store.migrations import open_tables
 from backlinks_assets.store.responses import ResponseStore
@@ -149,7 +150,7 @@ PRICE = 0.024036
 @pytest.fixture
 def database(tmp_path) -> Database:
     database = Database(tmp_path / "ledger.sqlite")
-    open_tables(database, ledger.metadata)
+    open_tables(database, metadata)
     return database
 
 
@@ -160,7 +161,7 @@ def start(database: Database, name: str, usd: float | None, *others: str, at: dt
 
 def end(database: Database, name: str, outcome: str = ledger.DATA, cost: float | None = PRICE) -> None:
     with database.write() as tx:
-        ledger.end(tx, name, outcome, ended_at=NOON, cost_usd=cost)
+        ledger.end(tx, name, outcome, NOON, Answer(b"", 200, cost_usd=cost))
 
 
 def aside(database: Database) -> list[str]:
@@ -215,7 +216,7 @@ def test_room_set_aside_before_midnight_is_the_old_days_and_the_call_is_booked_o
         start(database, "c", 2 * PRICE, "d", at=early)
     with database.read() as tx:
         days = tx.execute(ledger.daily_spend.select().order_by("booked_on")).all()
-    assert [(day.booked_on, day.in_flight) for day in days] == [("2026-11-24", 1), ("2026-11-25", 1)]
+    assert [(str(day.booked_on), day.in_flight) for day in days] == [("2026-11-24", 1), ("2026-11-25", 1)]
 
 
 def test_without_a_budget_nothing_is_set_aside(database: Database) -> None:
@@ -230,7 +231,7 @@ def test_a_dead_owners_room_is_given_back_and_a_living_ones_is_not(settings, api
         database = store._database
         for owner in ("long-dead", store._owner.name):
             with database.write() as tx:
-                tx.execute(budget.set_aside.insert(), {"call_id": owner, "booked_on": "2026-11-24", "owner": owner})
+                tx.execute(budget.set_aside.insert(), {"call_id": owner, "booked_on": NOON.date(), "owner": owner})
         assert store.close_dead_calls(utc_now()) == 0
         assert aside(database) == [store._owner.name]
     assert isinstance(store, ResponseStore)

@@ -13,14 +13,14 @@ from collections.abc import Callable
 import commands
 import duckdb
 import pytest
+from simulated_api import PRICE_USD
 
-from backlinks_assets.collect.collector import Ask, Outcome
 from backlinks_assets.collect.factory import open_collector, open_store
+from backlinks_assets.collect.outcome import CollectRequest, Outcome
 from backlinks_assets.dataforseo.endpoints.summary import RequestParameters
 from backlinks_assets.defs.partitions import days
 from backlinks_assets.pipeline import publish_answers, publish_warehouse
 from backlinks_assets.settings import Settings
-from backlinks_assets.simulator.http.server import PRICE_USD
 
 pytestmark = pytest.mark.slow
 
@@ -34,7 +34,7 @@ def quick_pace(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def collect(day: dt.date, count: int, now: Callable[[], dt.datetime]) -> list[Outcome]:
-    asks = [Ask(day, f"shop{number:03d}.example", RequestParameters()) for number in range(count)]
+    asks = [CollectRequest(day, f"shop{number:03d}.example", RequestParameters()) for number in range(count)]
     with open_collector(Settings.from_env(), now=now) as collector:
         return list(collector.collect(asks))
 

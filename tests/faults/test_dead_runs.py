@@ -12,26 +12,26 @@ import commands
 import dagster as dg
 import filelock
 import pytest
+from simulated_api import SimulatedApi
 
-from backlinks_assets.cli.doctor_runs import dead_runs_said
+from backlinks_assets.cli.doctor.finding import Finding
+from backlinks_assets.cli.doctor.instance import runs
 from backlinks_assets.collect.collector import utc_now
 from backlinks_assets.dagster_instance.home import open_instance
-from backlinks_assets.defs.announce import keep_failed_runs
+from backlinks_assets.defs.announce import failed_runs
 from backlinks_assets.defs.dead_runs import WHY, dead_runs, dead_runs_sensor, end_dead_runs
 from backlinks_assets.defs.sensors import add_missing_targets
-from backlinks_assets.notify.alerts import collecting_news
-from backlinks_assets.notify.announce import opened
+from backlinks_assets.notify.alerts import collecting_alerts
 from backlinks_assets.settings import Settings
-from backlinks_assets.simulator.http.server import Simulator
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("used_folder")]
 
 STATUS = dg.DagsterRunStatus
 NAMES = [f"shop{number:02d}.example" for number in range(20)]
 
 
 @pytest.fixture(autouse=True)
-def server(api, write_targets) -> Simulator:
+def server(api, write_targets) -> SimulatedApi:
     write_targets(*NAMES)
     return api()
 
@@ -64,7 +64,7 @@ def locks_left() -> list[str]:
 
 
 @contextmanager
-def nothing_written(_server: Simulator) -> Iterator[None]:
+def nothing_written(_server: SimulatedApi) -> Iterator[None]:
     """Keep all others from writing events, so that a run stays in the moment before it is started."""
     with open_instance(Settings.from_env()) as instance:
         add_missing_targets(instance, NAMES)
@@ -75,14 +75,14 @@ def nothing_written(_server: Simulator) -> Iterator[None]:
 
 
 @contextmanager
-def slow_answers(server: Simulator) -> Iterator[None]:
+def slow_answers(server: SimulatedApi) -> Iterator[None]:
     server.latency_s = 1.0
     yield
     server.latency_s = 0.0
 
 
 @contextmanager
-def another_publication(_server: Simulator) -> Iterator[None]:
+def another_publication(_server: SimulatedApi) -> Iterator[None]:
     """Hold the publisher's lock, as a long publication does."""
     root = Settings.from_env().root
     root.mkdir(parents=True, exist_ok=True)
@@ -102,7 +102,7 @@ BLIND = {"cli.execution.end_dead_runs": id}
 
 
 @contextmanager
-def started(server: Simulator, moment: str) -> Iterator[commands.Process]:
+def started(server: SimulatedApi, moment: str) -> Iterator[commands.Process]:
     """Start `backlinks run` and hold it in a moment. It leaves runs that were dead before it, as if started at once."""
     hindrance, wanted = MOMENTS[moment]
     before = statuses()
@@ -116,12 +116,15 @@ def started(server: Simulator, moment: str) -> Iterator[commands.Process]:
             raise
 
 
-def kill(server: Simulator, moment: str) -> None:
+def kill(server: SimulatedApi, moment: str) -> None:
     with started(server, moment) as run:
         run.kill()
 
 
-@pytest.mark.parametrize("moment", MOMENTS)
+FEW = [pytest.param(moment, marks=[] if moment == "while it publishes" else pytest.mark.ci) for moment in MOMENTS]
+
+
+@pytest.mark.parametrize("moment", [pytest.param("before it is started", marks=pytest.mark.ci), *list(MOMENTS)[1:]])
 def test_a_killed_command_is_counted_by_the_doctor_and_marked_failed_by_the_next_command(server, moment: str) -> None:
     kill(server, moment)
     doctor = {check["check"]: check for check in commands.command("doctor", "--json").summary["checks"]}
@@ -143,7 +146,7 @@ def test_the_sensor_empties_a_queue_that_four_dead_runs_fill(server, instance) -
     said = dead_runs_sensor(dg.build_sensor_context(instance=instance))
     assert "4 runs ended" in said.skip_message
     assert statuses() == ["FAILURE"] * 4
-    assert dead_runs_said(Settings.from_env()) == ("no run has lost its process", True)
+    assert runs(Settings.from_env()) == Finding("no run has lost its process")
     again = dead_runs_sensor(dg.build_sensor_context(instance=instance))
     assert again.skip_message == "No run has lost its process."
 
@@ -162,14 +165,14 @@ def freeze(run: commands.Process) -> None:
             return
 
 
-@pytest.mark.parametrize("moment", MOMENTS)
+@pytest.mark.parametrize("moment", FEW)
 def test_a_frozen_command_is_never_marked_and_goes_on(server, moment: str) -> None:
     later = utc_now() + dt.timedelta(days=2)
     with started(server, moment) as run:
         freeze(run)
         with open_instance(Settings.from_env()) as instance:
             assert end_dead_runs(instance, later) == []
-        assert dead_runs_said(Settings.from_env()) == ("no run has lost its process", True)
+        assert runs(Settings.from_env()) == Finding("no run has lost its process")
         run.signal(signal.SIGCONT)
     assert run.end().status == 0
     assert set(statuses()) == {"SUCCESS"}
@@ -216,8 +219,8 @@ def test_a_run_canceled_before_its_process_was_killed_ends_as_canceled(server, i
 def test_a_publication_killed_with_the_publishers_lock_in_its_hands_stops_nobody() -> None:
     root = Settings.from_env().root
     code = (
-        "import sys, time; from pathlib import Path; from backlinks_assets.tables import warehouse\n"
-        f"with warehouse._only_publisher(Path({str(root)!r}), 1): print('held', flush=True); time.sleep(600)\n"
+        "import sys, time; from pathlib import Path; from backlinks_assets.tables import duckdb_sync\n"
+        f"with duckdb_sync._only_publisher(Path({str(root)!r}), 1): print('held', flush=True); time.sleep(600)\n"
     )
     with subprocess.Popen([sys.executable, "-W", "ignore", "-c", code], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -231,9 +234,8 @@ def test_two_dead_runs_of_a_day_are_announced_once_with_what_they_leave(server, 
         kill(server, "while it collects")
     end_dead_runs(instance)
     today = commands.today()
-    with opened(Settings.from_env()) as memory:
-        keep_failed_runs(instance, memory, utc_now())
-        runs = memory.failed_runs(today)
-    (news,) = collecting_news(runs, NAMES, [], today)
-    assert news.text.startswith(WHY)
-    assert "20 of 20 targets have no answers" in news.text
+    runs = failed_runs(instance, utc_now() - dt.timedelta(hours=1))
+    assert [run.day for run in runs] == [today] * 2
+    (alert,) = collecting_alerts(runs, NAMES, [], today)
+    assert alert.text.startswith(WHY)
+    assert "20 of 20 targets have no answers" in alert.text

@@ -13,12 +13,12 @@ from pathlib import Path
 import commands
 import pytest
 import sqlalchemy as sa
+from simulated_api import PRICE_USD
 
 from backlinks_assets.collect.factory import open_store
 from backlinks_assets.settings import Settings
-from backlinks_assets.simulator.http.server import PRICE_USD
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("used_folder")]
 
 
 @pytest.fixture(autouse=True)
@@ -177,7 +177,7 @@ def test_a_store_locked_for_a_moment_is_only_waited_for(api, write_targets) -> N
     assert run.end().status == 0
 
 
-@pytest.mark.parametrize("damage", ["no-database", "torn-pages"])
+@pytest.mark.parametrize("damage", ["torn-pages", pytest.param("no-database", marks=pytest.mark.ci)])
 def test_a_damaged_store_is_told_left_alone_and_a_backup_lets_it_go_on(api, write_targets, damage: str) -> None:
     server = api()
     write_targets(*names(20))

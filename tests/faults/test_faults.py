@@ -12,23 +12,24 @@ from dataclasses import dataclass
 
 import commands
 import dagster as dg
+import faults
 import pytest
 import tenacity
 from commands import Ended
+from faults import Effect, Fault
+from simulated_api import PRICE_USD, SimulatedApi
 
 from backlinks_assets.collect.factory import open_store
 from backlinks_assets.dagster_instance.home import open_instance
-from backlinks_assets.dataforseo.client import SummaryClient
-from backlinks_assets.dataforseo.endpoints.summary import SummaryRequest
+from backlinks_assets.dataforseo.client import Client
+from backlinks_assets.dataforseo.endpoint import Request
+from backlinks_assets.dataforseo.endpoints.summary import SUMMARY, RequestParameters
 from backlinks_assets.dataforseo.errors import TransientError
 from backlinks_assets.defs.partitions import range_tags
 from backlinks_assets.defs.sensors import add_missing_targets
 from backlinks_assets.settings import Settings
-from backlinks_assets.simulator.http import faults
-from backlinks_assets.simulator.http.faults import Effect, Fault
-from backlinks_assets.simulator.http.server import PRICE_USD, Simulator
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("used_folder")]
 
 QUICK = {
     "collect.collector._backoff": tenacity.wait_exponential_jitter(multiplier=0.05, max=0.2, jitter=0.05),
@@ -91,7 +92,7 @@ CASES = {
 class Met:
     """What came of the run: `said` is what the person reads, `reasons` what is told of each failed target."""
 
-    server: Simulator
+    server: SimulatedApi
     ended: Ended
     settings: Settings
     day: dt.date
@@ -123,7 +124,7 @@ def met(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
         )
         for name, case in CASES.items()
     ]
-    with pytest.MonkeyPatch.context() as patch, Simulator(as_real=True, faults=plan) as server:
+    with pytest.MonkeyPatch.context() as patch, SimulatedApi(as_real=True, faults=plan) as server:
         patch.chdir(folder)
         patch.setenv("BACKLINKS_DATA_DIR", str(folder / "data"))
         patch.setenv("BACKLINKS_CALLS_PER_MINUTE", "60000")
@@ -137,14 +138,14 @@ def met(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
         yield met_by_the_command(server) if request.param == "the command" else met_by_a_run(server, lines)
 
 
-def met_by_the_command(server: Simulator) -> Met:
+def met_by_the_command(server: SimulatedApi) -> Met:
     ended = commands.command("run", "--json", patches=QUICK)
     reasons = {failed["target"]: failed["reason"] for failed in ended.summary["failed"]}
     day = dt.date.fromisoformat(ended.summary["date"])
     return Met(server, ended, Settings.from_env(), day, ended.err, reasons)
 
 
-def met_by_a_run(server: Simulator, targets: list[str]) -> Met:
+def met_by_a_run(server: SimulatedApi, targets: list[str]) -> Met:
     settings, day = Settings.from_env(), commands.today()
     with open_instance(settings) as instance:
         add_missing_targets(instance, targets)
@@ -214,10 +215,10 @@ def test_a_retry_after_is_obeyed_and_a_pause_holds_everyone(met: Met) -> None:
 
 
 def test_a_head_that_trickles_in_is_given_up_as_a_body_is() -> None:
-    with Simulator(as_real=True, faults=[Fault(faults.trickle(1))]) as server:
-        client = SummaryClient(server.url, "me", "mine", read_timeout_s=60, total_timeout_s=1)
+    with SimulatedApi(as_real=True, faults=[Fault(faults.trickle(1))]) as server:
+        client = Client(server.url, "me", "mine", read_timeout_s=60, total_timeout_s=1)
         began = time.monotonic()
         with client, pytest.raises(TransientError, match="not complete after 1 s") as given_up:
-            client.ask(SummaryRequest("shop.example", "live"))
+            client.send(SUMMARY, Request("shop.example", RequestParameters(), "live"))
         assert given_up.value.may_go_on
         assert time.monotonic() - began < 60  # the head alone would take three minutes

@@ -16,21 +16,22 @@ from pathlib import Path
 
 import commands
 import dagster as dg
+import faults
 import pytest
+from faults import Fault, FaultPlan
+from simulated_api import PRICE_USD, SimulatedApi
 
 from backlinks_assets.collect.factory import open_store
 from backlinks_assets.dagster_instance.home import open_instance
-from backlinks_assets.dataforseo.client import SummaryClient
-from backlinks_assets.dataforseo.endpoints.summary import SummaryRequest
+from backlinks_assets.dataforseo.client import Client
+from backlinks_assets.dataforseo.endpoint import Request
+from backlinks_assets.dataforseo.endpoints.summary import SUMMARY, RequestParameters
 from backlinks_assets.dataforseo.errors import RequestError, TransientError
 from backlinks_assets.defs.partitions import range_tags
 from backlinks_assets.defs.sensors import add_missing_targets
 from backlinks_assets.settings import Settings
-from backlinks_assets.simulator.http import faults
-from backlinks_assets.simulator.http.faults import Fault, FaultPlan
-from backlinks_assets.simulator.http.server import PRICE_USD, Simulator
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("used_folder")]
 
 TARGETS, PAID = 45, 41
 """Of 90 calls the first 41 are answered; the next meet the refusal."""
@@ -51,10 +52,15 @@ def quick_pace(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BACKLINKS_CALLS_PER_MINUTE", "60000")
 
 
-@pytest.mark.parametrize("name", REFUSALS)
+QUICKLY = ("unverified", "balance-402", "redirect")
+
+
+@pytest.mark.parametrize(
+    "name", [name if name in QUICKLY else pytest.param(name, marks=pytest.mark.ci) for name in REFUSALS]
+)
 def test_an_account_level_refusal_stops_the_day_at_once(api, write_targets, name: str) -> None:
     effect, cause, where = REFUSALS[name]
-    with Simulator(as_real=True) as elsewhere:
+    with SimulatedApi(as_real=True) as elsewhere:
         if effect.text and "{elsewhere}" in effect.text:
             effect = faults.redirect(effect.text.format(elsewhere=elsewhere.url.replace("127.0.0.1", "localhost")))
         server = api(Fault(effect, calls=(PAID + 1, None)), latency_s=0.05)
@@ -108,7 +114,7 @@ def test_an_api_that_is_not_there_is_told_in_a_sentence(api, write_targets) -> N
     server = api()
     write_targets("shop.example", "other.example")
     server.stop()
-    ended = commands.command("run", "--json", patches={"collect.collector.MOST_ATTEMPTS": 2})
+    ended = commands.command("run", "--json", patches={"collect.collector.MAX_ATTEMPTS": 2})
     assert ended.status == 3
     assert "Connection refused" in ended.err
     assert "Traceback" not in ended.err
@@ -221,9 +227,9 @@ def test_a_connection_that_breaks_in_the_handshake_is_no_verdict_on_the_certific
                 connection.recv(65536)  # all of it, or the kernel would reset the connection
 
         threading.Thread(target=hang_up, daemon=True).start()
-        with SummaryClient(f"https://127.0.0.1:{listening.getsockname()[1]}", "me", "mine") as client:
+        with Client(f"https://127.0.0.1:{listening.getsockname()[1]}", "me", "mine") as client:
             with pytest.raises(TransientError, match="the connection to .* failed"):
-                client.ask(SummaryRequest("shop.com", "live"))
+                client.send(SUMMARY, Request("shop.com", RequestParameters(), "live"))
 
 
 def test_a_certificate_that_matches_is_accepted_and_no_netrc_takes_the_credentials_place(
@@ -234,6 +240,6 @@ def test_a_certificate_that_matches_is_accepted_and_no_netrc_takes_the_credentia
     (tmp_path / ".netrc").chmod(0o600)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(server.certificate))
-    with SummaryClient(server.url, "me", "mine") as client, pytest.raises(RequestError, match="404"):
-        client.ask(SummaryRequest("shop.com", "live"))
+    with Client(server.url, "me", "mine") as client, pytest.raises(RequestError, match="404"):
+        client.send(SUMMARY, Request("shop.com", RequestParameters(), "live"))
     assert [request["Authorization"] for request in server.requests] == ["Basic bWU6bWluZQ=="]

@@ -4,19 +4,20 @@ import datetime as dt
 import sqlite3
 
 import commands
+import faults
 import pytest
 import tenacity
+from faults import Fault, FaultPlan
+from simulated_api import PRICE_USD
 
 from backlinks_assets.collect import collector as collector_module
-from backlinks_assets.collect.collector import Ask, Outcome, utc_now
+from backlinks_assets.collect.collector import utc_now
 from backlinks_assets.collect.factory import open_collector, open_store
+from backlinks_assets.collect.outcome import CollectRequest, Outcome
 from backlinks_assets.dataforseo.endpoints.summary import RequestParameters
 from backlinks_assets.settings import Settings
-from backlinks_assets.simulator.http import faults
-from backlinks_assets.simulator.http.faults import Fault, FaultPlan
-from backlinks_assets.simulator.http.server import PRICE_USD
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("used_folder")]
 
 
 @pytest.fixture(autouse=True)
@@ -30,7 +31,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def ask(target: str = "shop.example") -> list[Outcome]:
     with open_collector(Settings.from_env()) as collector:
-        return list(collector.collect([Ask(utc_now().date(), target, RequestParameters())]))
+        return list(collector.collect([CollectRequest(utc_now().date(), target, RequestParameters())]))
 
 
 def unsaid() -> int:
@@ -81,9 +82,11 @@ def test_two_lost_calls_of_one_target_are_not_taken_for_the_same_task(api) -> No
 
 
 def test_where_the_list_cannot_be_had_the_call_stays_counted_as_charged_and_the_run_is_well(api, monkeypatch) -> None:
-    from backlinks_assets.dataforseo.endpoints import id_list
+    from dataclasses import replace
 
-    monkeypatch.setattr("backlinks_assets.dataforseo.client.ID_LIST_PATH", id_list.ID_LIST_PATH + "/nowhere")
+    from backlinks_assets.dataforseo.endpoints.id_list import ID_LIST
+
+    monkeypatch.setattr("backlinks_assets.collect.reconcile.ID_LIST", replace(ID_LIST, name="backlinks/nowhere"))
     server = api(Fault(faults.reset(), first_of_each_target=1, status_type="live"))
     assert ask()[0].error is None
     assert server.spent_usd == pytest.approx(2 * PRICE_USD)
@@ -93,8 +96,8 @@ def test_where_the_list_cannot_be_had_the_call_stays_counted_as_charged_and_the_
 def test_absence_from_a_list_that_was_not_read_to_its_end_proves_nothing(api, monkeypatch) -> None:
     from backlinks_assets.collect import reconcile
 
-    monkeypatch.setattr(reconcile, "ROWS_A_CALL", 1)  # a page of one row is full, so that there may be more
-    monkeypatch.setattr(reconcile, "MOST_CALLS", 2)
+    monkeypatch.setattr(reconcile, "MAX_ROWS_PER_CALL", 1)  # a page of one row is full, so that there may be more
+    monkeypatch.setattr(reconcile, "MAX_PAGES", 2)
     server = api(Fault(faults.http(502), first_of_each_target=1, status_type="live"))
     ask("shop.example")
     commands.wait_for(lambda: (utc_now() - server.calls[0].at) > dt.timedelta(seconds=1.5))

@@ -6,26 +6,24 @@ from pathlib import Path
 from typing import Any
 
 import commands
+import faults
 import filelock
 import pyarrow as pa
 import pytest
+from faults import Fault
 
 from backlinks_assets import pipeline as pipeline_module
-from backlinks_assets.cli.ahead import Ahead
 from backlinks_assets.cli.console import describe
 from backlinks_assets.cli.execution import RunFailedError, opened
-from backlinks_assets.collect.collector import StopError
-from backlinks_assets.defs.resources import BacklinksApi, BacklinksData
+from backlinks_assets.paths import parquet_path
 from backlinks_assets.settings import Settings
-from backlinks_assets.simulator.http import faults
-from backlinks_assets.simulator.http.faults import Fault
 from backlinks_assets.tables import duckdb_sync
 from backlinks_assets.tables.atomic import TablesError
 from backlinks_assets.tables.duckdb_sync import syncing
-from backlinks_assets.tables.parquet import parquet_path, write_day
+from backlinks_assets.tables.parquet import write_day
 from backlinks_assets.tables.schemas import TABLES
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("used_folder")]
 
 DAY = dt.date(2026, 3, 14)
 
@@ -48,15 +46,14 @@ def stand_in_the_way(root: Path) -> str:
     return "backlinks.duckdb"
 
 
-@pytest.mark.parametrize("beside", [["api_costs"], []], ids=["beside", "after"])
 @pytest.mark.parametrize("breaks", [damage, stand_in_the_way])
 @pytest.mark.parametrize("first", [ValueError("a bug in the judging"), OSError("no room for a table")], ids=repr)
 def test_what_failed_in_a_block_is_told_though_publishing_fails_after_it(
-    tmp_path: Path, breaks: Callable[[Path], str], beside: list[str], first: Exception
+    tmp_path: Path, breaks: Callable[[Path], str], first: Exception
 ) -> None:
     named = breaks(tmp_path)
     error = type(first)(*first.args)
-    with pytest.raises(type(first)) as caught, syncing(tmp_path, beside):
+    with pytest.raises(type(first)) as caught, syncing(tmp_path):
         raise error
     assert caught.value is error
     (note,) = error.__notes__
@@ -68,14 +65,14 @@ def test_so_it_is_where_another_process_publishes_for_too_long(tmp_path: Path, m
     monkeypatch.setattr(duckdb_sync, "LOCK_TIMEOUT_S", 0.1)
     error = ValueError("a bug in the judging")
     with filelock.FileLock(tmp_path / ".publish.lock"), pytest.raises(ValueError, match="a bug") as caught:
-        with syncing(tmp_path, []):
+        with syncing(tmp_path):
             raise error
     assert caught.value.__notes__[0].startswith("Publishing failed too: Another process has been publishing")
 
 
 def test_a_publication_that_fails_alone_is_the_first_failure(tmp_path: Path) -> None:
     named = damage(tmp_path)
-    with pytest.raises(TablesError) as caught, syncing(tmp_path, []):
+    with pytest.raises(TablesError) as caught, syncing(tmp_path):
         pass
     assert named in str(caught.value)
 
@@ -103,7 +100,7 @@ def test_a_runs_message_begins_with_the_failure_of_the_judging(api, write_target
     def fails(*_: Any) -> None:
         raise ValueError("a bug in the judging")
 
-    monkeypatch.setattr(pipeline_module, "detect_in_parts", fails)
+    monkeypatch.setattr(pipeline_module, "detect", fails)
     with opened(settings) as pipeline, pytest.raises(RunFailedError) as caught:
         pipeline.publish(today, today)
     said = str(caught.value)
@@ -142,21 +139,3 @@ def test_failed_targets_are_named_whatever_goes_wrong_after_them(api, write_targ
 
 def _no_flags(*_: object) -> None:
     raise TablesError("the file of flags is gone")
-
-
-def test_a_block_that_fails_beside_collecting_is_told_with_what_collecting_met(write_targets) -> None:
-    write_targets("a.example")
-    ahead = Ahead(BacklinksApi())
-    (target,) = BacklinksData().targets()
-
-    def fails(_: object) -> None:
-        raise ZeroDivisionError("a bug in what is told")
-
-    def at_work() -> None:
-        with ahead.at_work([ahead.ask(str(commands.today()), target)], fails):
-            commands.wait_for(lambda: ahead._done)
-            raise StopError("the block's own end")
-
-    with pytest.raises(StopError) as caught:
-        at_work()
-    assert caught.value.__notes__ == ["Collecting failed too: a bug in what is told"]

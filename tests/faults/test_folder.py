@@ -20,7 +20,8 @@ from backlinks_assets.folder import FolderError, next_step_of_sqlite, try_folder
 from backlinks_assets.settings import Settings
 from backlinks_assets.store.database import StoreError
 from backlinks_assets.tables.atomic import TablesError
-from backlinks_assets.targets.file import TargetsError, add_target
+from backlinks_assets.targets.edit import add_target
+from backlinks_assets.targets.target import TargetsError
 
 NO_LOCKS = [errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS]
 CAUSE = "keeps no locks"

@@ -60,7 +60,13 @@ def names_in(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-@pytest.mark.parametrize("name", WHOLE_RUNS.values(), ids=WHOLE_RUNS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, id=key, marks=[pytest.mark.ci] * (at > 0))
+        for at, (key, name) in enumerate(WHOLE_RUNS.items())
+    ],
+)
 def test_a_day_is_kept_in_the_folder_and_nowhere_beside_it(tmp_path: Path, monkeypatch, name: str) -> None:
     base = tmp_path / "base"
     folder = make(base, os.fsencode(name))

@@ -10,15 +10,15 @@ import time
 
 import commands
 import duckdb
+import faults
 import pyarrow.parquet as pq
 import pytest
+from faults import Fault
+from simulated_api import PRICE_USD, SimulatedApi
 
 from backlinks_assets.settings import Settings
-from backlinks_assets.simulator.http import faults
-from backlinks_assets.simulator.http.faults import Fault
-from backlinks_assets.simulator.http.server import PRICE_USD, Simulator
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("used_folder")]
 
 TARGETS, AT_ONCE = 300, 30
 
@@ -32,11 +32,11 @@ def names(count: int) -> list[str]:
     return [f"shop{number:03d}.example" for number in range(count)]
 
 
-def paid_calls(server: Simulator) -> int:
+def paid_calls(server: SimulatedApi) -> int:
     return sum(call.path.endswith("/summary/live") for call in server.calls)
 
 
-def finished(server: Simulator) -> int:
+def finished(server: SimulatedApi) -> int:
     """The good answers that the server has sent to their end."""
     return sum(
         call.status_code == 20000 and call.status_type is not None and call.ended is not None for call in server.calls
@@ -69,7 +69,7 @@ def nothing_is_half_written() -> None:
             connection.execute("SELECT count(*) FROM backlinks_summary").fetchone()
 
 
-@pytest.mark.parametrize("wanted", [8, pytest.param(20, marks=pytest.mark.ci)])
+@pytest.mark.parametrize("wanted", [5, pytest.param(20, marks=pytest.mark.ci)])
 def test_kills_at_random_moments_lose_only_what_was_in_flight(api, write_targets, monkeypatch, wanted: int) -> None:
     monkeypatch.setenv("BACKLINKS_READ_TIMEOUT_S", "1")  # so long, and an eighth, are a dead call's slots left alone
     seed = random.randrange(2**32)
@@ -122,7 +122,7 @@ def test_a_dead_runs_calls_count_as_long_as_the_server_may_be_at_them(api, write
     assert in_the_store() == (32, 0)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.ci)])
 def test_asked_to_stop_it_starts_nothing_keeps_what_is_in_flight_and_says_how_to_go_on(
     api, write_targets, number: int
 ) -> None:
@@ -146,7 +146,7 @@ def test_asked_to_stop_it_starts_nothing_keeps_what_is_in_flight_and_says_how_to
     assert server.spent_usd == pytest.approx(120 * PRICE_USD)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [pytest.param(signal.SIGTERM, marks=pytest.mark.ci), signal.SIGINT])
 def test_asked_a_second_time_it_ends_at_once(api, write_targets, number: int) -> None:
     server = api(Fault(faults.silence(100)))
     write_targets(*names(5))

@@ -9,14 +9,13 @@ import dagster as dg
 import pytest
 from dagster._core.workspace.context import WorkspaceProcessContext
 from dagster._core.workspace.load_target import ModuleTarget
-from dagster_graphql.cli import execute_query
+from simulated_api import PRICE_USD
 
 from backlinks_assets.collect.factory import open_store
 from backlinks_assets.dagster_instance.home import open_instance
 from backlinks_assets.defs.partitions import range_tags
 from backlinks_assets.defs.sensors import add_missing_targets
 from backlinks_assets.settings import Settings
-from backlinks_assets.simulator.http.server import PRICE_USD
 
 pytestmark = pytest.mark.slow
 
@@ -31,10 +30,13 @@ mutation($tags: [ExecutionTag!]!) {
 TERMINATE = "mutation($id: String!) { terminateRun(runId: $id) { __typename ... on PythonError { message } } }"
 
 
+@pytest.mark.ci
 @pytest.mark.filterwarnings("ignore")  # of Dagster's own workspace and schema
 def test_a_run_cancelled_in_the_ui_starts_nothing_more_and_keeps_what_was_in_flight(
     api, write_targets, monkeypatch
 ) -> None:
+    from dagster_graphql.cli import execute_query
+
     monkeypatch.setenv("BACKLINKS_CALLS_PER_MINUTE", "60000")
     monkeypatch.setenv("PYTHONWARNINGS", "ignore")
     server = api(latency_s=0.6)

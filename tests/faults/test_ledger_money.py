@@ -5,23 +5,24 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import collecting
+import faults
 import pytest
 import stand_in
 from collecting import asks_of, rows, run
+from faults import Fault, FaultPlan
 from stand_in import envelope_of, task_of
 
-from backlinks_assets.collect import reconcile as settling
+from backlinks_assets.collect import reconcile as reconciling
 from backlinks_assets.collect.collector import utc_now
 from backlinks_assets.collect.factory import open_store
-from backlinks_assets.collect.outcome import Ask
+from backlinks_assets.collect.outcome import CollectRequest
+from backlinks_assets.dataforseo.answer import Answer, parse_answer
 from backlinks_assets.dataforseo.endpoints import id_list
-from backlinks_assets.dataforseo.endpoints.id_list import ListedTask, listed_tasks
-from backlinks_assets.dataforseo.endpoints.summary import parse_answer, request_tag
+from backlinks_assets.dataforseo.endpoints.id_list import ListedTask, Span, listed_tasks
 from backlinks_assets.dataforseo.errors import AccountError, RequestError, TargetError, TransientError
 from backlinks_assets.dataforseo.status_codes import error_of
+from backlinks_assets.dataforseo.tag import request_tag
 from backlinks_assets.settings import Settings
-from backlinks_assets.simulator.http import faults
-from backlinks_assets.simulator.http.faults import Fault, FaultPlan
 from backlinks_assets.store import ledger
 from backlinks_assets.store.budget import Budget, BudgetError
 from backlinks_assets.store.ledger import Call
@@ -50,7 +51,7 @@ def start(store: ResponseStore, name: str, budget: float | None = None, at: dt.d
 
 def end(store: ResponseStore, name: str, cost: float | None, outcome: str = ledger.DATA) -> None:
     with store._database.write() as tx:
-        ledger.end(tx, name, outcome, ended_at=NOON, cost_usd=cost)
+        ledger.end(tx, name, outcome, NOON, Answer(b"", 200, cost_usd=cost))
 
 
 def spent() -> dict[str, int]:
@@ -105,7 +106,7 @@ def test_simulated_days_of_the_past_are_booked_on_the_day_of_their_calls(setting
     past = utc_now().date() - dt.timedelta(days=40)
     from backlinks_assets.dataforseo.endpoints.summary import RequestParameters
 
-    run([Ask(past, "velotrail.example", RequestParameters())])
+    run([CollectRequest(past, "velotrail.example", RequestParameters())])
     assert rows("SELECT DISTINCT booked_on, date FROM api_calls") == [(str(utc_now().date()), str(past))]
     assert list(spent()) == [str(utc_now().date())]
 
@@ -183,8 +184,8 @@ def lost_call(store: ResponseStore, name: str, at: dt.datetime) -> None:
 
 
 def pages(*of: list[ListedTask]) -> Callable[..., list[ListedTask]]:
-    def listed_from(_first: dt.datetime, _last: dt.datetime, offset: int) -> list[ListedTask]:
-        number = offset // settling.ROWS_A_CALL
+    def listed_from(span: Span) -> list[ListedTask]:
+        number = span.offset // reconciling.MAX_ROWS_PER_CALL
         return of[number] if number < len(of) else []
 
     return listed_from
@@ -221,34 +222,34 @@ def test_a_call_older_than_the_vendors_memory_of_tags_is_not_looked_up(
     lost_call(store, "lost", NOON - dt.timedelta(days=days))
     asked: list[int] = []
 
-    def listed_from(_first: dt.datetime, _last: dt.datetime, offset: int) -> list[ListedTask]:
-        asked.append(offset)
+    def listed_from(span: Span) -> list[ListedTask]:
+        asked.append(span.offset)
         return []
 
-    settling.settle(store, listed_from, NOON, MINUTE)
+    reconciling.reconcile(store, listed_from, NOON, MINUTE)
     assert bool(asked) is is_asked
 
 
 @pytest.mark.parametrize("last_page", [0, 1])
 def test_a_page_that_is_exactly_full_is_not_the_last(store: ResponseStore, monkeypatch, last_page: int) -> None:
-    monkeypatch.setattr(settling, "ROWS_A_CALL", 3)
+    monkeypatch.setattr(reconciling, "MAX_ROWS_PER_CALL", 3)
     lost_call(store, "lost", NOON - 2 * MINUTE)
     others = [listed_as("another tag", f"other-{number}") for number in range(3)]
     mine = [listed_as(TAG, "mine")] * last_page
-    assert settling.settle(store, pages(others, mine), NOON, MINUTE) == 1
+    assert reconciling.reconcile(store, pages(others, mine), NOON, MINUTE) == 1
     assert spent() == {"2026-11-24": 50_000 * last_page}  # found on the second page, or in no page of a whole list
 
 
 def test_rows_that_say_nothing_count_as_rows_of_a_full_page(store: ResponseStore, monkeypatch) -> None:
     """A page is full by what the vendor lists, not by what can be made of it."""
-    monkeypatch.setattr(settling, "ROWS_A_CALL", 3)
+    monkeypatch.setattr(reconciling, "MAX_ROWS_PER_CALL", 3)
     lost_call(store, "lost", NOON - 2 * MINUTE)
     body = envelope_of([{"status_code": 20000, "result": [{"id": "a"}, None, {"id": "b", "metadata": {"tag": "x"}}]}])
     import orjson
 
-    page = listed_tasks(orjson.dumps(body))
+    page = listed_tasks(parse_answer(orjson.dumps(body), 200))
     assert len(page) == 3
-    settling.settle(store, pages(page, [listed_as(TAG, "mine")]), NOON, MINUTE)
+    reconciling.reconcile(store, pages(page, [listed_as(TAG, "mine")]), NOON, MINUTE)
     assert spent() == {"2026-11-24": 50_000}
 
 
@@ -274,8 +275,10 @@ def test_nothing_listed_is_a_list() -> None:
     import orjson
 
     for result in ([], None):
-        assert listed_tasks(orjson.dumps(envelope_of([{"status_code": 20000, "result": result}]))) == []
-    assert id_list.ROWS_A_CALL == settling.ROWS_A_CALL
+        assert (
+            listed_tasks(parse_answer(orjson.dumps(envelope_of([{"status_code": 20000, "result": result}])), 200)) == []
+        )
+    assert id_list.MAX_ROWS_PER_CALL == reconciling.MAX_ROWS_PER_CALL
 
 
 # --- what a run says it cost -----------------------------------------------------------------------------------------------

@@ -7,18 +7,17 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import faults
 import pytest
 import requests
-
-from backlinks_assets.simulator.http import faults
-from backlinks_assets.simulator.http.faults import Effect, Fault, FaultPlan
-from backlinks_assets.simulator.http.server import Simulator
+from faults import Effect, Fault, FaultPlan
+from simulated_api import SimulatedApi
 
 SUMMARY = "/v3/backlinks/summary/live"
 PRICE_USD = 0.024036
 
 
-def ask(sim: Simulator, target: str = "shop.example", timeout: float = 20.0, **parameters: Any) -> requests.Response:
+def ask(sim: SimulatedApi, target: str = "shop.example", timeout: float = 20.0, **parameters: Any) -> requests.Response:
     return requests.post(
         sim.url + SUMMARY,
         json=[{"target": target, **parameters}],
@@ -99,7 +98,7 @@ def is_big(answer: requests.Response) -> bool:
 def test_a_fault_is_what_its_name_says(
     effect: Effect, holds: Callable[[requests.Response], bool], charged: bool
 ) -> None:
-    with Simulator(faults=[Fault(effect, target="shop.*")]) as sim:
+    with SimulatedApi(faults=[Fault(effect, target="shop.*")]) as sim:
         answer = ask(sim)
         assert holds(answer)
         assert answer.headers["X-Backlinks-Simulator"] == "simulated"
@@ -108,37 +107,37 @@ def test_a_fault_is_what_its_name_says(
 
 
 def test_a_reset_breaks_the_connection() -> None:
-    with Simulator(faults=[Fault(faults.reset())]) as sim:
+    with SimulatedApi(faults=[Fault(faults.reset())]) as sim:
         with pytest.raises(requests.ConnectionError, match="reset"):
             ask(sim)
         assert (sim.spent_usd, sim.calls[0].ended is not None) == (0, True)
 
 
 def test_half_an_answer_is_cut_off_and_was_paid_for() -> None:
-    with Simulator(faults=[Fault(faults.half())]) as sim:
+    with SimulatedApi(faults=[Fault(faults.half())]) as sim:
         with pytest.raises((requests.ConnectionError, requests.exceptions.ChunkedEncodingError)):
             ask(sim)
         assert sim.spent_usd == PRICE_USD
 
 
 def test_silence_outlasts_a_short_timeout_and_the_call_was_paid_for() -> None:
-    with Simulator(faults=[Fault(faults.silence(60))]) as sim:
+    with SimulatedApi(faults=[Fault(faults.silence(60))]) as sim:
         with pytest.raises(requests.ReadTimeout):
             ask(sim, timeout=0.3)
         assert sim.spent_usd == PRICE_USD
-    with Simulator(faults=[Fault(faults.silence(0.2))]) as sim:
+    with SimulatedApi(faults=[Fault(faults.silence(0.2))]) as sim:
         assert ask(sim).json()["tasks_error"] == 0
 
 
 def test_a_trickle_arrives_whole_if_one_waits() -> None:
-    with Simulator(faults=[Fault(faults.trickle(20_000))]) as sim:
+    with SimulatedApi(faults=[Fault(faults.trickle(20_000))]) as sim:
         assert ask(sim).json()["tasks_error"] == 0
 
 
 @pytest.mark.parametrize("effect", [faults.silence(3600), faults.trickle(1)], ids=lambda effect: effect.kind)
 def test_a_wait_ends_when_the_simulator_stops(effect: Effect) -> None:
     ended = threading.Event()
-    sim = Simulator(faults=[Fault(effect)]).start()
+    sim = SimulatedApi(faults=[Fault(effect)]).start()
 
     def client() -> None:
         with pytest.raises(requests.RequestException):
@@ -157,7 +156,7 @@ def test_a_wait_ends_when_the_simulator_stops(effect: Effect) -> None:
 
 
 def test_a_call_that_goes_wrong_can_cost_money_all_the_same() -> None:
-    with Simulator(
+    with SimulatedApi(
         faults=[
             Fault(faults.http(500), charged=True),
         ]
@@ -165,7 +164,7 @@ def test_a_call_that_goes_wrong_can_cost_money_all_the_same() -> None:
         ask(sim)
         assert sim.spent_usd == PRICE_USD
         assert sim.calls[0].task_id is not None  # id_list tells it
-    with Simulator(faults=[Fault(faults.code(40501), charged=True)]) as sim:
+    with SimulatedApi(faults=[Fault(faults.code(40501), charged=True)]) as sim:
         assert ask(sim).json()["cost"] == PRICE_USD
 
 
@@ -195,15 +194,3 @@ def test_the_first_fault_that_matches_decides() -> None:
     plan = FaultPlan([Fault(faults.html(), calls=(1, 1)), Fault(faults.reset())])
     kinds = [fault.effect.kind for fault in (plan.next("a.example", "live") for _ in range(2)) if fault]
     assert kinds == ["html", "reset"]
-
-
-def test_a_fault_can_be_written_as_text() -> None:
-    assert faults.parse("http:503,first=1") == Fault(faults.http(503), first_of_each_target=1)
-    assert faults.parse("code:40202,calls=10-20") == Fault(faults.code(40202), calls=(10, 20))
-    assert faults.parse("silence:0.5,target=dead.example,status_type=lost") == Fault(
-        faults.silence(0.5), target="dead.example", status_type="lost"
-    )
-    assert faults.parse("redirect:http://x.example/") == Fault(faults.redirect("http://x.example/"))
-    for wrong, said in (("nonsense", "there are"), ("http", "number"), ("html,when=now", "no option")):
-        with pytest.raises(ValueError, match=said):
-            faults.parse(wrong)

@@ -22,11 +22,12 @@ from backlinks_assets.defs.resources import BacklinksApi
 from backlinks_assets.defs.sensors import add_missing_targets
 from backlinks_assets.detection.settings import DetectionSettings
 from backlinks_assets.due_days import judged_from
-from backlinks_assets.report.index import read_days as read_pages
+from backlinks_assets.paths import parquet_path
+from backlinks_assets.report.index import read_rows
 from backlinks_assets.settings import Settings
 from backlinks_assets.tables.atomic import TablesError
-from backlinks_assets.tables.parquet import made_from, parquet_path, read_days
-from backlinks_assets.targets.file import Target
+from backlinks_assets.tables.parquet import made_from, read_days
+from backlinks_assets.targets.target import Target
 
 TODAY = utc_now().date()
 YESTERDAY = TODAY - dt.timedelta(days=1)
@@ -39,7 +40,7 @@ def in_tables(day: dt.date) -> set[str]:
     root = Settings.from_env().root
     summary = set(read_days(root, "backlinks_summary", day, day)["target"].to_pylist())
     assert set(read_days(root, "backlinks_changes", day, day)["target"].to_pylist()) == summary
-    pages = {page.date: page.answered for page in read_pages(root / "reports")} if summary else {}
+    pages = {row.date: row.collected for row in read_rows(root)} if summary else {}
     assert pages.get(day, 0) == len(summary)
     return summary
 
@@ -91,7 +92,12 @@ def before(real: Callable[..., Any], land: Callable[[], None]) -> Callable[..., 
 
 @pytest.mark.parametrize(
     ("when", "day"),
-    [(while_read, TODAY), (once_read, YESTERDAY), (while_judged, TODAY), (while_the_page_is_written, YESTERDAY)],
+    [
+        (while_read, TODAY),
+        (while_the_page_is_written, YESTERDAY),
+        pytest.param(once_read, YESTERDAY, marks=pytest.mark.ci),
+        pytest.param(while_judged, TODAY, marks=pytest.mark.ci),
+    ],
 )
 def test_answers_that_land_while_a_day_is_built_are_in_its_tables_two_looks_later(
     instance, auto: Automation, monkeypatch: pytest.MonkeyPatch, when, day: dt.date
@@ -115,7 +121,7 @@ def test_answers_that_land_while_a_day_is_built_are_in_its_tables_two_looks_late
     assert auto.look() == []
 
 
-@pytest.mark.parametrize(("back", "built"), [(1, True), (6, True), (7, False)])
+@pytest.mark.parametrize(("back", "built"), [(6, True), (7, False), pytest.param(1, True, marks=pytest.mark.ci)])
 def test_each_of_the_last_seven_days_is_built_and_older_ones_are_left_to_a_person(
     instance, auto: Automation, back: int, *, built: bool
 ) -> None:
@@ -128,7 +134,11 @@ def test_each_of_the_last_seven_days_is_built_and_older_ones_are_left_to_a_perso
 
 @pytest.mark.parametrize(
     ("after", "built_before"),
-    [(dt.timedelta(seconds=5), True), (dt.timedelta(minutes=2), False), (dt.timedelta(hours=23), True)],
+    [
+        (dt.timedelta(seconds=5), True),
+        (dt.timedelta(minutes=2), False),
+        pytest.param(dt.timedelta(hours=23), True, marks=pytest.mark.ci),
+    ],
 )
 def test_answers_of_a_days_last_seconds_are_built_after_midnight(
     instance, auto: Automation, monkeypatch: pytest.MonkeyPatch, after: dt.timedelta, *, built_before: bool
@@ -145,13 +155,14 @@ def test_answers_of_a_days_last_seconds_are_built_after_midnight(
 
 
 def test_answers_that_no_run_of_dagster_brought_are_built_as_well(instance, auto: Automation) -> None:
-    ask = BacklinksApi().ask(str(YESTERDAY), Target(NAMES[1]))
+    ask = BacklinksApi().request(str(YESTERDAY), Target(NAMES[1]))
     with open_collector(Settings.from_env()) as collector:
         assert [outcome.error for outcome in collector.collect([ask])] == [None]
     assert auto.look_and_build() == [(YESTERDAY, YESTERDAY)]
     assert in_tables(YESTERDAY) == {NAMES[1]}
 
 
+@pytest.mark.ci
 def test_a_store_that_was_put_back_from_a_backup_is_what_the_tables_are_made_from(instance, auto: Automation) -> None:
     file = Settings.from_env().store_file
     collect_run(instance, TODAY, *NAMES[:2])
@@ -183,7 +194,7 @@ def test_a_day_on_which_nothing_changed_is_built_by_nobody(instance, auto: Autom
         collect_run(instance, day, *NAMES)
     publish_run(instance, YESTERDAY, TODAY)
     assert auto.look() == []
-    assert auto.said == "The last seven days' tables have all answers that are kept."
+    assert auto.said == "The last seven days' tables have all stored answers."
     collect_run(instance, TODAY, *NAMES)  # all of it is kept
     publish_run(instance, TODAY, TODAY)  # by hand, once more
     assert auto.look() == []
@@ -191,8 +202,8 @@ def test_a_day_on_which_nothing_changed_is_built_by_nobody(instance, auto: Autom
 
 
 def test_a_target_that_fails_again_without_a_charge_is_no_news(instance, auto: Automation, api, write_targets) -> None:
-    from backlinks_assets.simulator.http import faults
-    from backlinks_assets.simulator.http.faults import Fault
+    import faults
+    from faults import Fault
 
     api(Fault(faults.code(40501, "Invalid Field: 'target'."), target=NAMES[2]))
     collect_run(instance, TODAY, *NAMES)
@@ -224,6 +235,7 @@ def test_a_day_that_a_person_built_anew_has_the_days_after_it_judged_again(insta
     assert auto.look() == []
 
 
+@pytest.mark.ci
 def test_a_judgement_during_which_the_days_before_changed_says_it_was_made_from_what_was_there(
     instance, auto: Automation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -245,6 +257,7 @@ def test_a_judgement_during_which_the_days_before_changed_says_it_was_made_from_
     assert made_from(settings.root, "backlinks_flags", TODAY) != judged_from(settings.root, TODAY)
 
 
+@pytest.mark.ci
 def test_days_without_answers_between_two_are_not_said_to_be_built(instance, auto: Automation) -> None:
     for day in (days_ago(4), days_ago(3), TODAY):
         collect_run(instance, day, *NAMES)
@@ -257,7 +270,12 @@ def damaged(*_: Any, **__: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("module", "step"), [(pipeline, "costs_table"), (pipeline, "publish_changes"), (page, "publish_page")]
+    ("module", "step"),
+    [
+        (pipeline, "publish_changes"),
+        pytest.param(pipeline, "costs_table", marks=pytest.mark.ci),
+        pytest.param(page, "publish_page", marks=pytest.mark.ci),
+    ],
 )
 def test_a_day_whose_run_ended_half_way_is_built_again(
     instance, auto: Automation, monkeypatch, module, step: str

@@ -13,12 +13,12 @@ from backlinks_assets.definitions import build_defs
 from backlinks_assets.defs.partitions import day_range_tags, range_tags
 from backlinks_assets.defs.resources import BacklinksData
 from backlinks_assets.defs.sensors import add_missing_targets
-from backlinks_assets.detection.settings import THRESHOLD_COLUMNS, target_thresholds
-from backlinks_assets.report.neighbours import page_name
+from backlinks_assets.paths import page_path
 from backlinks_assets.settings import Settings
-from backlinks_assets.targets.file import TargetsError, WatchList, parse_targets
+from backlinks_assets.targets.file import parse_targets
+from backlinks_assets.targets.target import TargetsError, WatchList
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("used_folder")]
 
 TODAY = utc_now().date()
 HEADER = "target,include_subdomains,backlinks_filters,retired,spam_points,note"
@@ -30,9 +30,7 @@ def quick_pace(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def read(text: str) -> WatchList:
-    return parse_targets(
-        text, source="targets.csv", threshold_columns=THRESHOLD_COLUMNS, check_thresholds=target_thresholds
-    )
+    return parse_targets(text, source="targets.csv")
 
 
 BAD = {
@@ -41,13 +39,13 @@ BAD = {
     "a day that is none": ("Old.com,,,2026-02-30", "Old.com", "old.com", "no such day"),
     "a switch": ("b.com,maybe", "b.com", "b.com", "'maybe' can't be include_subdomains"),
     "a threshold": ("b.com,,,,-1", "b.com", "b.com", "spam_points is '-1'"),
-    "a filter": ('b.com,,"[""dofollow"""', "b.com", "b.com", "it is no JSON"),
+    "a filter": ('b.com,,"[""dofollow"""', "b.com", "b.com", "it is not valid JSON"),
     "too many cells": ("https://b.com/x,y,,,,,,", "https://b.com/x", "https://b.com/x", "beyond the header's columns"),
     "a duplicate that says otherwise": ("www.a.com,no", "www.a.com", "a.com", "Until then line 2 counts."),
-    "a quote that is not closed": ('"b.com', "b.com", "b.com", "is no CSV (unexpected end of data)"),
-    "one in a later cell": ('b.com,,,,,"our shop', "b.com", "b.com", "is no CSV"),
+    "a quote that is not closed": ('"b.com', "b.com", "b.com", "is not valid CSV (unexpected end of data)"),
+    "one in a later cell": ('b.com,,,,,"our shop', "b.com", "b.com", "is not valid CSV"),
     "one that a later line closes": ('"b.com\nc.com\nd.com"', "b.com", "b.com", "a quote is not closed on its line"),
-    "a quote inside a cell": ('"b".com', "b.com", "b.com", "is no CSV"),
+    "a quote inside a cell": ('"b".com', "b.com", "b.com", "is not valid CSV"),
     "a NUL": ("b\0.com", "b\0.com", None, "U+0000"),
     "a control character": ("b.com\x1b[2J", "b.com\x1b[2J", None, "U+001B"),
     "a cell longer than CSV may have": ("b" * 200_000, "b" * 200_000, None, "field larger than"),
@@ -266,5 +264,5 @@ def test_a_target_that_becomes_a_bad_line_is_missing_from_the_days_check_and_pag
     assert not check.passed
     missing = [record.data["target"] for record in check.metadata["worst"].records]
     assert missing == ["b.example", "exa mple.com"]
-    page = (Settings.from_env().root / "reports" / page_name(TODAY)).read_text()
+    page = page_path(Settings.from_env().root, TODAY).read_text()
     assert "exa mple.com" in page

@@ -5,7 +5,7 @@ import subprocess
 import commands
 import pytest
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("used_folder")]
 
 
 def on_a_terminal(answer: str, *arguments: str) -> tuple[int, str]:

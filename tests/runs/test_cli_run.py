@@ -4,15 +4,16 @@ import json
 from pathlib import Path
 
 import dagster as dg
+import faults
 import pytest
 from commands import command as backlinks, script
+from faults import Fault
 
 from backlinks_assets.collect.collector import utc_now
 from backlinks_assets.dagster_instance.home import ON_THE_TERMINAL, ProjectComputeLogs
 from backlinks_assets.settings import Settings
-from backlinks_assets.simulator.http.faults import parse
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("used_folder")]
 
 TARGETS = [f"shop{number:03d}.example" for number in range(8)]
 
@@ -99,7 +100,7 @@ def test_an_account_level_refusal_is_status_1_with_a_sentence(api, write_targets
 
 
 def test_targets_that_fail_for_the_same_reason_are_told_together(api, write_targets) -> None:
-    api(*(parse(f"code:40501,target=bad{number}.example") for number in range(2)))
+    api(*(Fault(faults.code(40501), target=f"bad{number}.example") for number in range(2)))
     write_targets("shop.example", "bad0.example", "bad1.example")
     done = backlinks("run")
     assert done.status == 3
@@ -182,8 +183,9 @@ def test_examples_are_not_asked_for_at_the_real_api(write_targets) -> None:
     assert "only in the simulator" in done.err
 
 
+@pytest.mark.ci
 def test_the_demo_runs_from_nothing_and_prints_flags(clean_environment: Path) -> None:
-    done = backlinks("demo", "--days", "14", DATAFORSEO_LOGIN="x", DATAFORSEO_PASSWORD="y")
+    done = backlinks("demo", "--days", "9", DATAFORSEO_LOGIN="x", DATAFORSEO_PASSWORD="y")
     assert done.status == 0, done.err
     assert "make ui" in done.out
     lines = [line.split("\t") for line in done.out.splitlines() if line.startswith("20")]

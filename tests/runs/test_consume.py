@@ -12,6 +12,7 @@ from typing import Any
 
 import dagster as dg
 import duckdb
+import pages
 import pandas as pd
 import pyarrow as pa
 import pytest
@@ -23,13 +24,12 @@ from backlinks_assets.load import load_partition, load_table
 from backlinks_assets.tables import duckdb_sync
 from backlinks_assets.tables.parquet import write_day
 from backlinks_assets.tables.schemas import SCHEMA_VERSION, TABLES
-from backlinks_assets.targets.file import partition_key
+from backlinks_assets.targets.name import partition_key
 
 pytestmark = pytest.mark.slow
 
-ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs" / "consume.md").read_text(encoding="utf-8")
-EXAMPLES = re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+PAGE = (pages.ROOT / "docs" / "consume.md").read_text(encoding="utf-8")
+EXAMPLES = [block.text for block in pages.of_kind("python") if block.page.name == "consume.md"]
 TODAY = utc_now().date()
 PAGE_TARGET = "https://shop.example/a|b"
 
@@ -234,7 +234,7 @@ def test_the_notebook_runs_from_top_to_bottom(demo: Path, tmp_path: Path) -> Non
     import nbformat
     from nbclient import NotebookClient
 
-    notebook = nbformat.read(ROOT / "examples" / "backlinks.ipynb", as_version=4)
+    notebook = nbformat.read(pages.ROOT / "examples" / "backlinks.ipynb", as_version=4)
     assert all(not cell.get("outputs") for cell in notebook.cells)  # kept clean in the repository
     NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(tmp_path)}}).execute()
     shown = [cell["outputs"][0]["data"] for cell in notebook.cells if cell["cell_type"] == "code"]
@@ -248,7 +248,7 @@ def test_the_notebook_runs_from_top_to_bottom(demo: Path, tmp_path: Path) -> Non
 
 @pytest.fixture(scope="module")
 def downstream() -> ModuleType:
-    file = ROOT / "examples" / "downstream" / "definitions.py"
+    file = pages.ROOT / "examples" / "downstream" / "definitions.py"
     spec = importlib.util.spec_from_file_location("downstream_definitions", file)
     assert spec is not None
     assert spec.loader is not None
@@ -258,7 +258,7 @@ def downstream() -> ModuleType:
 
 
 def test_the_second_location_imports_nothing_of_the_first() -> None:
-    source = (ROOT / "examples" / "downstream" / "definitions.py").read_text(encoding="utf-8")
+    source = (pages.ROOT / "examples" / "downstream" / "definitions.py").read_text(encoding="utf-8")
     assert not re.search(r"^\s*(import|from) backlinks_assets", source, re.MULTILINE)
 
 
@@ -310,7 +310,7 @@ def test_the_workspace_loads_both_locations(tmp_path: Path) -> None:
     done = subprocess.run(
         [
             str(Path(sys.executable).with_name("dagster")),
-            *("definitions", "validate", "-w", str(ROOT / "examples" / "downstream" / "workspace.yaml")),
+            *("definitions", "validate", "-w", str(pages.ROOT / "examples" / "downstream" / "workspace.yaml")),
         ],
         cwd=tmp_path,
         capture_output=True,

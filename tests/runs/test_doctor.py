@@ -7,10 +7,11 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from simulated_api import SimulatedApi
 
-from backlinks_assets.cli.doctor import Finding, _account
+from backlinks_assets.cli.doctor import account as account_checks
+from backlinks_assets.cli.doctor.finding import Finding, tried
 from backlinks_assets.settings import Settings
-from backlinks_assets.simulator.http.server import Simulator
 
 
 @contextmanager
@@ -48,7 +49,7 @@ def answer(result: object, code: int = 20000, message: str = "Ok.") -> dict[str,
 def look(monkeypatch: pytest.MonkeyPatch, url: str) -> Finding:
     for name, value in (("BASE_URL", url), ("LOGIN", "someone@example.com"), ("PASSWORD", "s3cret-passphrase")):
         monkeypatch.setenv(f"DATAFORSEO_{name}", value)
-    return _account(Settings.from_env())
+    return tried(account_checks.account, Settings.from_env())
 
 
 GOOD = answer({"money": {"balance": 12.5}})
@@ -82,7 +83,7 @@ def test_a_server_without_the_index_page_says_nothing_against_the_account(monkey
 
 def test_the_first_days_cost_is_told_before_anything_is_spent(monkeypatch, write_targets) -> None:
     write_targets(*[f"shop{number}.example" for number in range(10)])
-    with Simulator(as_real=True, price_usd=0.03) as server:
+    with SimulatedApi(as_real=True, price_usd=0.03) as server:
         found = look(monkeypatch, server.url)
         assert server.spent_usd == 0
     assert "20 calls $0.60" in found.says

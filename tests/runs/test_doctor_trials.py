@@ -9,10 +9,12 @@ from pathlib import Path
 import commands
 import pytest
 
-from backlinks_assets.cli.doctor_runs import dead_runs_said
-from backlinks_assets.cli.doctor_trials import anchor, announcements, folder, instance, tables
+from backlinks_assets.cli.doctor.finding import tried
+from backlinks_assets.cli.doctor.instance import instance, runs
+from backlinks_assets.cli.doctor.machine import anchor, announcements, folder, tables
+from backlinks_assets.paths import parquet_path
 from backlinks_assets.settings import Settings
-from backlinks_assets.tables.parquet import parquet_path, write_day
+from backlinks_assets.tables.parquet import write_day
 from backlinks_assets.tables.schemas import TABLES
 
 pytestmark = pytest.mark.slow
@@ -57,7 +59,7 @@ def test_a_run_names_the_place_too_and_goes_on(api, write_targets, monkeypatch) 
     monkeypatch.setenv("BACKLINKS_NOTIFY_URLS", "https://hook.example/s3cret")
     ended = commands.command("run")
     assert ended.status == 0
-    assert "Number 1 of BACKLINKS_NOTIFY_URLS is none that apprise can use" in ended.err
+    assert "Number 1 of BACKLINKS_NOTIFY_URLS is not a valid URL for apprise" in ended.err
     assert "s3cret" not in ended.err + ended.out
 
 
@@ -65,7 +67,7 @@ def test_a_file_of_limits_that_cannot_be_opened_for_writing_is_named(settings) -
     settings.limits_dir.mkdir(parents=True)
     assert folder(settings).status == 0
     (settings.limits_dir / "slot-0003").symlink_to(sys.executable)  # at work, so that root can't write it either
-    found = folder(settings)
+    found = tried(folder, settings)
     assert found.status == 1
     assert "slot-0003 can't be written" in found.says
 
@@ -98,11 +100,10 @@ def test_the_instance_is_asked_and_one_that_cannot_answer_is_told(settings) -> N
         pass
     assert ": 0 runs" in instance(settings).says
     (settings.dagster_dir / "history/runs.db").write_bytes(b"no database" * 999)
-    found = instance(settings)
+    found = tried(instance, settings)
     assert found.status == 1
     assert "Dagster's records" in found.says
-    history = settings.dagster_dir / "history"
-    assert dead_runs_said(settings) == (f"the runs in {history} could not be read (file is not a database)", False)
+    assert tried(runs, settings) == found
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,12 @@ from functools import partial
 import dagster as dg
 import pytest
 
-from backlinks_assets.cli import doctor, run as run_call
-from backlinks_assets.collect.collector import Ask, Outcome, is_open, utc_now
+from backlinks_assets.cli import run as run_call
+from backlinks_assets.cli.doctor import account
+from backlinks_assets.collect.caller import is_open
+from backlinks_assets.collect.collector import utc_now
 from backlinks_assets.collect.factory import open_collector, open_store
+from backlinks_assets.collect.outcome import CollectRequest, Outcome
 from backlinks_assets.dataforseo.endpoints.summary import RequestParameters
 from backlinks_assets.definitions import build_defs, defs
 from backlinks_assets.defs import resources, schedules
@@ -73,7 +76,7 @@ def test_a_day_is_open_on_it_and_for_an_hour_to_what_began_on_it(began, now, ope
 
 
 def collect(began: dt.datetime | None, now: Callable[[], dt.datetime], count: int = 3) -> list[Outcome]:
-    asks = [Ask(DAY, f"shop{number}.example", RequestParameters()) for number in range(count)]
+    asks = [CollectRequest(DAY, f"shop{number}.example", RequestParameters()) for number in range(count)]
     with open_collector(Settings.from_env(), began=began, now=now) as collector:
         return list(collector.collect(asks))
 
@@ -241,9 +244,9 @@ def test_a_tick_that_comes_late_asks_for_its_day_while_that_is_open(
 
 
 def test_doctor_says_when_the_next_tick_is_due(monkeypatch) -> None:
-    monkeypatch.setattr(doctor, "utc_now", lambda: midnight_after(DAY) - MINUTE)
+    monkeypatch.setattr(account, "utc_now", lambda: midnight_after(DAY) - MINUTE)
     monkeypatch.setenv("BACKLINKS_SCHEDULE", "30 4 * * *")
-    found = doctor._schedule(Settings.from_env())
+    found = account.schedule(Settings.from_env())
     assert (found.mark, found.says.split(", while")[0]) == ("fine", "`30 4 * * *` (UTC), next at 2026-11-25 04:30")
 
 

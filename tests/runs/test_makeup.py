@@ -214,8 +214,8 @@ def test_the_last_of_several_ticks_of_a_day_counts(instance, monkeypatch, at) ->
 
 
 def test_only_targets_without_any_call_of_the_day_are_asked_for(instance, api) -> None:
-    from backlinks_assets.simulator.http import faults
-    from backlinks_assets.simulator.http.faults import Fault
+    import faults
+    from faults import Fault
 
     server = api(Fault(faults.code(40501, "Invalid Field: 'target'."), target="b.example"))
     on(instance)
@@ -284,6 +284,7 @@ def test_a_late_tick_that_was_made_up_for_asks_for_nothing(instance) -> None:
     assert (tick.run_requests, tick.skip_message) == ([], "This tick was made up for already.")
 
 
+@pytest.mark.ci
 def test_dagsters_own_daemon_makes_up_for_a_day_that_one_cell_spoiled(
     tmp_path: Path, clean_environment, monkeypatch
 ) -> None:

@@ -7,7 +7,8 @@ import sys
 import pytest
 from hypothesis import given, strategies as st
 
-from backlinks_assets.targets.name import NotATarget, normal_form, normalise
+from backlinks_assets.dataforseo.spelling import normal_form
+from backlinks_assets.targets.name import NotATarget, normalise
 
 REGISTERED = {
     "an emoji": ("i❤.ws", "xn--i-7iq.ws"),
@@ -136,7 +137,7 @@ def test_any_text_has_a_normal_form_and_a_target_that_of_its_one_spelling(text: 
 def test_a_target_and_its_normal_form_are_compared_without_heavy_packages() -> None:
     heavy = ["dagster", "pandas", "tldextract", "requests", "pydantic"]
     code = (
-        f"import sys; from backlinks_assets.targets.name import normal_form; normal_form('bücher.de'); "
+        f"import sys; from backlinks_assets.dataforseo.spelling import normal_form; normal_form('bücher.de'); "
         f"print([name for name in {heavy} if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-B", "-c", code], capture_output=True, text=True, check=True)

@@ -6,9 +6,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import dagster as dg
+import faults
 import pytest
 from dagster._core.utils import make_new_run_id
+from faults import Fault, FaultPlan
 from notify_places import Webhook, webhook
+from simulated_api import SimulatedApi
 
 from backlinks_assets.collect.collector import utc_now
 from backlinks_assets.definitions import build_defs
@@ -17,11 +20,8 @@ from backlinks_assets.defs.metadata import collecting
 from backlinks_assets.defs.partitions import day_range_tags, range_tags
 from backlinks_assets.defs.resources import BacklinksData
 from backlinks_assets.defs.sensors import add_missing_targets
-from backlinks_assets.report.neighbours import page_name
+from backlinks_assets.paths import page_path
 from backlinks_assets.settings import Settings
-from backlinks_assets.simulator.http import faults
-from backlinks_assets.simulator.http.faults import Fault, FaultPlan
-from backlinks_assets.simulator.http.server import Simulator
 
 TARGETS = ["a.example", "b.example", "c.example"]
 
@@ -54,13 +54,18 @@ def tick(instance: dg.DagsterInstance) -> Tick:
     repository = definitions().get_repository_def()
     sensor = repository.get_sensor_def("announce_sensor")
 
+    held: dict[str, str | None] = {"cursor": None}
+
     def once() -> str:
         context = dg.build_sensor_context(
             instance=instance,
+            cursor=held["cursor"],
             repository_def=repository,
             resources={"backlinks_data": BacklinksData()},
         )
-        return sensor.evaluate_tick(context).skip_message or ""
+        data = sensor.evaluate_tick(context)
+        held["cursor"] = data.cursor
+        return data.skip_message or ""
 
     return once
 
@@ -115,7 +120,7 @@ def test_an_incomplete_day_is_told_once_with_its_targets_and_reasons_and_a_mende
     assert "Invalid Field: 'target'" in post["message"]
     assert ": b.example." in post["message"]
     assert "2 of 3 collected" in post["message"]
-    assert f"Report: {Settings.from_env().root / 'reports' / page_name(day)}" in post["message"]
+    assert f"Report: {page_path(Settings.from_env().root, day)}" in post["message"]
 
     assert not collect(instance, day)  # a second failure of the same kind is no news
     wait(clock, 60)
@@ -283,7 +288,7 @@ def test_a_low_balance_is_told_once_a_day_and_looked_at_once_an_hour(
     )
 
 
-def looks(server: Simulator) -> int:
+def looks(server: SimulatedApi) -> int:
     return sum("user_data" in call.path for call in server.calls)
 
 
@@ -305,28 +310,3 @@ def test_a_targets_file_that_cannot_be_used_is_told_since_no_run_would(hook, tic
     (post,) = hook.posts
     assert "collecting stopped" in post["title"]
     assert "line 3" in post["message"].lower()
-
-
-def test_a_tick_that_could_not_send_fails_with_a_sentence_and_no_secret(
-    instance, tick, clock, api, write_targets, monkeypatch
-) -> None:
-    with webhook() as gone:
-        monkeypatch.setenv("BACKLINKS_NOTIFY_URLS", gone.url("t0ken", "me:s3cret-hook"))
-    api(Fault(faults.code(40200, "Payment Required.")))
-    write_targets(*TARGETS)
-    tick()
-    collect(instance, day_of(clock))
-    wait(clock, 6)
-    for attempts in ("1 attempt", "2 attempts"):
-        with pytest.raises(Exception, match="could not be sent") as failed:
-            tick()
-        error = failed.value
-        told = []
-        while error is not None:
-            told.append(f"{type(error).__name__}: {error}")
-            error = error.__cause__ or error.__context__
-        said = "\n".join(told)
-        assert f"{attempts} so far; the next is at" in said
-        assert "s3cret-hook" not in said
-        assert "t0ken" not in said
-        wait(clock, 2)

@@ -8,23 +8,25 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import dagster as dg
+import faults
 import pytest
+from faults import Fault
 
 from backlinks_assets.account.leases import Owner
-from backlinks_assets.cli.doctor import examine
+from backlinks_assets.cli.doctor.examine import examine
 from backlinks_assets.cli.run import run_day
-from backlinks_assets.collect.collector import Ask, Outcome, StopError, utc_now
+from backlinks_assets.collect.collector import StopError, utc_now
 from backlinks_assets.collect.factory import open_collector, open_store
-from backlinks_assets.dataforseo.endpoints.summary import RequestParameters, SummaryAnswer
+from backlinks_assets.collect.outcome import CollectRequest, Outcome
+from backlinks_assets.dataforseo.answer import Answer
+from backlinks_assets.dataforseo.endpoints.summary import RequestParameters
 from backlinks_assets.defs.metadata.tables import check_instance, record_origin
 from backlinks_assets.settings import Settings
-from backlinks_assets.simulator.http import faults
-from backlinks_assets.simulator.http.faults import Fault
 from backlinks_assets.store import ledger
 from backlinks_assets.store.database import Database, StoreError
 from backlinks_assets.store.responses import Key, ResponseStore
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("used_folder")]
 
 NOW = dt.datetime(2026, 11, 26, 7, tzinfo=dt.UTC)
 PARAMETERS = RequestParameters()
@@ -40,7 +42,7 @@ def each_server_is_a_host_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def collect(*targets: str) -> tuple[list[Outcome], str | None]:
-    asks = [Ask(utc_now().date(), target, PARAMETERS) for target in targets]
+    asks = [CollectRequest(utc_now().date(), target, PARAMETERS) for target in targets]
     outcomes = []
     try:
         with open_collector(Settings.from_env()) as collector:
@@ -95,7 +97,6 @@ def test_a_store_of_before_that_a_look_had_given_away_is_free_again(api, clean_e
         pass
     with closing(sqlite3.connect(Settings.from_env().store_file)) as sql:
         sql.execute("INSERT INTO facts VALUES ('origin', 'sandbox.dataforseo.com')")
-        sql.execute("PRAGMA user_version = 0")
         sql.commit()
     outcomes, stopped = collect("shop.example")
     assert (stopped, [outcome.error for outcome in outcomes]) == (None, [None])
@@ -119,7 +120,7 @@ def call(owner: Owner, name: str) -> ledger.Call:
 KEY = Key(NOW.date(), "shop.example", "live", PARAMETERS.key)
 OTHER_KEY = KEY._replace(target="other.example")
 BUDGET = ledger.Budget(None, 0.02)
-ANSWER = SummaryAnswer(b"{}", 20000, cost_usd=0.02)
+ANSWER = Answer(b"{}", 20000, cost_usd=0.02)
 
 
 def test_of_two_hosts_on_an_empty_store_the_second_is_refused_before_it_pays(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import datetime as dt
 from typing import Any
 
 import pytest
-from test_tables_history import keep
+from summary_days import keep
 
 from backlinks_assets.detection.settings import DetectionSettings
 from backlinks_assets.pipeline import publish_changes

@@ -8,20 +8,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_report_page import HOSTILE, a_hostile_day
-from test_report_world import (
+from report_world import (
     DAY,
+    HOSTILE,
     INDEX_MOVE,
     a_day,
     a_flag,
     a_history,
+    a_hostile_day,
+    a_page,
     answers,
     days_before,
     links,
     write_rows,
 )
 
-from backlinks_assets.report.page import ReportFiles, write_report
+from backlinks_assets.report.summary import read_day_report
 from backlinks_assets.report.ui_summary import overview_svg
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -62,7 +64,7 @@ def browser() -> Iterator[Any]:
 
 
 @pytest.fixture(scope="module")
-def busy(tmp_path_factory: pytest.TempPathFactory) -> ReportFiles:
+def busy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A day with everything on it, and long names."""
     root = tmp_path_factory.mktemp("busy")
     names = [
@@ -79,8 +81,8 @@ def busy(tmp_path_factory: pytest.TempPathFactory) -> ReportFiles:
         write_rows(
             root, "referring_links", date, [r for n in names for r in links(n, {"com": count, "k" * 80: 2 * count})]
         )
-    write_report(root, days_before(1), simulated=True)
-    return write_report(root, DAY, simulated=True, expected_targets=names, failed={"y" * 200 + ".example": "Z" * 300})
+    a_page(root, days_before(1), simulated=True)
+    return a_page(root, simulated=True, expected=[*names, "y" * 200 + ".example"])
 
 
 @pytest.fixture(params=["light", "dark"])
@@ -95,16 +97,16 @@ def opened(browser: Any, path: Path, scheme: str = "light", width: int = 1200, *
 
 
 @pytest.mark.parametrize("width", [360, 800, 1200])
-def test_no_page_scrolls_sideways(browser: Any, busy: ReportFiles, width: int) -> None:
-    for path in (busy.path, busy.index):
+def test_no_page_scrolls_sideways(browser: Any, busy: Path, width: int) -> None:
+    for path in (busy, busy.with_name("index.html")):
         page = opened(browser, path, width=width)
         page.eval_on_selector_all("details", "all => all.forEach(one => one.open = true)")
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         page.close()
 
 
-def test_all_text_has_a_contrast_of_4_5_to_1(browser: Any, busy: ReportFiles, scheme: str) -> None:
-    for path in (busy.path, busy.index):
+def test_all_text_has_a_contrast_of_4_5_to_1(browser: Any, busy: Path, scheme: str) -> None:
+    for path in (busy, busy.with_name("index.html")):
         page = opened(browser, path, scheme)
         page.eval_on_selector_all("details", "all => all.forEach(one => one.open = true)")
         found = page.evaluate(CONTRASTS)
@@ -113,8 +115,8 @@ def test_all_text_has_a_contrast_of_4_5_to_1(browser: Any, busy: ReportFiles, sc
         page.close()
 
 
-def test_chart_text_is_read_on_a_telephone(browser: Any, busy: ReportFiles) -> None:
-    for path in (busy.path, busy.index):
+def test_chart_text_is_read_on_a_telephone(browser: Any, busy: Path) -> None:
+    for path in (busy, busy.with_name("index.html")):
         page = opened(browser, path, width=360)
         heights = page.eval_on_selector_all(".chart text", "all => all.map(one => one.getBoundingClientRect().height)")
         assert min(heights) >= 9
@@ -123,25 +125,25 @@ def test_chart_text_is_read_on_a_telephone(browser: Any, busy: ReportFiles) -> N
 
 def test_foreign_text_makes_no_element_and_runs_nothing(browser: Any, tmp_path: Path) -> None:
     a_hostile_day(tmp_path)
-    files = write_report(tmp_path, DAY, simulated=False, failed={HOSTILE[0]: HOSTILE[1]})
+    path = a_page(tmp_path, expected=[HOSTILE[1] + ".example"])
     # With the page's own policy out of the way: what is escaped needs none.
     page = browser.new_page(bypass_csp=True)
     dialogs: list[str] = []
     asked: list[str] = []
     page.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
     page.on("request", lambda request: asked.append(request.url))
-    page.goto(files.path.as_uri())
+    page.goto(path.as_uri())
     page.wait_for_load_state("networkidle")
     assert dialogs == []
-    assert asked == [files.path.as_uri()]
+    assert asked == [path.as_uri()]
     assert page.locator("script, img, iframe, b, strong strong").count() == 0
     names = page.locator("article h3 bdi").all_inner_texts()
     assert sorted(names) == sorted(name.replace("\u202e", "\\u202e") for name in HOSTILE)
     page.close()
 
 
-def test_the_keyboard_finds_the_flags_and_every_reading(browser: Any, busy: ReportFiles) -> None:
-    page = opened(browser, busy.path)
+def test_the_keyboard_finds_the_flags_and_every_reading(browser: Any, busy: Path) -> None:
+    page = opened(browser, busy)
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.className") == "skip"
     assert page.evaluate("document.activeElement.getBoundingClientRect().left") >= 0
@@ -154,8 +156,8 @@ def test_the_keyboard_finds_the_flags_and_every_reading(browser: Any, busy: Repo
     page.close()
 
 
-def test_the_keyboard_leads_from_day_to_day(browser: Any, busy: ReportFiles) -> None:
-    page = opened(browser, busy.path, width=360)
+def test_the_keyboard_leads_from_day_to_day(browser: Any, busy: Path) -> None:
+    page = opened(browser, busy, width=360)
     for _ in range(3):  # past the skip link and the list of days
         page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.textContent") == "Earlier day: 23 Nov"
@@ -166,10 +168,8 @@ def test_the_keyboard_leads_from_day_to_day(browser: Any, busy: ReportFiles) -> 
     page.close()
 
 
-def test_a_screen_reader_has_landmarks_headings_in_order_and_words_for_every_chart(
-    browser: Any, busy: ReportFiles
-) -> None:
-    page = opened(browser, busy.path)
+def test_a_screen_reader_has_landmarks_headings_in_order_and_words_for_every_chart(browser: Any, busy: Path) -> None:
+    page = opened(browser, busy)
     assert [page.get_by_role(role).count() for role in ("banner", "main", "contentinfo", "navigation")] == [1, 1, 1, 2]
     levels = page.eval_on_selector_all("h1, h2, h3, h4", "all => all.map(one => Number(one.tagName[1]))")
     assert levels[0] == 1
@@ -180,8 +180,8 @@ def test_a_screen_reader_has_landmarks_headings_in_order_and_words_for_every_cha
     page.close()
 
 
-def test_print_is_ink_on_white_also_from_a_dark_screen(browser: Any, busy: ReportFiles) -> None:
-    page = opened(browser, busy.path, "dark")
+def test_print_is_ink_on_white_also_from_a_dark_screen(browser: Any, busy: Path) -> None:
+    page = opened(browser, busy, "dark")
     page.emulate_media(media="print", color_scheme="dark")
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     assert page.evaluate("getComputedStyle(document.querySelector('figure')).breakInside") == "avoid"
@@ -210,10 +210,10 @@ def ways_to_move(root: Path) -> None:
 @pytest.mark.parametrize("width", [360, 480, 599, 768, 1440])
 def test_no_two_texts_of_a_chart_lie_on_each_other(browser: Any, tmp_path: Path, width: int) -> None:
     ways_to_move(tmp_path)
-    files = write_report(tmp_path, DAY, simulated=False)
+    html = a_page(tmp_path)
     picture = tmp_path / "picture.svg"
-    picture.write_text(overview_svg(tmp_path, DAY), encoding="utf-8")
-    for path in (files.path, files.index, picture):
+    picture.write_text(overview_svg(tmp_path, read_day_report(tmp_path, DAY, simulated=False)), encoding="utf-8")
+    for path in (html, html.with_name("index.html"), picture):
         page = opened(browser, path, width=width)
         assert page.evaluate("document.querySelectorAll('svg[role=img] text').length") > 5
         assert page.evaluate(OVERLAPS) == []
@@ -222,7 +222,9 @@ def test_no_two_texts_of_a_chart_lie_on_each_other(browser: Any, tmp_path: Path,
 
 def test_the_picture_for_dagsters_page_is_drawn_as_an_image(browser: Any, tmp_path: Path) -> None:
     a_hostile_day(tmp_path)
-    picture = base64.b64encode(overview_svg(tmp_path, DAY).encode()).decode()
+    picture = base64.b64encode(
+        overview_svg(tmp_path, read_day_report(tmp_path, DAY, simulated=False)).encode()
+    ).decode()
     page = browser.new_page()
     page.set_content(f'<img src="data:image/svg+xml;base64,{picture}">')
     image = page.locator("img")

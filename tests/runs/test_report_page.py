@@ -3,29 +3,35 @@
 import datetime as dt
 import re
 import xml.etree.ElementTree as ET
+from collections.abc import Collection
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 from markdown_it import MarkdownIt
-from test_report_world import DAY, INDEX_MOVE, a_day, a_flag, a_history, answers, days_before, links, write_rows
+from report_world import (
+    DAY,
+    HOSTILE,
+    INDEX_MOVE,
+    a_day,
+    a_flag,
+    a_history,
+    a_hostile_day,
+    a_page,
+    answers,
+    days_before,
+    links,
+    write_rows,
+)
 
 from backlinks_assets.formatting import markdown_name, markdown_text
+from backlinks_assets.paths import parquet_path
 from backlinks_assets.report import page as page_module
 from backlinks_assets.report.cards import anchor
-from backlinks_assets.report.page import write_report
+from backlinks_assets.report.day_sentence import day_sentence
+from backlinks_assets.report.index import write_index
+from backlinks_assets.report.summary import read_day_report
 from backlinks_assets.report.ui_summary import markdown, overview_svg
-
-HOSTILE = [
-    "<img src=x onerror=alert(1)>.example",
-    '"><script>alert(1)</script>',
-    "</title></desc></svg></style><iframe src=javascript:alert(1)>",
-    "[click](javascript:alert(1))",
-    "=cmd|' /C calc'!A0",
-    "`code` $x$ **bold** | cell",
-    "{{ 7 * 7 }}{% raw %}",
-    "turned\u202egnp.example",
-]
 
 
 class Parsed(HTMLParser):
@@ -55,17 +61,20 @@ def busy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def a_hostile_day(root: Path) -> None:
-    a_history(root, HOSTILE, days=5)
-    a_day(root, [a_flag(name) for name in HOSTILE])
-    for date, count in ((days_before(1), 10), (DAY, 40)):
-        write_rows(
-            root, "referring_links", date, [row for t in HOSTILE for row in links(t, dict.fromkeys(HOSTILE, count))]
-        )
+def written(root: Path, expected: Collection[str] = ()) -> str:
+    return a_page(root, expected=expected).read_text(encoding="utf-8")
 
 
-def written(root: Path, **given: object) -> str:
-    return write_report(root, DAY, simulated=False, **given).path.read_text(encoding="utf-8")  # type: ignore[arg-type]
+def index_of(root: Path) -> str:
+    return (root / "reports" / "index.html").read_text(encoding="utf-8")
+
+
+def picture_of(root: Path, date: dt.date = DAY) -> str:
+    return overview_svg(root, read_day_report(root, date, simulated=False))
+
+
+def markdown_of(root: Path) -> str:
+    return markdown(read_day_report(root, DAY, simulated=False))
 
 
 def text_of(html: str) -> str:
@@ -74,22 +83,21 @@ def text_of(html: str) -> str:
 
 
 def test_the_same_tables_give_the_same_bytes(busy: Path) -> None:
-    first = [path.read_bytes() for path in (write_report(busy, DAY, simulated=False)).path.parent.glob("*.html")]
-    again = [path.read_bytes() for path in (write_report(busy, DAY, simulated=False)).path.parent.glob("*.html")]
+    first = [path.read_bytes() for path in a_page(busy).parent.glob("*.html")]
+    again = [path.read_bytes() for path in a_page(busy).parent.glob("*.html")]
     assert first == again
     assert len(first) == 2
-    assert overview_svg(busy, DAY) == overview_svg(busy, DAY)
+    assert picture_of(busy) == picture_of(busy)
 
 
 def test_a_page_needs_nothing_but_itself(busy: Path) -> None:
-    files = write_report(busy, DAY, simulated=False)
-    for path in (files.path, files.index):
-        parsed = Parsed(path.read_text(encoding="utf-8"))
+    for html in (written(busy), index_of(busy)):
+        parsed = Parsed(html)
         for tag, attributes in parsed.tags:
             assert tag not in {"script", "img", "link", "iframe", "object", "base"}
             for name in ("src", "href", "xlink:href", "data", "srcset"):
                 assert re.fullmatch(r"#[\w-]+|index\.html|flags-[\d-]+\.html", attributes.get(name) or "#x")
-        assert "url(" not in path.read_text(encoding="utf-8")
+        assert "url(" not in html
 
 
 def test_every_id_is_unique_and_every_reference_leads_somewhere(busy: Path) -> None:
@@ -111,19 +119,16 @@ def test_each_flag_has_its_reason_chart_and_readings(busy: Path) -> None:
 
 
 @pytest.mark.parametrize("simulated", [True, False])
-def test_simulated_numbers_say_so(busy: Path, simulated: bool) -> None:
-    files = write_report(busy, DAY, simulated=simulated)
-    for path in (files.path, files.index):
-        assert ("Simulated numbers." in path.read_text(encoding="utf-8")) is simulated
+def test_simulated_numbers_say_so(tmp_path: Path, simulated: bool) -> None:
+    write_rows(tmp_path, "api_costs", DAY, [{"calls": 2, "cost_usd": 0.05, "simulated": simulated}])
+    page = a_page(tmp_path, simulated=simulated).read_text(encoding="utf-8")
+    for html in (page, index_of(tmp_path)):
+        assert ("Simulated numbers." in html) is simulated
 
 
 def test_missing_targets_are_named_with_their_reason(busy: Path) -> None:
-    html = written(
-        busy, expected_targets=["shop.example", "gone.example"], failed={"bad.example": "The API said 40501."}
-    )
-    text = text_of(html)
-    assert "2 targets without answers." in text
-    assert "The API said 40501. bad.example" in text
+    text = text_of(written(busy, expected=["shop.example", "gone.example"]))
+    assert "1 target without answers." in text
     assert "the run's log says why. gone.example" in text
 
 
@@ -145,13 +150,11 @@ def test_the_first_day_says_that_nothing_can_be_compared_yet(tmp_path: Path) -> 
 
 
 def test_a_day_without_answers_names_what_failed(tmp_path: Path) -> None:
-    files = write_report(
-        tmp_path, DAY, simulated=False, expected_targets=["shop.example"], failed={"shop.example": "No money."}
-    )
-    assert files.sentence == "24 November 2026: no answer was collected; 0 of 1 collected."
-    text = text_of(files.path.read_text(encoding="utf-8"))
-    assert "no answer of this day is kept" in text
-    assert "No money. shop.example" in text
+    report = read_day_report(tmp_path, DAY, simulated=False, expected_targets=["shop.example"])
+    assert day_sentence(report) == "24 November 2026: no answer was collected; 0 of 1 collected."
+    text = text_of(written(tmp_path, expected=["shop.example"]))
+    assert "no answer of this day is stored" in text
+    assert "the run's log says why. shop.example" in text
 
 
 def test_a_day_not_judged_yet_says_what_to_do(tmp_path: Path) -> None:
@@ -164,7 +167,7 @@ def test_three_hundred_flags_stay_below_one_megabyte(tmp_path: Path, monkeypatch
     names = [f"a-rather-long-name-of-a-target-{i:03}.example" for i in range(300)]
     a_history(tmp_path, names[:50])
     a_day(tmp_path, [a_flag(name, score=500.0 - i, reason="R" * 400) for i, name in enumerate(names)])
-    monkeypatch.setattr(page_module, "ROWS_MAX", 200)
+    monkeypatch.setattr(page_module, "MAX_ROWS", 200)
     html = written(tmp_path)
     assert len(html.encode()) < 1_000_000
     assert html.count("<article") == 50
@@ -174,14 +177,14 @@ def test_three_hundred_flags_stay_below_one_megabyte(tmp_path: Path, monkeypatch
 
 def test_foreign_text_stays_text_in_the_page(tmp_path: Path) -> None:
     a_hostile_day(tmp_path)
-    html = written(tmp_path, failed={"bad.example": "<b onclick=alert(1)>no</b>\ud800"})
+    html = written(tmp_path, expected=["<b onclick=alert(1)>no</b>\ud800"])
     parsed = Parsed(html)
     assert not {"script", "img", "iframe", "b"} & {tag for tag, _ in parsed.tags}
     assert not [name for _, attributes in parsed.tags for name in attributes if name.startswith("on")]
     for name in HOSTILE:
         assert name.replace("\u202e", "\\u202e") in parsed.text
     assert "\u202e" not in html
-    picture = overview_svg(tmp_path, DAY)
+    picture = picture_of(tmp_path)
     drawn = list(ET.fromstring(picture).iter())
     tags = {element.tag.removeprefix("{http://www.w3.org/2000/svg}") for element in drawn}
     assert tags == {"svg", "style", "rect", "text", "title", "desc", "path"}
@@ -192,7 +195,7 @@ def test_foreign_text_stays_text_in_the_page(tmp_path: Path) -> None:
 
 def test_foreign_text_stays_text_in_markdown(tmp_path: Path) -> None:
     a_hostile_day(tmp_path)
-    rendered = MarkdownIt("commonmark", {"html": True}).enable("table").render(markdown(tmp_path, DAY))
+    rendered = MarkdownIt("commonmark", {"html": True}).enable("table").render(markdown_of(tmp_path))
     parsed = Parsed(rendered)
     assert {tag for tag, _ in parsed.tags} == {"p", "table", "thead", "tbody", "tr", "th", "td", "code"}
     assert [tag for tag, _ in parsed.tags].count("td") == 5 * len(HOSTILE)
@@ -210,29 +213,41 @@ def test_a_name_in_markdown_is_one_cell(name: str) -> None:
 
 def test_the_index_lists_every_day_the_latest_first(tmp_path: Path) -> None:
     a_history(tmp_path, ["shop.example"], days=4)
-    a_day(tmp_path, [a_flag(severity="critical")])
+    a_day(tmp_path, [a_flag(severity="critical"), a_flag(metric="spam_score"), a_flag("blog.example"), INDEX_MOVE])
+    write_rows(tmp_path, "backlinks_summary", DAY, [*answers("shop.example", 1, 1), answers("half.example", 1, 1)[0]])
+    write_rows(tmp_path, "backlinks_flags", days_before(1), [])
     for back in (3, 0, 2, 1):
-        files = write_report(
-            tmp_path, days_before(back), simulated=False, expected_targets=["shop.example", "gone.example"]
-        )
-    html = files.index.read_text(encoding="utf-8")
+        a_page(tmp_path, days_before(back))
+    html = index_of(tmp_path)
     listed = [a["href"] for tag, a in Parsed(html).tags if tag == "a" and (a["href"] or "").startswith("flags-")]
     assert listed[1:] == [f"flags-{days_before(back)}.html" for back in range(4)]
-    assert "Tue 24 1 1 0 1 of 2 $1.49" in text_of(html)
+    assert "Tue 24 2 1 1 1 $1.49 Mon 23 0 0 0 1 – Sun 22 – – – 1 –" in text_of(html)
 
 
-def test_the_index_lists_a_page_of_another_version_without_numbers(tmp_path: Path) -> None:
+def test_a_table_that_cannot_be_read_is_named_and_the_list_of_days_stays(tmp_path: Path) -> None:
+    a_day(tmp_path, [])
+    a_page(tmp_path)
+    before = index_of(tmp_path)
+    damaged = parquet_path(tmp_path, "api_costs", DAY)
+    damaged.write_bytes(b"torn")
+    with pytest.raises(OSError, match=re.escape(f"{damaged} can't be read")):
+        write_index(tmp_path)
+    assert index_of(tmp_path) == before
+
+
+def test_the_index_lists_a_page_without_tables_without_numbers(tmp_path: Path) -> None:
     (tmp_path / "reports").mkdir()
-    (tmp_path / "reports" / "flags-2026-11-01.html").write_text('<meta name="flags-report" content="{broken">')
+    (tmp_path / "reports" / "flags-2026-11-01.html").write_text("a page")
     (tmp_path / "reports" / "flags-2026-13-01.html").write_text("no day")
     (tmp_path / "reports" / "notes.txt").write_text("not a page")
-    text = text_of(write_report(tmp_path, DAY, simulated=False).index.read_text(encoding="utf-8"))
+    a_page(tmp_path)
+    text = text_of(index_of(tmp_path))
     assert "Sun 1 – – – – –" in text
     assert "2 days, 1 November 2026 to 24 November 2026" in text
 
 
 def days_linked(root: Path, back: int) -> dict[str, str]:
-    """Return where a page's links to its neighbours lead, and that each of them is there."""
+    """Return where a page's links to other days lead, and that each of them is there."""
     html = (root / "reports" / f"flags-{days_before(back)}.html").read_text(encoding="utf-8")
     links = {str(a["rel"]): str(a["href"]) for tag, a in Parsed(html).tags if tag == "a" and "rel" in a}
     assert all((root / "reports" / name).exists() for name in links.values())
@@ -243,7 +258,7 @@ def test_each_page_leads_to_the_nearest_earlier_and_later_day_in_whatever_order_
     tmp_path: Path,
 ) -> None:
     for back in (9, 0, 3, 2, 3):
-        write_report(tmp_path, days_before(back), simulated=False)
+        a_page(tmp_path, days_before(back))
     page = {back: f"flags-{days_before(back)}.html" for back in (9, 3, 2, 0)}
     assert days_linked(tmp_path, 9) == {"next": page[3]}
     assert days_linked(tmp_path, 3) == {"prev": page[9], "next": page[2]}
@@ -254,36 +269,36 @@ def test_each_page_leads_to_the_nearest_earlier_and_later_day_in_whatever_order_
 
 def test_a_later_day_changes_nothing_of_an_earlier_page_but_its_link(tmp_path: Path) -> None:
     a_hostile_day(tmp_path)
-    path = write_report(tmp_path, DAY, simulated=True).path
+    path = a_page(tmp_path)
     before = path.read_text(encoding="utf-8")
-    write_report(tmp_path, DAY + dt.timedelta(days=2), simulated=True)
+    a_page(tmp_path, DAY + dt.timedelta(days=2))
     link = '<a rel="next" href="flags-2026-11-26.html"><span class="unseen">Later day: </span>26 Nov</a>'
     after = path.read_text(encoding="utf-8")
     assert after.count(link) == 1
     assert "".join(after.replace(link, "").split()) == "".join(before.split())
-    assert write_report(tmp_path, DAY, simulated=True).path.read_text(encoding="utf-8") == after
+    assert a_page(tmp_path).read_text(encoding="utf-8") == after
 
 
-def test_a_file_that_is_no_page_of_this_project_is_linked_to_and_left_as_it_is(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_page_of_this_project_is_linked_to_and_left_as_it_is(tmp_path: Path) -> None:
     (tmp_path / "reports").mkdir()
     foreign = tmp_path / "reports" / f"flags-{days_before(1)}.html"
-    foreign.write_bytes(b"\xff<!-- days --><!-- end of days -->")
-    write_report(tmp_path, DAY, simulated=False)
-    assert foreign.read_bytes() == b"\xff<!-- days --><!-- end of days -->"
+    foreign.write_bytes(b"\xff<!-- days -->")
+    a_page(tmp_path)
+    assert foreign.read_bytes() == b"\xff<!-- days -->"
     assert days_linked(tmp_path, 0) == {"prev": foreign.name}
 
 
 def test_a_page_that_cannot_be_written_leaves_the_old_one(tmp_path: Path) -> None:
-    path = write_report(tmp_path, DAY, simulated=False).path
+    path = a_page(tmp_path)
     before = path.read_bytes()
     (tmp_path / "parquet" / "backlinks_flags" / f"date={DAY}").mkdir(parents=True)
     (tmp_path / "parquet" / "backlinks_flags" / f"date={DAY}" / "backlinks_flags.parquet").write_bytes(b"torn")
     with pytest.raises(OSError, match="Build backlinks_flags of"):
-        write_report(tmp_path, DAY, simulated=False)
+        a_page(tmp_path)
     assert path.read_bytes() == before
 
 
 def test_the_picture_says_so_on_a_day_without_flags(tmp_path: Path) -> None:
-    texts = ET.fromstring(overview_svg(tmp_path, dt.date(2026, 1, 1))).itertext()
+    texts = ET.fromstring(picture_of(tmp_path, dt.date(2026, 1, 1))).itertext()
     assert "No flag on 2026-01-01." in [text.strip() for text in texts]
-    assert "Nothing moved" not in markdown(tmp_path, DAY)
+    assert "Nothing moved" not in markdown_of(tmp_path)

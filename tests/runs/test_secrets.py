@@ -8,22 +8,23 @@ from pathlib import Path
 from urllib.parse import quote
 
 import commands
+import faults
 import pytest
 import zstandard
+from faults import Fault
 
 from backlinks_assets.collect.factory import open_collector
 from backlinks_assets.dagster_instance.home import open_instance
-from backlinks_assets.dataforseo.client import SummaryClient
-from backlinks_assets.dataforseo.endpoints.summary import SummaryRequest
+from backlinks_assets.dataforseo.client import Client
+from backlinks_assets.dataforseo.endpoint import Request
+from backlinks_assets.dataforseo.endpoints.summary import SUMMARY, RequestParameters
 from backlinks_assets.dataforseo.errors import ApiError
 from backlinks_assets.defs.partitions import day_range_tags, range_tags
 from backlinks_assets.defs.resources import BacklinksApi, BacklinksData
 from backlinks_assets.defs.sensors import add_missing_targets
 from backlinks_assets.settings import Settings, SettingsError
-from backlinks_assets.simulator.http import faults
-from backlinks_assets.simulator.http.faults import Fault
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("used_folder")]
 
 LOGIN, PASSWORD = "someone@example.com", "pa:ss/wörd 7$[x]%41"
 """With what could be cut, quoted, escaped or read as markup on its way."""
@@ -127,7 +128,7 @@ def _line(process: Path) -> bytes:
 def test_no_repr_shows_the_password(real) -> None:
     real()
     settings = Settings.from_env()
-    with open_collector(settings) as collector, SummaryClient(settings.base_url or "", LOGIN, PASSWORD) as client:
+    with open_collector(settings) as collector, Client(settings.base_url or "", LOGIN, PASSWORD) as client:
         resources = [BacklinksApi(), BacklinksData()]
         for each in [settings, client, collector, *resources, *(resource.model_dump() for resource in resources)]:
             assert not told_in(repr(each).encode())
@@ -149,9 +150,9 @@ def test_no_repr_shows_the_password(real) -> None:
 )
 def test_no_traceback_shows_the_password_nor_what_it_was_raised_from(real, effect) -> None:
     server = real(Fault(effect))
-    client = SummaryClient(server.url, LOGIN, PASSWORD, read_timeout_s=0.3)
+    client = Client(server.url, LOGIN, PASSWORD, read_timeout_s=0.3)
     with client, pytest.raises(ApiError) as caught:
-        client.ask(SummaryRequest("shop.example", "live"))
+        client.send(SUMMARY, Request("shop.example", RequestParameters(), "live"))
     error: BaseException | None = caught.value
     while error is not None:  # also the errors that a traceback does not show
         assert not told_in("".join(traceback.format_exception(error)).encode())

@@ -10,6 +10,7 @@ import pytest
 import requests
 
 from backlinks_assets.simulator.__main__ import main
+from backlinks_assets.simulator.http.server import Simulator
 
 
 @pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT])
@@ -20,8 +21,6 @@ def test_it_prints_the_line_to_use_serves_and_ends_tidily(ending: signal.Signals
         "backlinks_assets.simulator",
         "--port",
         "0",
-        "--fault",
-        "http:503,first=1",
     ]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
@@ -30,16 +29,14 @@ def test_it_prints_the_line_to_use_serves_and_ends_tidily(ending: signal.Signals
             assert "made up" in lines[0]
             name, _, url = lines[1].strip().partition("=")
             assert name == "DATAFORSEO_BASE_URL"
-            statuses = [
-                requests.post(
-                    url + "/v3/backlinks/summary/live",
-                    json=[{"target": "shop.example"}],
-                    auth=("login", "password"),
-                    timeout=10,
-                ).status_code
-                for _ in range(2)
-            ]
-            assert statuses == [503, 200]
+            answer = requests.post(
+                url + "/v3/backlinks/summary/live",
+                json=[{"target": "shop.example"}],
+                auth=("login", "password"),
+                timeout=10,
+            )
+            assert (answer.status_code, answer.headers["X-Backlinks-Simulator"]) == (200, "simulated")
+            assert answer.json()["tasks"][0]["result"][0]["target"] == "shop.example"
             process.send_signal(ending)
             _, errors = process.communicate(timeout=20)
             assert (process.returncode, errors) == (0, "")
@@ -47,10 +44,8 @@ def test_it_prints_the_line_to_use_serves_and_ends_tidily(ending: signal.Signals
             process.kill()
 
 
-def test_an_unknown_fault_is_a_usage_error_that_names_the_known_ones(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    with pytest.raises(SystemExit) as ended:
-        main(["--fault", "nonsense"])
-    assert ended.value.code == 2
-    assert "wrong_target" in capsys.readouterr().err
+def test_a_port_that_is_taken_is_named_with_what_to_do(capsys: pytest.CaptureFixture[str]) -> None:
+    with Simulator() as other:
+        port = other.url.split(":")[2].split("/")[0]
+        assert main(["--port", port]) == 1
+    assert f"Port {port} can't be had" in capsys.readouterr().err

@@ -14,8 +14,9 @@ from backlinks_assets.defs import assets
 from backlinks_assets.defs.partitions import day_range_tags
 from backlinks_assets.defs.resources import BacklinksData
 from backlinks_assets.detection.settings import THRESHOLD_COLUMNS
+from backlinks_assets.paths import parquet_path
 from backlinks_assets.settings import Settings
-from backlinks_assets.tables.parquet import parquet_path, write_day
+from backlinks_assets.tables.parquet import write_day
 from backlinks_assets.tables.schemas import TABLES
 
 pytestmark = pytest.mark.slow
@@ -98,7 +99,7 @@ def flagged(write_targets: Callable[..., Path], tmp_path: Path) -> set[str]:
     judged = [FIRST + dt.timedelta(days=day) for day in range(DAYS_BEFORE, days)]
     with dg.instance_for_test(temp_dir=str(tmp_path)) as instance:
         result = dg.materialize(
-            [assets.judgement],
+            [assets.detection],
             instance=instance,
             resources={"backlinks_data": BacklinksData()},
             tags=day_range_tags(str(judged[0]), str(judged[-1])),

@@ -11,7 +11,7 @@ import zstandard
 from backlinks_assets.collect import collector as collector_module
 from backlinks_assets.collect.collector import StopError, utc_now
 from backlinks_assets.collect.factory import open_collector
-from backlinks_assets.collect.outcome import Ask, Outcome
+from backlinks_assets.collect.outcome import CollectRequest, Outcome
 from backlinks_assets.dataforseo.endpoints.summary import RequestParameters
 from backlinks_assets.settings import Settings
 
@@ -31,16 +31,16 @@ def point_at(monkeypatch: Any, url: str) -> None:
     monkeypatch.setenv("DATAFORSEO_PASSWORD", "s3cret-passphrase")
 
 
-def asks_of(*targets: str, **parameters: object) -> list[Ask]:
+def asks_of(*targets: str, **parameters: object) -> list[CollectRequest]:
     """Ask for targets today."""
-    return [Ask(utc_now().date(), target, RequestParameters(**parameters)) for target in targets]
+    return [CollectRequest(utc_now().date(), target, RequestParameters(**parameters)) for target in targets]
 
 
 def shops(count: int) -> list[str]:
     return [f"shop{number:03d}.example" for number in range(count)]
 
 
-def run(asks: Sequence[Ask], now: Callable[..., Any] = utc_now) -> tuple[dict[str, Outcome], str | None]:
+def run(asks: Sequence[CollectRequest], now: Callable[..., Any] = utc_now) -> tuple[dict[str, Outcome], str | None]:
     """Collect; return what became of each target, and why the run stopped."""
     outcomes: dict[str, Outcome] = {}
     with open_collector(Settings.from_env(), now=now) as collector:

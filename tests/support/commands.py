@@ -33,7 +33,15 @@ PATIENCE_S = 150
 
 NOTHING: Mapping[str, Any] = {}
 _forkserver = multiprocessing.get_context("forkserver")
-_PRELOADED = ["run", "execution", "flags", "app", "backtest", "doctor"]
+_PRELOADED = [
+    *(f"backlinks_assets.cli.{name}" for name in ("run", "execution", "flags", "app", "backtest", "doctor.examine")),
+    "backlinks_assets.pipeline",
+    "backlinks_assets.tables.duckdb_sync",
+    "backlinks_assets.report.page",
+    "pyarrow.dataset",
+    "rich.progress",
+    "upath.implementations.local",
+]
 
 
 @dataclass
@@ -68,7 +76,7 @@ class Process:
         folder.mkdir(parents=True, exist_ok=True)
         self._out, self._err = (folder / f"{time.monotonic_ns()}.{name}" for name in ("out", "err"))
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # a fork server must have no threads
-        _forkserver.set_forkserver_preload([f"backlinks_assets.cli.{name}" for name in _PRELOADED])
+        _forkserver.set_forkserver_preload(_PRELOADED)
         self._process = _forkserver.Process(
             target=_child,
             args=(work, list(arguments), {**os.environ, **environment}, str(self._out), str(self._err), dict(patches)),

@@ -1,17 +1,75 @@
-"""Places to announce to, on loopback: a webhook and a mail server that take real messages, and may refuse them."""
+"""Channels on loopback, a webhook and a mail server that take real messages and may refuse them; and looks at what is due.
+
+Flags are written as publishing writes them, into the folder of simulated answers.
+"""
 
 import asyncio
+import datetime as dt
 import email
 import email.message
 import email.policy
 import json
+import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 from aiosmtpd.smtp import SMTP, AuthResult
+
+from backlinks_assets.notify.alerts import FailedRun
+from backlinks_assets.notify.announce import Look, announce
+from backlinks_assets.notify.cursor import SECOND_MESSAGE_AFTER, Cursor
+from backlinks_assets.notify.old_tables import first_cursor
+from backlinks_assets.settings import Settings
+from backlinks_assets.tables.parquet import write_day
+from backlinks_assets.tables.schemas import TABLES
+
+DAY = dt.date(2026, 11, 24)
+MORNING = dt.datetime(2026, 11, 24, 6, 30, tzinfo=dt.UTC)
+MINUTE = dt.timedelta(minutes=1)
+LATER = SECOND_MESSAGE_AFTER + MINUTE
+
+OLD_TABLES = """
+CREATE TABLE announced_messages (message_id INTEGER PRIMARY KEY, day VARCHAR, composed_at VARCHAR, message VARCHAR);
+CREATE TABLE announced_news (day VARCHAR, key VARCHAR, message_id INTEGER, PRIMARY KEY (day, key));
+CREATE TABLE announcement_deliveries (message_id INTEGER, place VARCHAR, state VARCHAR, attempts INTEGER,
+    next_at VARCHAR, claimed_until VARCHAR, reason VARCHAR, PRIMARY KEY (message_id, place));
+CREATE TABLE announced_runs (run_id VARCHAR PRIMARY KEY, day VARCHAR, failed VARCHAR);
+CREATE TABLE announcement_notes (name VARCHAR PRIMARY KEY, value VARCHAR);
+"""
+"""In which versions before the cursor kept what they had announced."""
+
+
+class Looks:
+    """Looks as the sensor's ticks do: the settings and the cursor are read anew each time, as after a restart."""
+
+    def __init__(self) -> None:
+        self.cursor = ""
+        self.runs: list[FailedRun] = []
+
+    def __call__(self, urls: str, now: dt.datetime = MORNING, busy: Collection[dt.date] = ()) -> Look:
+        settings = Settings.from_env({**os.environ, "BACKLINKS_NOTIFY_URLS": urls})
+        cursor = Cursor.read(self.cursor) if self.cursor else first_cursor(settings, now)
+        look = announce(settings, cursor, self.runs, busy, now)
+        self.cursor = cursor.written()
+        return look
+
+
+def flag(
+    target: str, metric: str = "lost_backlinks", severity: str = "warning", **columns: object
+) -> dict[str, object]:
+    reason = f"Lost backlinks rose by 900 to 1,000 against 100 ({target})."
+    return {"target": target, "metric": metric, "severity": severity, "score": 9.0, "reason": reason, **columns}
+
+
+def write_flags(*rows: dict[str, object], day: dt.date = DAY) -> Path:
+    schema = TABLES["backlinks_flags"].arrow
+    table = pa.Table.from_pylist([{"date": day, "simulated": True, **row} for row in rows], schema=schema)
+    return write_day(Settings.from_env().root, "backlinks_flags", day, table)
 
 
 class Webhook:

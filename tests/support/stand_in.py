@@ -1,6 +1,6 @@
 """A server on loopback whose answers a test makes up whole: what no API should send, and what each call was charged.
 
-Only the bytes are special. A server that behaves as the API does, and its usual faults, is `backlinks_assets.simulator`.
+Only the bytes are special. A server that behaves as the API does, and its usual faults, is `simulated_api`.
 """
 
 import threading
@@ -19,7 +19,7 @@ Answer = Callable[[dict[str, Any]], Any]
 
 def result_of(task: dict[str, Any], **fields: object) -> dict[str, Any]:
     """A result as the API gives it, cut to a few fields."""
-    return {"target": task["target"], "backlinks": 100, "backlinks_spam_score": 3, **fields}
+    return {"target": task.get("target"), "backlinks": 100, "backlinks_spam_score": 3, **fields}
 
 
 def task_of(task: dict[str, Any], number: int = 1, **fields: object) -> dict[str, Any]:

@@ -14,15 +14,13 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from backlinks_assets.notify.outbox import metadata as of_announcements
-from backlinks_assets.store import ledger
-from backlinks_assets.store.database import Database
+from backlinks_assets.store import responses  # noqa: F401 - declares the tables
+from backlinks_assets.store.database import Database, metadata
 from backlinks_assets.store.migrations import open_tables
-from backlinks_assets.store.responses import metadata
 
 VERSION_0 = Path(__file__).parents[1] / "fixtures" / "responses-v0.sqlite"
 DAYS = [dt.date(2026, 11, 24) + dt.timedelta(days=number) for number in range(3)]
-ALL = (metadata, ledger.metadata, of_announcements)
+ALL = (metadata,)
 
 
 def put_version_0(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -62,7 +60,7 @@ def columns(file: Path, table: str) -> list[str]:
 
 
 def rebuild_keys(tx: sa.Connection) -> None:
-    """Put an endpoint into the key of answers and claims, which SQLite can do by building the tables anew only."""
+    """Put a region into the key of answers and claims, which SQLite can do by building the tables anew only."""
     for name in ("responses", "claims"):
         table = grown(metadata).tables[name]
         found = tx.exec_driver_sql(f"PRAGMA table_info({name})").all()
@@ -76,11 +74,11 @@ def rebuild_keys(tx: sa.Connection) -> None:
 
 
 def add_channel(tx: sa.Connection) -> None:
-    if tx.exec_driver_sql("PRAGMA table_info(announcement_notes)").all():
-        tx.exec_driver_sql("ALTER TABLE announcement_notes ADD COLUMN channel VARCHAR NOT NULL DEFAULT ''")
+    if tx.exec_driver_sql("PRAGMA table_info(daily_spend)").all():
+        tx.exec_driver_sql("ALTER TABLE daily_spend ADD COLUMN channel VARCHAR NOT NULL DEFAULT ''")
 
 
-def to_2(tx: sa.Connection) -> None:
+def to_3(tx: sa.Connection) -> None:
     rebuild_keys(tx)
     add_channel(tx)
 
@@ -91,8 +89,8 @@ def grown(of: sa.MetaData) -> sa.MetaData:
     for table in of.tables.values():
         copy = table.to_metadata(new)
         if table.name in ("responses", "claims"):
-            copy.append_column(sa.Column("endpoint", sa.String, primary_key=True, server_default="summary"))
-        elif table.name == "announcement_notes":
+            copy.append_column(sa.Column("region", sa.String, primary_key=True, server_default="everywhere"))
+        elif table.name == "daily_spend":
             copy.append_column(sa.Column("channel", sa.String, nullable=False, server_default=""))
     return new
 

@@ -4,24 +4,28 @@ from pathlib import Path
 
 import pytest
 
-from backlinks_assets.account import lockfile
-from backlinks_assets.account.concurrency import LONGEST_CALL_S, SlotPool
+from backlinks_assets.account import clock as instants, lockfile
+from backlinks_assets.account.clock import Clock
+from backlinks_assets.account.concurrency import MAX_CALL_S, SlotPool
 
 
 def never() -> bool:
     return False
 
 
-def marked(directory: Path, ahead_s: float, boot_id: str | None = None) -> SlotPool:
+class AnotherBoot(Clock):
+    boot_id = "another-boot"
+
+
+def marked(directory: Path, ahead_s: float, is_of_another_boot: bool = False) -> SlotPool:
     """A pool of one slot, whose file says that a call may be under way for so many seconds yet."""
-    clock = lockfile.BootClock()
-    file = lockfile.open_record(directory / "slot-0000")
-    lockfile.write_numbers(file, boot_id or clock.boot_id, clock.now_s() + ahead_s)
-    lockfile.let_go(file)
+    clock = Clock()
+    with lockfile.lock(directory / "slot-0000") as lock:
+        instants.write(lock, AnotherBoot() if is_of_another_boot else clock, clock.now_s() + ahead_s)
     return SlotPool(directory, 1, clock)
 
 
-@pytest.mark.parametrize("ahead_s", [LONGEST_CALL_S + 60, 1e9, float("inf"), -5.0, float("nan")])
+@pytest.mark.parametrize("ahead_s", [MAX_CALL_S + 60, 1e9, float("inf"), -5.0, float("nan")])
 def test_a_mark_further_ahead_than_a_call_can_last_is_damage_and_keeps_nobody_out(
     tmp_path: Path, ahead_s: float
 ) -> None:
@@ -32,7 +36,7 @@ def test_a_mark_further_ahead_than_a_call_can_last_is_damage_and_keeps_nobody_ou
     slot.release()
 
 
-@pytest.mark.parametrize("ahead_s", [1.0, LONGEST_CALL_S - 5])
+@pytest.mark.parametrize("ahead_s", [1.0, MAX_CALL_S - 5])
 def test_a_mark_that_can_be_true_keeps_the_slot(tmp_path: Path, ahead_s: float) -> None:
     looks = iter([False] * 5)
     pool = marked(tmp_path, ahead_s)
@@ -41,5 +45,5 @@ def test_a_mark_that_can_be_true_keeps_the_slot(tmp_path: Path, ahead_s: float) 
 
 
 def test_a_mark_of_another_boot_keeps_nobody_out(tmp_path: Path) -> None:
-    pool = marked(tmp_path, 60.0, boot_id="another-boot")
+    pool = marked(tmp_path, 60.0, is_of_another_boot=True)
     assert pool.acquire(never) is not None

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from backlinks_assets.account import concurrency, lockfile, rate_limiter
+from backlinks_assets.account import concurrency, rate_limiter
+from backlinks_assets.account.clock import Clock
 from backlinks_assets.account.limiter import AccountLimiter, Cancelled
 
 
@@ -38,7 +39,7 @@ def reservations(pace: rate_limiter.Pacer, clock: HandClock, count: int) -> list
 
 
 def test_the_machine_tells_one_boot_and_a_clock_that_goes_forward() -> None:
-    clock, other = lockfile.BootClock(), lockfile.BootClock()
+    clock, other = Clock(), Clock()
     assert clock.boot_id == other.boot_id
     assert clock.boot_id
     assert " " not in clock.boot_id
@@ -226,7 +227,7 @@ def test_a_damaged_slot_or_lowering_file_is_a_fresh_one(tmp_path: Path, name: st
 
 
 def test_a_process_with_fewer_slots_and_one_with_more_share_the_first_ones(tmp_path: Path) -> None:
-    few, many = (concurrency.SlotPool(tmp_path, at_once, lockfile.BootClock()) for at_once in (2, 5))
+    few, many = (concurrency.SlotPool(tmp_path, at_once, Clock()) for at_once in (2, 5))
     taken = [few.acquire(lambda: False), few.acquire(lambda: False)]
     assert {slot.index for slot in taken if slot} == {0, 1}
     taken += [many.acquire(lambda: False) for _ in range(3)]

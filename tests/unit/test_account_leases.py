@@ -1,6 +1,5 @@
 """Claims whose owner is gone are taken over at once, whatever became of its file and its process number."""
 
-import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -78,6 +77,6 @@ def test_after_a_reboot_a_process_of_the_dead_ones_number_does_not_keep_its_clai
     assert ResponseStore(database, dead, settings.origin).claim([KEY], utc_now()) == OURS
     with store_of(settings) as store:  # this process, of the same number
         assert store.claim([KEY], utc_now()) is None
-        os.close(dead._file)  # as the kernel does; the file stays
+        dead._lock.release()  # as the kernel does; the file stays
         assert store.claim([KEY], utc_now()) == OURS
     database.close()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from backlinks_assets.account import concurrency, limiter, lockfile, rate_limiter
+from backlinks_assets.account import clock, concurrency, limiter, lockfile, rate_limiter
 from backlinks_assets.account.limiter import AccountLimiter, LimiterError
 
 
@@ -106,5 +106,5 @@ def test_the_wall_clock_is_never_read(tmp_path: Path, monkeypatch: pytest.Monkey
     with account.permit() as permit:
         permit.keep_slot()
     assert account.state().slots_kept == 1
-    for module in (lockfile, limiter, rate_limiter, concurrency):
+    for module in (lockfile, clock, limiter, rate_limiter, concurrency):
         assert not re.search(r"datetime|CLOCK_REALTIME|st_[acm]time|utime", inspect.getsource(module))

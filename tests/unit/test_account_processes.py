@@ -18,8 +18,8 @@ from pathlib import Path
 
 import pytest
 
+from backlinks_assets.account.clock import Clock
 from backlinks_assets.account.limiter import AccountLimiter, LimiterError
-from backlinks_assets.account.lockfile import BootClock
 from backlinks_assets.account.rate_limiter import Pacer
 
 pytestmark = pytest.mark.slow
@@ -115,7 +115,7 @@ def test_no_instant_is_reserved_twice_by_processes_that_ask_at_the_same_moment(t
     began_at = time.monotonic()
     with process("reserve", tmp_path, 5000) as one, process("reserve", tmp_path, 5000) as two:
         assert [running.wait(PATIENCE_S) for running in (one, two)] == [0, 0]
-    next_free = time.monotonic() + Pacer(tmp_path, 60_000, BootClock()).reserve()
+    next_free = time.monotonic() + Pacer(tmp_path, 60_000, Clock()).reserve()
     assert next_free > began_at + 10_000 * 60 / 58_800
 
 
@@ -218,7 +218,7 @@ def call(folder: Path, port: int, *numbers: int) -> None:
 
 
 def reserve(folder: Path, times: int) -> None:
-    pace = Pacer(folder, 60_000, BootClock())
+    pace = Pacer(folder, 60_000, Clock())
     for _ in itertools.repeat(None, times):
         pace.reserve()
 

@@ -5,16 +5,16 @@ from collections.abc import Callable
 from typing import Any
 
 import collecting
+import faults
 import pytest
 import stand_in
 from collecting import asks_of, bodies, kept, rows, run
+from faults import Fault
 from stand_in import PRICE, StandIn, envelope_of, good, result_of, task_of
 
 from backlinks_assets.collect.collector import utc_now
 from backlinks_assets.collect.factory import open_store
 from backlinks_assets.settings import Settings
-from backlinks_assets.simulator.http import faults
-from backlinks_assets.simulator.http.faults import Fault
 from backlinks_assets.tables.rows import answer_tables
 
 Serve = Callable[[stand_in.Answer], StandIn]
@@ -288,7 +288,7 @@ def test_an_answer_that_says_what_it_cost_is_kept_whatever_its_http_status(serve
 
 
 def test_an_answer_too_large_to_be_read_is_not_asked_for_again_that_day(api, monkeypatch) -> None:
-    monkeypatch.setattr("backlinks_assets.dataforseo.client.MOST_BYTES", 200_000)
+    monkeypatch.setattr("backlinks_assets.dataforseo.client.MAX_BYTES", 200_000)
     server = api(Fault(faults.big(1), status_type="live"))
     for _ in range(2):
         outcomes, _ = run(asks_of("shop.example"))
@@ -319,7 +319,7 @@ def test_a_refusal_of_the_account_is_asked_about_again_once_a_person_has_acted(a
 
 
 @pytest.mark.parametrize(
-    "part", ["backlinks_assets.dataforseo.client.mismatch", "backlinks_assets.dataforseo.client.parse_answer"]
+    "part", ["backlinks_assets.dataforseo.endpoints.summary._text", "backlinks_assets.dataforseo.client.parse_answer"]
 )
 def test_a_fault_of_this_program_in_judging_loses_nothing_and_stops_the_run(
     serve: Serve, monkeypatch, part: str

@@ -4,17 +4,19 @@ import datetime as dt
 import threading
 from collections.abc import Sequence
 
+import faults
 import orjson
 import pytest
+from faults import Fault
+from simulated_api import SimulatedApi
 
-from backlinks_assets.collect import collector as collector_module
-from backlinks_assets.collect.collector import Ask, Outcome, StopError, utc_now
+from backlinks_assets.collect import caller, collector as collector_module
+from backlinks_assets.collect.collector import StopError, utc_now
 from backlinks_assets.collect.factory import open_collector, open_store
-from backlinks_assets.dataforseo.endpoints.summary import RequestParameters, first_result
+from backlinks_assets.collect.outcome import CollectRequest, Outcome
+from backlinks_assets.dataforseo.answer import first_result
+from backlinks_assets.dataforseo.endpoints.summary import RequestParameters
 from backlinks_assets.settings import Settings
-from backlinks_assets.simulator.http import faults
-from backlinks_assets.simulator.http.faults import Fault
-from backlinks_assets.simulator.http.server import Simulator
 from backlinks_assets.store.database import StoreError
 
 PRICE = 0.024036
@@ -26,12 +28,14 @@ def quick_pace(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BACKLINKS_CALLS_PER_MINUTE", "60000")
 
 
-def asks_of(count: int, date: dt.date | None = None, **parameters: object) -> list[Ask]:
+def asks_of(count: int, date: dt.date | None = None, **parameters: object) -> list[CollectRequest]:
     day = date or utc_now().date()
-    return [Ask(day, f"shop{number:03d}.example", RequestParameters(**parameters)) for number in range(count)]
+    return [
+        CollectRequest(day, f"shop{number:03d}.example", RequestParameters(**parameters)) for number in range(count)
+    ]
 
 
-def run(asks: Sequence[Ask], now=utc_now) -> tuple[list[Outcome], str | None]:
+def run(asks: Sequence[CollectRequest], now=utc_now) -> tuple[list[Outcome], str | None]:
     outcomes: list[Outcome] = []
     with open_collector(Settings.from_env(), now=now) as collector:
         try:
@@ -109,10 +113,28 @@ def test_a_call_is_attempted_five_times_at_most(api) -> None:
     assert sum(call.target == "shop000.example" and call.status_type == "lost" for call in server.calls) == 5
 
 
+def test_what_is_begun_goes_on_whatever_becomes_of_one_answer(api) -> None:
+    server = api(Fault(faults.code(50000), status_type="live"))
+    (outcome,), _ = run(asks_of(1))
+    assert "50000" in (outcome.error or "")
+    assert list(outcome.readings) == ["lost"]
+    assert sum(call.status_type == "lost" for call in server.calls) == 1
+
+
+def test_where_a_stored_answer_is_gone_the_other_is_not_paid_for(api, monkeypatch) -> None:
+    server = api(Fault(faults.code(50000), status_type="lost"))
+    run(asks_of(1))
+    made = len(server.calls)
+    monkeypatch.setattr("backlinks_assets.store.responses.ResponseStore.answer", lambda *_: None)
+    (outcome,), _ = run(asks_of(1))
+    assert "is gone from the store" in (outcome.error or "")
+    assert len(server.calls) == made
+
+
 def test_a_refused_target_is_asked_once_and_concerns_no_other(api) -> None:
     server = api()
     today = utc_now().date()
-    asks = [*asks_of(3), Ask(today, "invalid.example", RequestParameters())]
+    asks = [*asks_of(3), CollectRequest(today, "invalid.example", RequestParameters())]
     outcomes, stopped = run(asks)
     assert stopped is None
     assert {outcome.target for outcome in outcomes if outcome.error} == {"invalid.example"}
@@ -279,14 +301,14 @@ def test_a_consumer_that_goes_away_stops_the_run_and_keeps_what_was_in_flight(ap
 
 def test_without_room_for_the_answer_no_call_is_started(api, monkeypatch) -> None:
     server = api()
-    monkeypatch.setattr(collector_module, "SPACE_KEPT_BYTES", 1 << 60)
+    monkeypatch.setattr(caller, "SPACE_KEPT_BYTES", 1 << 60)
     _, stopped = run(asks_of(5))
     assert "free" in (stopped or "")
     assert server.calls == []
 
 
 def test_simulated_answers_are_not_kept_among_real_ones(monkeypatch, settings) -> None:
-    with Simulator() as simulator:  # its url without /simulator, as a person could mistype it
+    with SimulatedApi() as simulator:  # its url without /simulator, as a person could mistype it
         monkeypatch.setenv("DATAFORSEO_BASE_URL", simulator.url.removesuffix("/simulator"))
         outcomes, stopped = run(asks_of(1))
     assert stopped is not None

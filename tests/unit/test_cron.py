@@ -36,6 +36,8 @@ def test_the_times_of_a_text_are_those_at_which_dagster_ticks(text: str, moment:
     for _ in range(3):
         after = cron.next_after(after)
         ours.append(after)
+    assert cron.last_until(ours[-1]) == ours[-1]
+    assert cron.last_until(ours[-1] - dt.timedelta(microseconds=1)) == ours[-2]
     dagsters = schedule_execution_time_iterator(moment.timestamp() + 1e-6, cron.text, "UTC")
     assert ours == list(itertools.islice(dagsters, 3))
 
@@ -59,6 +61,13 @@ def test_without_the_variable_or_with_an_empty_one_it_is_six_oclock() -> None:
     assert DAILY.next_after(dt.datetime(2026, 11, 24, 6, tzinfo=dt.UTC)) == dt.datetime(2026, 11, 25, 6, tzinfo=dt.UTC)
 
 
+def test_the_last_time_of_today_is_none_before_it_has_come() -> None:
+    midnight = dt.datetime(2026, 11, 24, tzinfo=dt.UTC)
+    assert DAILY.last_today(midnight + dt.timedelta(hours=6, seconds=-1)) is None
+    for now in (midnight + dt.timedelta(hours=6), midnight + dt.timedelta(hours=23, minutes=59, microseconds=1)):
+        assert DAILY.last_today(now) == midnight + dt.timedelta(hours=6)
+
+
 @pytest.mark.parametrize(
     ("text", "wrong"),
     [
@@ -74,15 +83,20 @@ def test_without_the_variable_or_with_an_empty_one_it_is_six_oclock() -> None:
         ("0 6 * * 8", "day of the week, '8'"),
         ("0 6 30 2 *", "none of its months has such a day"),
         ("0 6 31 apr,jun *", "none of its months has such a day"),
-        ("*/0 6 * * *", "no step after the slash"),
-        ("0 6,,7 * * *", "hour, ''"),
-        ("0 22-2 * * *", "does not go upwards"),
-        ("0 -1 * * *", "hour, ''"),
+        ("*/0 6 * * *", "minute, '*/0', is not"),
+        ("0 6,,7 * * *", "hour, '6,,7', is not"),
+        ("0 22-2 * * *", "hour, '22-2', is not a number from 0 to 23, nor a list of them, a span upwards (`1-5`)"),
+        ("0 6-6 * * *", "hour, '6-6', is not"),
+        ("0 6 * jan-1 *", "month, 'jan-1', is not"),
+        ("0 6 L * *", "day of the month, 'l', is not"),
+        ("0 6 * * fri#1", "day of the week, 'fri#1', is not"),
+        ("0 6 30 2 mon", "none of its months has such a day"),
+        ("0 -1 * * *", "hour, '-1', is not"),
         ("0 ٦ * * *", "hour, '٦'"),
         ("0 6 */2 * mon", "write `*` for one of them"),
-        ("0 6 * * 1/2", "day of the week, '1/2', has a step after one value"),
-        ("0 6 * 12/3 *", "month, '12/3', has a step after one value"),
-        ("5/10 6 * * *", "write `*` or a span before the slash"),
+        ("0 6 * * 1/2", "day of the week, '1/2', is not a number from 0 to 7 or a name such as `sun`"),
+        ("0 6 * 12/3 *", "month, '12/3', is not a number from 1 to 12 or a name such as `jan`"),
+        ("5/10 6 * * *", "steps of `*` or of a span (`*/2`)"),
     ],
 )
 def test_a_text_that_cannot_be_used_is_refused_with_what_is_wrong_and_how_to_write_it(text: str, wrong: str) -> None:

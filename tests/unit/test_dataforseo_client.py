@@ -6,31 +6,29 @@ import socket
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import faults
 import pytest
+from faults import Fault
 
-from backlinks_assets.dataforseo.client import SummaryClient
-from backlinks_assets.dataforseo.endpoints.summary import (
-    ParameterOverrides,
-    RequestParameters,
-    SummaryRequest,
-    parse_answer,
-    request_tag,
-)
+from backlinks_assets.dataforseo.answer import parse_answer
+from backlinks_assets.dataforseo.client import Client
+from backlinks_assets.dataforseo.endpoint import Request
+from backlinks_assets.dataforseo.endpoints.summary import SUMMARY, ParameterOverrides, RequestParameters
+from backlinks_assets.dataforseo.endpoints.user_data import USER_DATA
 from backlinks_assets.dataforseo.errors import AccountError, ApiError, RequestError, TargetError, TransientError
 from backlinks_assets.dataforseo.status_codes import error_of
-from backlinks_assets.simulator.http import faults
-from backlinks_assets.simulator.http.faults import Fault
+from backlinks_assets.dataforseo.tag import request_tag
 from backlinks_assets.simulator.world.samples import vendor_sample
 
 PASSWORD = "s3cret-passphrase"
 
 
-def client_of(url: str, **timeouts: float) -> SummaryClient:
-    return SummaryClient(url, "someone@example.com", PASSWORD, **timeouts)
+def client_of(url: str, **timeouts: float) -> Client:
+    return Client(url, "someone@example.com", PASSWORD, **timeouts)
 
 
-def request_of(target: str = "velotrail.example", status_type: str = "live", **parameters: object) -> SummaryRequest:
-    return SummaryRequest(target, status_type, RequestParameters(**parameters))
+def request_of(target: str = "velotrail.example", status_type: str = "live", **parameters: object) -> Request:
+    return Request(target, RequestParameters(**parameters), status_type)
 
 
 def test_every_parameter_reaches_the_server_and_comes_back_in_the_echo(api) -> None:
@@ -43,20 +41,17 @@ def test_every_parameter_reaches_the_server_and_comes_back_in_the_echo(api) -> N
         "rank_scale": "one_hundred",
         "backlinks_filters": ["dofollow", "=", True],
     }
-    request = SummaryRequest("velotrail.example", "lost", RequestParameters(**parameters), "2026-11-24|x|lost")
-    answer = client_of(server.url).ask(request)
+    request = Request("velotrail.example", RequestParameters(**parameters), "lost", "2026-11-24|x|lost")
+    answer = client_of(server.url).send(SUMMARY, request)
     sent = {**parameters, "target": "velotrail.example", "backlinks_status_type": "lost", "tag": "2026-11-24|x|lost"}
     assert json.loads(answer.body)["tasks"][0]["data"].items() >= sent.items()
     assert server.calls[0].parameters == sent
 
 
 def test_the_vendors_own_sample_is_read_field_by_field(api) -> None:
-    request = SummaryRequest(
-        "explodingtopics.com",
-        "all",
-        RequestParameters(internal_list_limit=10, backlinks_filters=["dofollow", "=", True]),
-    )
-    answer = client_of(api().url).ask(request)
+    parameters = RequestParameters(internal_list_limit=10, backlinks_filters=["dofollow", "=", True])
+    request = Request("explodingtopics.com", parameters, "all")
+    answer = client_of(api().url).send(SUMMARY, request)
     assert json.loads(answer.body) == vendor_sample()
     assert answer.result == vendor_sample()["tasks"][0]["result"][0]
     assert (answer.cost_usd, answer.task_id) == (0.02003, "09291809-1535-0265-0000-8d49256fe2ad")
@@ -64,7 +59,7 @@ def test_the_vendors_own_sample_is_read_field_by_field(api) -> None:
 
 @pytest.mark.parametrize("target", ["empty.example", "empty-list.example", "empty-null.example"])
 def test_an_empty_answer_is_an_answer_and_has_its_cost(api, target: str) -> None:
-    answer = client_of(api().url).ask(request_of(target))
+    answer = client_of(api().url).send(SUMMARY, request_of(target))
     assert answer.result is None
     assert answer.cost_usd == 0.024036
 
@@ -125,7 +120,7 @@ def test_an_empty_answer_is_an_answer_and_has_its_cost(api, target: str) -> None
 )
 def test_what_goes_wrong_is_named_by_what_a_rerun_can_do(api, fault, kind: type[ApiError]) -> None:
     with pytest.raises(ApiError) as raised:
-        client_of(api(Fault(fault)).url).ask(request_of())
+        client_of(api(Fault(fault)).url).send(SUMMARY, request_of())
     assert type(raised.value) is kind, raised.value
     assert PASSWORD not in str(raised.value)
 
@@ -143,39 +138,39 @@ def test_no_search_results_is_empty_under_either_code() -> None:
 
 def test_a_refusal_says_what_it_cost(api) -> None:
     with pytest.raises(TargetError) as refused:
-        client_of(api(Fault(faults.wrong_target())).url).ask(request_of())
+        client_of(api(Fault(faults.wrong_target())).url).send(SUMMARY, request_of())
     assert refused.value.answer is not None
     assert refused.value.answer.cost_usd == 0.024036
 
 
 def test_retry_after_is_read(api) -> None:
     with pytest.raises(TransientError) as refused:
-        client_of(api(Fault(faults.http(503, retry_after=7))).url).ask(request_of())
+        client_of(api(Fault(faults.http(503, retry_after=7))).url).send(SUMMARY, request_of())
     assert refused.value.retry_after_s == 7
 
 
 def test_wrong_credentials_are_the_accounts_matter(api) -> None:
     server = api(credentials=("someone@example.com", "another"))
     with pytest.raises(AccountError, match="DATAFORSEO_PASSWORD"):
-        client_of(server.url).ask(request_of())
+        client_of(server.url).send(SUMMARY, request_of())
 
 
 def test_silence_ends_in_a_time_out_and_the_server_may_still_be_at_it(api) -> None:
     server = api(Fault(faults.silence(5)))
     with pytest.raises(TransientError, match="no answer within 0.3 s") as given_up:
-        client_of(server.url, read_timeout_s=0.3).ask(request_of())
+        client_of(server.url, read_timeout_s=0.3).send(SUMMARY, request_of())
     assert given_up.value.may_go_on
 
 
 def test_an_answer_that_trickles_in_is_given_up_after_the_total_time(api) -> None:
     server = api(Fault(faults.trickle(200)))
     with pytest.raises(TransientError, match="not complete") as given_up:
-        client_of(server.url, read_timeout_s=30, total_timeout_s=0.5).ask(request_of())
+        client_of(server.url, read_timeout_s=30, total_timeout_s=0.5).send(SUMMARY, request_of())
     assert given_up.value.may_go_on
 
 
 def test_ten_megabytes_of_answer_are_read(api) -> None:
-    answer = client_of(api(Fault(faults.big(10))).url).ask(request_of())
+    answer = client_of(api(Fault(faults.big(10))).url).send(SUMMARY, request_of())
     assert len(answer.body) > 10_000_000
     assert answer.result is not None
 
@@ -185,7 +180,7 @@ def test_a_host_that_nobody_listens_on_is_transient() -> None:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     with pytest.raises(TransientError, match="failed"):
-        client_of(f"http://127.0.0.1:{port}").ask(request_of())
+        client_of(f"http://127.0.0.1:{port}").send(SUMMARY, request_of())
 
 
 def test_credentials_do_not_follow_a_redirect(api) -> None:
@@ -204,7 +199,7 @@ def test_credentials_do_not_follow_a_redirect(api) -> None:
     try:
         server = api(Fault(faults.redirect(f"http://127.0.0.1:{other.server_address[1]}/v3")))
         with pytest.raises(RequestError, match="redirect"):
-            client_of(server.url).ask(request_of())
+            client_of(server.url).send(SUMMARY, request_of())
     finally:
         other.shutdown()
         other.server_close()
@@ -213,13 +208,13 @@ def test_credentials_do_not_follow_a_redirect(api) -> None:
 
 def test_a_password_beyond_ascii_is_sent_as_utf8(api) -> None:
     server = api(credentials=("jürgen", "pässwörd☃"))
-    assert SummaryClient(server.url, "jürgen", "pässwörd☃").ask(request_of()).result is not None
-    assert "pässwörd" not in repr(SummaryClient(server.url, "jürgen", "pässwörd☃"))
+    assert Client(server.url, "jürgen", "pässwörd☃").send(SUMMARY, request_of()).result is not None
+    assert "pässwörd" not in repr(Client(server.url, "jürgen", "pässwörd☃"))
 
 
 def test_the_accounts_data_is_free(api) -> None:
     server = api()
-    data = client_of(server.url).user_data()
+    data = client_of(server.url).send(USER_DATA, None)
     assert data["money"]["balance"] > 0
     assert server.spent_usd == 0
 
@@ -266,6 +261,6 @@ def test_a_tag_keeps_to_255_characters_and_different_pages_keep_different_tags()
 
 def test_the_authorization_is_basic(api) -> None:
     server = api(credentials=("someone@example.com", PASSWORD))
-    client_of(server.url).ask(request_of())
+    client_of(server.url).send(SUMMARY, request_of())
     sent = base64.b64decode(client_of(server.url)._authorization.split()[1]).decode()
     assert sent == f"someone@example.com:{PASSWORD}"

@@ -8,7 +8,8 @@ import pytest
 
 from backlinks_assets.dates import iso_date
 from backlinks_assets.load import load_table
-from backlinks_assets.targets.file import TargetsError, parse_targets
+from backlinks_assets.targets.file import parse_targets
+from backlinks_assets.targets.target import TargetsError
 
 NOT_DAYS = [
     "20261124",  # Python's own reader takes this and the next two

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from detection_worlds import LIVE, World, worlds
+from detection_sites import World
+from detection_worlds import worlds
 
-from backlinks_assets.detection.batches import detect_in_parts
 from backlinks_assets.detection.detect import detect
+from backlinks_assets.detection.matrices import as_matrices, stacked
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 FLAGS, ROWS = GOLDEN / "detection-flags.csv", GOLDEN / "detection-rows.parquet"
@@ -75,21 +76,15 @@ def test_a_step_lies_outside_its_usual_range_and_what_is_not_unusual_inside(worl
     assert (losses["value"] >= losses["usual_high"] * (1 - 1e-12)).all()
 
 
-@pytest.mark.parametrize("world", [w for w in WORLDS if LIVE in w.history.columns], ids=lambda world: world.name)
-def test_judged_in_parts_the_same_is_found(world: World) -> None:
+@pytest.mark.parametrize("world", WORLDS, ids=lambda world: world.name)
+def test_read_in_parts_the_same_is_found(world: World) -> None:
     names = sorted(set(world.history["target"]))
     parts = [names[start : start + 5] for start in range(0, len(names), 5)]
     history, dates = world.history, world.history["date"]
-    in_parts = detect_in_parts(
-        lambda targets, columns: history[history["target"].isin(targets)],
-        parts,
-        (dates.min(), dates.max()),
-        world.settings,
-        world.thresholds,
-        dates.min(),
-    )
-    together = pd.concat(list(in_parts)).sort_values(["date", "target", "metric"], kind="stable")
-    assert together["reason"].dropna().tolist() == golden_flags().query("world == @world.name")["reason"].tolist()
+    span = dates.min(), dates.max()
+    read = [as_matrices(history[history["target"].isin(targets)], span) for targets in parts]
+    together = detect(stacked(read), world.settings, world.thresholds)
+    pd.testing.assert_frame_equal(together, detect(history, world.settings, world.thresholds), check_exact=True)
 
 
 def test_the_histories_have_every_kind_of_flag() -> None:

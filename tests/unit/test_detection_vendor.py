@@ -6,9 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from backlinks_assets.detection.batches import detect_in_parts
 from backlinks_assets.detection.detect import detect
-from backlinks_assets.detection.settings import DetectionSettings
+from backlinks_assets.detection.matrices import as_matrices, stacked
 from backlinks_assets.detection.vendor_faults import Verdict
 
 FIRST = dt.date(2026, 1, 5)
@@ -163,11 +162,6 @@ def test_faults_and_verdicts_are_the_same_for_targets_in_parts() -> None:
     whole = detect(history, since=day(30), verdicts=verdicts)
     names = sorted(history["target"].unique())
 
-    def read(targets, columns):
-        wanted = list(history.columns) if columns is None else ["date", "target", *columns]
-        return history.loc[history["target"].isin(targets), [name for name in wanted if name in history.columns]]
-
-    parts = [names[:7], names[7:20], names[20:]]
-    found = pd.concat(detect_in_parts(read, parts, days, DetectionSettings(), {}, day(30), verdicts))
-    found = found.sort_values(["date", "target", "metric"], kind="stable").reset_index(drop=True)
+    parts = [as_matrices(history[history["target"].isin(part)], days) for part in (names[:7], names[7:20], names[20:])]
+    found = detect(stacked(parts), since=day(30), verdicts=verdicts)
     pd.testing.assert_frame_equal(whole, found, check_dtype=False)

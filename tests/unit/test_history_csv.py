@@ -7,7 +7,7 @@ import commands
 import pytest
 
 from backlinks_assets.cli.console import UsageError
-from backlinks_assets.cli.history_csv import MOST_PROBLEMS, read_history
+from backlinks_assets.cli.history_csv import MAX_PROBLEMS, read_history
 from backlinks_assets.collect.collector import utc_now
 
 HEADER = "date,target,spam_score,lost_backlinks,live_backlinks"
@@ -54,8 +54,8 @@ def test_days_in_any_other_form_are_refused_each_with_its_line(tmp_path: Path, f
         sentences[0]
         == f"line 2: the date {first!r} can't be used: write a date as YYYY-MM-DD, for instance 2026-11-24."
     )
-    assert [sentence.split(":")[0] for sentence in sentences[:-1]] == [f"line {n}" for n in range(2, 2 + MOST_PROBLEMS)]
-    assert sentences[-1] == f"and {30 - MOST_PROBLEMS} more such lines"
+    assert [sentence.split(":")[0] for sentence in sentences[:-1]] == [f"line {n}" for n in range(2, 2 + MAX_PROBLEMS)]
+    assert sentences[-1] == f"and {30 - MAX_PROBLEMS} more such lines"
 
 
 @pytest.mark.parametrize(
@@ -192,7 +192,7 @@ def test_what_only_looks_like_a_number_is_refused(tmp_path: Path, cell: str) -> 
         ((HEADER + ",date\n" + GOOD).encode(), "the column date more than once"),
         (
             HEADER.encode() + b"\n" + GOOD.encode() + b"\n2026-09-06,b\xfccher.de,1,1,1\n",
-            "line 3: byte 0xFC is no UTF-8 text",
+            "line 3: byte 0xFC is not UTF-8 text",
         ),
         (HEADER.encode("utf-16"), "line 1: the file is UTF-16 text: save it as CSV UTF-8"),
         (HEADER.encode("utf-16-le"), "line 1: the file is UTF-16 text"),

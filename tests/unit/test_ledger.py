@@ -1,39 +1,49 @@
 """The ledger: exact sums, and a budget that calls in flight count against."""
 
 import datetime as dt
+from collections.abc import Collection
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
+from backlinks_assets.dataforseo.answer import Answer
+from backlinks_assets.dataforseo.endpoints.summary import NAME as SUMMARY
 from backlinks_assets.store import ledger
-from backlinks_assets.store.database import Database
+from backlinks_assets.store.database import Database, metadata
 from backlinks_assets.store.ledger import Budget, BudgetError, Call, PriceUnknownError
 from backlinks_assets.store.migrations import open_tables
 
 NOW = dt.datetime(2026, 11, 24, 12, tzinfo=dt.UTC)
 PRICE = 0.024036
+BULK = "backlinks/bulk_pages_summary/live"
 
 
 @pytest.fixture
 def database(tmp_path: Path) -> Database:
     database = Database(tmp_path / "ledger.sqlite")
-    open_tables(database, ledger.metadata)
+    open_tables(database, metadata)
     return database
 
 
-def call(name: str, at: dt.datetime = NOW) -> Call:
-    return Call(name, at.date(), "example.com", "live", "owner", 1, at)
-
-
-def start(database: Database, name: str, budget: float | None = None, at: dt.datetime = NOW) -> None:
+def start(
+    database: Database,
+    name: str,
+    budget: float | None = None,
+    at: dt.datetime = NOW,
+    *,
+    endpoint: str = SUMMARY,
+    price: float = PRICE,
+    others: Collection[str] = (),
+) -> None:
+    call = Call(name, at.date(), "example.com", "live", "owner", 1, at, endpoint)
     with database.write() as tx:
-        ledger.start(tx, call(name, at), Budget(budget, PRICE))
+        ledger.start(tx, call, Budget(budget, price), others)
 
 
 def end(database: Database, name: str, outcome: str = ledger.DATA, cost: float | None = PRICE) -> None:
     with database.write() as tx:
-        ledger.end(tx, name, outcome, ended_at=NOW, cost_usd=cost)
+        ledger.end(tx, name, outcome, NOW, Answer(b"", 200, cost_usd=cost))
 
 
 def spend(database: Database) -> tuple[int, int, int]:
@@ -67,6 +77,35 @@ def test_with_a_budget_the_first_call_of_a_day_goes_alone_since_the_price_may_ha
     end(database, "first", cost=0.2)
     with pytest.raises(BudgetError):  # 0.2 is spent and the next may cost 0.2 too
         start(database, "second", budget=0.25)
+
+
+def test_each_endpoint_is_reckoned_at_its_own_price(database: Database) -> None:
+    for endpoint, cost in ((SUMMARY, 0.02), (BULK, 0.06)):
+        start(database, endpoint, endpoint=endpoint)
+        end(database, endpoint, cost=cost)
+    with pytest.raises(BudgetError, match=r"\$0.08 is spent and \$0 under way, and a call costs \$0.06"):
+        start(database, "bulk", budget=0.14 - 1e-6, endpoint=BULK)
+    with pytest.raises(BudgetError, match=r"a call costs \$0.02"):
+        start(database, "summary", budget=0.1 - 1e-6)
+    start(database, "summary", budget=0.12, others=["another"])  # 0.08 + 2 x 0.02: each at the price of the summary
+    with pytest.raises(BudgetError, match=r"\$0.04 under way"):
+        start(database, "bulk", budget=0.18 - 1e-6, endpoint=BULK)
+    start(database, "bulk", budget=0.18, endpoint=BULK)
+    end(database, "bulk", cost=0.07)  # a rise that is no matter of the summary's
+    with pytest.raises(BudgetError, match=r"\$0.15 is spent and \$0.04 under way, and a call costs \$0.02"):
+        start(database, "next", budget=0.21 - 1e-6)
+    start(database, "next", budget=0.21)
+
+
+def test_of_each_endpoint_the_first_call_of_a_day_goes_alone_at_what_it_is_expected_to_cost(database: Database) -> None:
+    start(database, "first", budget=1, price=0.02)
+    start(database, "bulk", budget=1.02, endpoint=BULK, price=0.5, others=["bulk 2"])  # waits for no summary
+    with pytest.raises(PriceUnknownError):
+        start(database, "bulk 3", budget=2, endpoint=BULK, price=0.5)
+    end(database, "first", cost=0.02)
+    with pytest.raises(BudgetError, match=r"\$0.02 is spent and \$1 under way"):
+        start(database, "second", budget=1.04 - 1e-6)
+    start(database, "second", budget=1.04)
 
 
 def test_a_call_without_an_answer_is_counted_as_charged(database: Database) -> None:

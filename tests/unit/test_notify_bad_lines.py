@@ -1,17 +1,12 @@
 """Bad lines of the targets file are announced once for as long as they stay the same, to a real server on loopback."""
 
 import datetime as dt
-import os
 from collections.abc import Callable, Iterator
 
 import pytest
-from notify_places import Webhook, webhook
+from notify_places import MINUTE, MORNING, Looks, Webhook, webhook
 
-from backlinks_assets.notify.announce import announce, opened
-from backlinks_assets.settings import Settings
-
-MORNING = dt.datetime(2026, 11, 24, 6, 30, tzinfo=dt.UTC)
-DAY, HOUR, MINUTE = dt.timedelta(days=1), dt.timedelta(hours=1), dt.timedelta(minutes=1)
+DAY, HOUR = dt.timedelta(days=1), dt.timedelta(hours=1)
 
 Look = Callable[..., list[str]]
 
@@ -25,12 +20,11 @@ def hook() -> Iterator[Webhook]:
 @pytest.fixture
 def look(hook: Webhook) -> Look:
     """Look as one tick does, and return what was sent: the titles with their texts."""
+    looks = Looks()
 
     def once(now: dt.datetime, urls: str | None = None) -> list[str]:
         before = len(hook.posts)
-        settings = Settings.from_env({**os.environ, "BACKLINKS_NOTIFY_URLS": hook.url() if urls is None else urls})
-        with opened(settings) as memory:
-            announce(settings, memory, (), now)
+        looks(hook.url() if urls is None else urls, now)
         return [f"{post['title']}\n{post['message']}" for post in hook.posts[before:]]
 
     return once
@@ -78,7 +72,7 @@ def test_a_look_at_midnight_tells_nothing_twice(look: Look, write_targets) -> No
     assert look(evening + DAY) == []
 
 
-def test_what_was_told_to_nobody_is_told_when_there_is_a_place(look: Look, write_targets) -> None:
+def test_what_was_told_to_nobody_is_told_when_there_is_a_channel(look: Look, write_targets) -> None:
     write_targets("a.example", "exa mple.com")
     assert look(MORNING, urls="") == []
     assert look(MORNING + MINUTE, urls="") == []
@@ -97,3 +91,12 @@ def test_many_bad_lines_are_ten_and_a_count(look: Look, write_targets) -> None:
     [told] = look(MORNING)
     assert "(25)" in told
     assert "and 15 more" in told
+
+
+def test_a_channel_that_was_down_over_midnight_gets_them_the_next_day(write_targets) -> None:
+    write_targets("a.example", "exa mple.com")
+    looks = Looks()
+    with webhook(500) as hook:
+        for now in (MORNING, MORNING + DAY, MORNING + DAY + MINUTE):
+            looks(hook.url(), now)
+        assert [title.split(", ", 1)[1] for title in hook.titles] == ["24 November 2026: bad lines in the targets file"]

@@ -2,14 +2,12 @@
 
 import pytest
 
-from backlinks_assets.detection.settings import THRESHOLD_COLUMNS, target_thresholds
-from backlinks_assets.targets.file import TargetsError, WatchList, parse_targets
+from backlinks_assets.targets.file import parse_targets
+from backlinks_assets.targets.target import TargetsError, WatchList
 
 
 def read(content: str | bytes) -> WatchList:
-    return parse_targets(
-        content, source="targets.csv", threshold_columns=THRESHOLD_COLUMNS, check_thresholds=target_thresholds
-    )
+    return parse_targets(content, source="targets.csv")
 
 
 WORKS: dict[str, str | bytes] = {
@@ -45,13 +43,13 @@ WHOLE: dict[str, tuple[str | bytes, int, str]] = {
     "semicolons without a header": ("a.com;x\nb.com;y\n", 1, "begin it with a header"),
     "another name": ("Domain,Owner\na.com,x\n", 1, "has no column `target`, the one required: call the column 'Domain'"),
     "another name beside a known one": ("Root Domain,note\na.com,x\n", 1, "did you mean target?"),
-    "one column without a header": ("a.com\nb.com\n", 1, "is no header but a target: write `target` on a line of its own"),
-    "pages without a header": ("https://a.com/x\n", 1, "is no header but a target"),
+    "one column without a header": ("a.com\nb.com\n", 1, "is a target, not a header: write `target` on a line of its own"),
+    "pages without a header": ("https://a.com/x\n", 1, "is a target, not a header"),
     "UTF-16 as Excel's Unicode text": ("target\tnote\na.com\tx\n".encode("utf-16"), 1, "is UTF-16 text: save it as CSV UTF-8."),
     "UTF-16 without its mark": ("target\na.com\n".encode("utf-16-le"), 1, "is UTF-16 text"),
     "big-endian UTF-16 without its mark": ("target,note\na.com,\u00fc\n".encode("utf-16-be"), 1, "is UTF-16 text"),
-    "Latin-1": ("target,note\na.com,caf\u00e9\n".encode("latin-1"), 2, "byte 0xE9 is no UTF-8 text: save the file as CSV UTF-8."),
-    "Windows-1252": ("target,note\r\na.com,\r\nb.com,\u201cx\u201d\r\n".encode("cp1252"), 3, "byte 0x93 is no UTF-8"),
+    "Latin-1": ("target,note\na.com,caf\u00e9\n".encode("latin-1"), 2, "0xE9 is not UTF-8 text: save the file as CSV UTF-8."),
+    "Windows-1252": ("target,note\r\na.com,\r\nb.com,\u201cx\u201d\r\n".encode("cp1252"), 3, "byte 0x93 is not UTF-8"),
     "a workbook": (b"PK\x03\x04\x14\x00\x06\x00", 1, "is a workbook"),
 }  # fmt: skip
 
@@ -105,7 +103,7 @@ SETTINGS: dict[str, tuple[str, str, str]] = {
     "a day of Excel's": ("retired", "02/01/2026", "write a date as YYYY-MM-DD"),
     "a German day": ("retired", "1.2.2026", "write a date as YYYY-MM-DD"),
     "a number that is none": ("usual_swings", "many", "it must be a number from 1 to 100"),
-    "curly quotes": ("backlinks_filters", "[“dofollow”, “=”, true]", "it is no JSON"),
+    "curly quotes": ("backlinks_filters", "[“dofollow”, “=”, true]", "it is not valid JSON"),
 }
 
 

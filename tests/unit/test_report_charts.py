@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from hypothesis import given, strategies as st
-from test_report_world import DAY, INDEX_MOVE, a_day, a_flag, a_history, days_before
+from report_world import DAY, INDEX_MOVE, a_day, a_flag, a_history, a_page, days_before
 
 from backlinks_assets.defs.metadata.page import publish_page
 from backlinks_assets.report.charts import Chart, flags_chart, history_chart, shares_chart
-from backlinks_assets.report.page import write_report
 from backlinks_assets.report.readings import History
+from backlinks_assets.report.summary import read_day_report
 from backlinks_assets.report.ui_summary import overview_svg
 from backlinks_assets.settings import Settings
 
@@ -135,7 +135,9 @@ def test_severities_differ_in_shape_not_only_in_colour(tmp_path: Path) -> None:
     marks = []
     for severity in ("critical", "warning"):
         a_day(tmp_path, [a_flag(name, severity=severity) for name in names])
-        marks.append(shapes(ET.fromstring(overview_svg(tmp_path, DAY)), "flagged"))
+        marks.append(
+            shapes(ET.fromstring(overview_svg(tmp_path, read_day_report(tmp_path, DAY, simulated=False))), "flagged")
+        )
     assert [len(mark) for mark in marks] == [1, 1]
     assert marks[0] != marks[1]
 
@@ -146,8 +148,8 @@ def test_whatever_the_name_pictures_are_well_formed_and_the_name_is_text(tmp_pat
     kept = name.encode(errors="backslashreplace").decode()  # parquet holds no surrogate
     a_history(tmp_path, [kept])
     a_day(tmp_path, [a_flag(kept, reason="R"), INDEX_MOVE])
-    picture = ET.fromstring(overview_svg(tmp_path, DAY))
-    page = write_report(tmp_path, DAY, simulated=False).path.read_text(encoding="utf-8")
+    picture = ET.fromstring(overview_svg(tmp_path, read_day_report(tmp_path, DAY, simulated=False)))
+    page = a_page(tmp_path).read_text(encoding="utf-8")
     charts = [ET.fromstring(svg) for svg in re.findall(r"<svg.*?</svg>", page, re.DOTALL)]
     assert len(charts) == 2
     for one in (picture, *charts):
@@ -163,7 +165,7 @@ def test_whatever_the_name_pictures_are_well_formed_and_the_name_is_text(tmp_pat
 def test_a_chart_says_in_words_what_it_shows(tmp_path: Path) -> None:
     a_history(tmp_path, ["shop.example"])
     a_day(tmp_path, [a_flag(), INDEX_MOVE])
-    page = write_report(tmp_path, DAY, simulated=False).path.read_text(encoding="utf-8")
+    page = a_page(tmp_path).read_text(encoding="utf-8")
     for svg in re.findall(r"<svg.*?</svg>", page, re.DOTALL):
         chart = ET.fromstring(svg)
         named = [chart.find(f"*[@id='{key}']") for key in (chart.get("aria-labelledby") or "").split()]

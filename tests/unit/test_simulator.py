@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 import requests
+from simulated_api import SimulatedApi
 
-from backlinks_assets.simulator.http.server import Simulator
 from backlinks_assets.simulator.world.answers import result_of
 from backlinks_assets.simulator.world.samples import sample_targets_csv, scheduled_targets, vendor_sample
 
@@ -27,13 +27,13 @@ Ask = Callable[..., dict[str, Any]]
 
 
 @pytest.fixture(scope="module")
-def sim() -> Iterator[Simulator]:
-    with Simulator(today=lambda: TODAY) as running:
+def sim() -> Iterator[SimulatedApi]:
+    with SimulatedApi(today=lambda: TODAY) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
-def ask(sim: Simulator) -> Iterator[Ask]:
+def ask(sim: SimulatedApi) -> Iterator[Ask]:
     with requests.Session() as session:
         session.auth = ("login", "password")
 
@@ -51,7 +51,7 @@ def result(answer: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def test_the_vendors_sample_is_answered_to_the_last_value(sim: Simulator, ask: Ask) -> None:
+def test_the_vendors_sample_is_answered_to_the_last_value(sim: SimulatedApi, ask: Ask) -> None:
     request = {
         "internal_list_limit": 10,
         "include_subdomains": True,

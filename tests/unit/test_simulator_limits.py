@@ -6,19 +6,20 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import faults
 import pytest
 import requests
+from audit import AuditedAccount
+from faults import Fault
+from simulated_api import SimulatedApi
 
-from backlinks_assets.simulator.http import faults
-from backlinks_assets.simulator.http.account import Call, Ledger
-from backlinks_assets.simulator.http.faults import Fault
-from backlinks_assets.simulator.http.server import Simulator
+from backlinks_assets.simulator.http.account import Call
 
 SUMMARY = "/v3/backlinks/summary/live"
 LOGIN = ("login", "password")
 
 
-def ask(sim: Simulator, target: str = "shop.example", **parameters: Any) -> requests.Response:
+def ask(sim: SimulatedApi, target: str = "shop.example", **parameters: Any) -> requests.Response:
     body = [{"target": target, **parameters}]
     return requests.post(sim.url + SUMMARY, json=body, auth=LOGIN, timeout=20)
 
@@ -29,7 +30,7 @@ def task_code(answer: requests.Response) -> int:
 
 
 def test_calls_over_the_rate_are_refused_with_40202_for_nothing() -> None:
-    with Simulator(calls_per_minute=3, price_usd=1.0) as sim:
+    with SimulatedApi(calls_per_minute=3, price_usd=1.0) as sim:
         answers = [ask(sim) for _ in range(5)]
         assert [task_code(each) for each in answers] == [20000, 20000, 20000, 40202, 40202]
         assert [each.status_code for each in answers] == [200] * 5
@@ -38,22 +39,22 @@ def test_calls_over_the_rate_are_refused_with_40202_for_nothing() -> None:
         assert (sim.spent_usd, sim.worst_window()) == (3.0, 5)
 
 
-def ledger_at(instants: list[float]) -> Ledger:
-    """A ledger whose clock reads these instants, one a call."""
+def account_at(instants: list[float]) -> AuditedAccount:
+    """Return an account whose clock reads these instants, one a call."""
     times = iter(instants)
-    return Ledger(calls_per_minute=2, calls_at_once=None, balance_usd=None, calls_kept=10, clock=lambda: next(times))
+    return AuditedAccount(calls_per_minute=2, calls_kept=10, clock=lambda: next(times))
 
 
 def test_the_rate_is_judged_over_a_sliding_minute() -> None:
     instants = [0.0, 59.0, 59.9, 118.5, 180.0]
-    ledger = ledger_at(instants)
-    over = [ledger.over_the_rate(ledger.begin(SUMMARY, counts_at_once=False), "all", 2) for _ in instants]
+    account = account_at(instants)
+    over = [account.over_the_rate(account.begin(SUMMARY), "all", 2) for _ in instants]
     # The call refused at 59.9 counts as well: at 118.5 there were two in the minute before.
     assert over == [False, False, True, True, False]
 
 
 def test_free_endpoints_have_small_limits_of_their_own_where_limits_are_held() -> None:
-    with Simulator(calls_per_minute=100) as sim, requests.Session() as session:
+    with SimulatedApi(calls_per_minute=100) as sim, requests.Session() as session:
         session.auth = LOGIN
         codes = [task_code(session.get(sim.url + "/v3/appendix/user_data", timeout=10)) for _ in range(7)]
         assert codes == [20000] * 6 + [40202]
@@ -62,7 +63,7 @@ def test_free_endpoints_have_small_limits_of_their_own_where_limits_are_held() -
 
 def test_calls_beyond_those_allowed_at_once_are_refused_with_40209() -> None:
     waiting = Fault(faults.silence(60), target="slow.example")
-    with Simulator(calls_at_once=2, faults=[waiting]) as sim, ThreadPoolExecutor(2) as pool:
+    with SimulatedApi(calls_at_once=2, faults=[waiting]) as sim, ThreadPoolExecutor(2) as pool:
         slow = [pool.submit(ask, sim, "slow.example") for _ in range(2)]
         while sum(call.target is not None for call in sim.calls) < 2:
             threading.Event().wait(0.01)
@@ -75,20 +76,20 @@ def test_calls_beyond_those_allowed_at_once_are_refused_with_40209() -> None:
 
 
 def test_a_call_is_over_before_its_answer_can_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    with Simulator() as sim:
-        end = sim.ledger.end
+    with SimulatedApi() as sim:
+        end = sim.account.end
 
         def end_slowly(call: Call) -> None:
             threading.Event().wait(0.2)
             end(call)
 
-        monkeypatch.setattr(sim.ledger, "end", end_slowly)
+        monkeypatch.setattr(sim.account, "end", end_slowly)
         assert ask(sim).status_code == 200
         assert sim.calls[0].ended is not None
 
 
 def test_a_client_that_waits_for_each_answer_is_never_counted_twice() -> None:
-    with Simulator() as sim:
+    with SimulatedApi() as sim:
 
         def client(number: int) -> None:
             with requests.Session() as session:
@@ -105,7 +106,7 @@ def test_a_client_that_waits_for_each_answer_is_never_counted_twice() -> None:
 
 
 def test_the_log_says_of_each_call_what_it_asked_and_what_it_cost() -> None:
-    with Simulator() as sim:
+    with SimulatedApi() as sim:
         ask(sim, "shop.example", backlinks_status_type="lost", tag="2026-11-24|shop.example|lost")
         ask(sim, "invalid.example")
         first, second = sim.calls
@@ -122,7 +123,7 @@ def test_the_log_says_of_each_call_what_it_asked_and_what_it_cost() -> None:
 
 
 def test_the_log_keeps_the_newest_calls_and_the_totals_keep_all() -> None:
-    with Simulator(calls_kept=5) as sim:
+    with SimulatedApi(calls_kept=5) as sim:
         for n in range(8):
             ask(sim, f"s{n}.example")
         assert [call.target for call in sim.calls] == [f"s{n}.example" for n in range(3, 8)]
@@ -132,16 +133,16 @@ def test_the_log_keeps_the_newest_calls_and_the_totals_keep_all() -> None:
 
 def test_the_worst_window_is_the_fullest_wherever_it_lies() -> None:
     instants = [0.0, 10.0, 50.0, 61.0, 62.0, 63.0, 130.0]
-    ledger = ledger_at(instants)
+    account = account_at(instants)
     for _ in instants:
-        ledger.begin(SUMMARY, counts_at_once=False)
-    assert ledger.worst_window() == 5
-    assert ledger.worst_window(12.0) == 3
-    assert ledger.worst_window(2.0) == 2  # 61 and 63 are two seconds apart: not within
+        account.begin(SUMMARY)
+    assert account.worst_window() == 5
+    assert account.worst_window(12.0) == 3
+    assert account.worst_window(2.0) == 2  # 61 and 63 are two seconds apart: not within
 
 
 def test_stopping_ends_idle_connections_and_frees_the_port() -> None:
-    sim = Simulator().start()
+    sim = SimulatedApi().start()
     with requests.Session() as session:
         session.auth = LOGIN
         assert session.post(sim.url + SUMMARY, json=[{"target": "a.example"}], timeout=10).status_code == 200
@@ -150,5 +151,5 @@ def test_stopping_ends_idle_connections_and_frees_the_port() -> None:
         sim.stop()
         with pytest.raises(requests.ConnectionError):
             session.post(sim.url + SUMMARY, json=[{"target": "a.example"}], timeout=10)
-    with Simulator(port=port) as again:
+    with SimulatedApi(port=port) as again:
         assert ask(again).status_code == 200

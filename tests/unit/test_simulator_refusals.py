@@ -10,8 +10,7 @@ from typing import Any
 
 import pytest
 import requests
-
-from backlinks_assets.simulator.http.server import Simulator
+from simulated_api import SimulatedApi
 
 SUMMARY = "/v3/backlinks/summary/live"
 PRICE_USD = 0.024036
@@ -19,17 +18,17 @@ LOGIN = ("login", "password")
 
 
 @pytest.fixture
-def sim() -> Iterator[Simulator]:
-    with Simulator() as running:
+def sim() -> Iterator[SimulatedApi]:
+    with SimulatedApi() as running:
         yield running
 
 
-def post(sim: Simulator, body: Any, path: str = SUMMARY, auth: Any = LOGIN) -> requests.Response:
+def post(sim: SimulatedApi, body: Any, path: str = SUMMARY, auth: Any = LOGIN) -> requests.Response:
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
     return requests.post(sim.url + path, data=data, auth=auth, timeout=10)
 
 
-def get(sim: Simulator, path: str) -> dict[str, Any]:
+def get(sim: SimulatedApi, path: str) -> dict[str, Any]:
     answer: dict[str, Any] = requests.get(sim.url + path, auth=LOGIN, timeout=10).json()
     assert answer["cost"] == 0
     return answer
@@ -68,7 +67,7 @@ def get(sim: Simulator, path: str) -> dict[str, Any]:
     ],
     ids=repr,
 )
-def test_a_bad_field_is_named_and_costs_nothing(sim: Simulator, field: str, value: Any) -> None:
+def test_a_bad_field_is_named_and_costs_nothing(sim: SimulatedApi, field: str, value: Any) -> None:
     answer = post(sim, [{"target": "shop.example", field: value}])
     task = answer.json()["tasks"][0]
     assert (answer.status_code, answer.json()["status_code"], answer.json()["tasks_error"]) == (200, 20000, 1)
@@ -76,7 +75,7 @@ def test_a_bad_field_is_named_and_costs_nothing(sim: Simulator, field: str, valu
     assert (task["result"], task["result_count"], task["cost"], sim.spent_usd) == (None, 0, 0, 0)
 
 
-def test_eight_filters_are_not_too_many(sim: Simulator) -> None:
+def test_eight_filters_are_not_too_many(sim: SimulatedApi) -> None:
     eight = [["rank", ">", 1], *["and", ["rank", ">", 1]] * 7]
     assert post(sim, [{"target": "shop.example", "backlinks_filters": eight}]).json()["tasks_error"] == 0
 
@@ -94,12 +93,12 @@ def test_eight_filters_are_not_too_many(sim: Simulator) -> None:
     ],
     ids=["no body", "empty array", "not JSON", "no array", "no object", "unknown field", "101 tasks"],
 )
-def test_a_body_that_is_no_task_is_refused_for_nothing(sim: Simulator, body: Any, code: int) -> None:
+def test_a_body_that_is_no_task_is_refused_for_nothing(sim: SimulatedApi, body: Any, code: int) -> None:
     answer = post(sim, body)
     assert (answer.status_code, answer.json()["tasks"][0]["status_code"], sim.spent_usd) == (200, code, 0)
 
 
-def test_of_two_tasks_the_first_is_served_and_charged_and_the_second_refused(sim: Simulator) -> None:
+def test_of_two_tasks_the_first_is_served_and_charged_and_the_second_refused(sim: SimulatedApi) -> None:
     answer = post(sim, [{"target": "one.example"}, {"target": "two.example"}]).json()
     assert (answer["tasks_count"], answer["tasks_error"], answer["cost"]) == (2, 1, PRICE_USD)
     assert [task["status_code"] for task in answer["tasks"]] == [20000, 40000]
@@ -110,7 +109,7 @@ def test_of_two_tasks_the_first_is_served_and_charged_and_the_second_refused(sim
 
 @pytest.mark.parametrize("auth", [None, ("", "password"), ("login", "wrong"), ("other", "password")])
 def test_wrong_credentials_are_401_with_a_json_body(auth: tuple[str, str] | None) -> None:
-    with Simulator(credentials=LOGIN) as sim:
+    with SimulatedApi(credentials=LOGIN) as sim:
         answer = post(sim, [{"target": "shop.example"}], auth=auth)
         assert (answer.status_code, answer.json()["status_code"], answer.json()["tasks"]) == (
             401,
@@ -121,43 +120,43 @@ def test_wrong_credentials_are_401_with_a_json_body(auth: tuple[str, str] | None
         assert post(sim, [{"target": "shop.example"}]).status_code == 200
 
 
-def test_without_credentials_of_its_own_it_takes_any_login_but_none(sim: Simulator) -> None:
+def test_without_credentials_of_its_own_it_takes_any_login_but_none(sim: SimulatedApi) -> None:
     assert post(sim, [{"target": "shop.example"}], auth=("anyone", "")).status_code == 200
     assert post(sim, [{"target": "shop.example"}], auth=None).status_code == 401
 
 
-def test_a_path_outside_the_simulators_says_what_the_base_url_is(sim: Simulator) -> None:
+def test_a_path_outside_the_simulators_says_what_the_base_url_is(sim: SimulatedApi) -> None:
     outside = requests.post(sim.url.removesuffix("/simulator") + SUMMARY, json=[], auth=LOGIN, timeout=10)
     assert (outside.status_code, outside.json()["status_code"]) == (404, 40400)
     assert sim.url in outside.json()["status_message"]
 
 
 @pytest.mark.parametrize("path", ["/v3/backlinks/summary", "/v3/backlinks/history/live", "/v3/nothing", "/"])
-def test_an_endpoint_that_is_not_simulated_is_404(sim: Simulator, path: str) -> None:
+def test_an_endpoint_that_is_not_simulated_is_404(sim: SimulatedApi, path: str) -> None:
     answer = post(sim, [{"target": "shop.example"}], path=path)
     assert (answer.status_code, answer.json()["status_code"]) == (404, 40402)
 
 
-def test_other_methods_are_refused_and_marked_as_simulated(sim: Simulator) -> None:
+def test_other_methods_are_refused_and_marked_as_simulated(sim: SimulatedApi) -> None:
     answer = requests.put(sim.url + SUMMARY, data=b"", auth=LOGIN, timeout=10)
     assert (answer.status_code, answer.headers["X-Backlinks-Simulator"]) == (501, "simulated")
 
 
 def test_an_empty_balance_stops_the_answers() -> None:
-    with Simulator(balance_usd=0.06) as sim:
+    with SimulatedApi(balance_usd=0.06) as sim:
         codes = [post(sim, [{"target": "shop.example"}]).json()["tasks"][0]["status_code"] for _ in range(4)]
         assert codes == [20000, 20000, 40210, 40210]
         assert sim.spent_usd == 2 * PRICE_USD
         money = get(sim, "/v3/appendix/user_data")["tasks"][0]["result"][0]["money"]
         assert (money["total"], money["balance"]) == (0.06, round(0.06 - 2 * PRICE_USD, 6))
-    with Simulator(balance_usd=PRICE_USD) as sim:
+    with SimulatedApi(balance_usd=PRICE_USD) as sim:
         assert post(sim, [{"target": "shop.example"}]).status_code == 200
         unpaid = post(sim, [{"target": "shop.example"}])
         assert (unpaid.status_code, unpaid.json()["tasks"][0]["status_code"]) == (402, 40200)
 
 
 def test_the_price_is_the_one_it_was_told() -> None:
-    with Simulator(price_usd=0.02003) as sim:
+    with SimulatedApi(price_usd=0.02003) as sim:
         assert post(sim, [{"target": "shop.example"}]).json()["cost"] == 0.02003
         price = get(sim, "/v3/appendix/user_data")["tasks"][0]["result"][0]["price"]
         costs = price["backlinks"]["summary"]["live"]["priority_normal"]
@@ -166,7 +165,7 @@ def test_the_price_is_the_one_it_was_told() -> None:
 
 
 def test_user_data_tells_the_account_for_free() -> None:
-    with Simulator(calls_per_minute=500) as sim:
+    with SimulatedApi(calls_per_minute=500) as sim:
         account = get(sim, "/v3/appendix/user_data")["tasks"][0]["result"][0]
         assert account["login"] == "login"
         assert account["rates"]["limits"]["minute"]["backlinks"]["summary"]["live"] == 500
@@ -174,7 +173,7 @@ def test_user_data_tells_the_account_for_free() -> None:
         assert sim.spent_usd == 0
 
 
-def test_id_list_tells_what_was_executed_and_what_it_cost(sim: Simulator) -> None:
+def test_id_list_tells_what_was_executed_and_what_it_cost(sim: SimulatedApi) -> None:
     ids = [post(sim, [{"target": t, "tag": "mine"}]).json()["tasks"][0]["id"] for t in ("a.example", "b.example")]
     post(sim, [{"target": "invalid.example"}])
     now = datetime.now(UTC)
@@ -192,14 +191,14 @@ def test_id_list_tells_what_was_executed_and_what_it_cost(sim: Simulator) -> Non
     assert sim.spent_usd == pytest.approx(2 * PRICE_USD)
 
 
-def test_index_and_status_answer(sim: Simulator) -> None:
+def test_index_and_status_answer(sim: SimulatedApi) -> None:
     index = get(sim, "/v3/backlinks/index")["tasks"][0]["result"][0]
     assert index["total_backlinks"] > 1e12
     assert len(index["history"]) == 12
     assert get(sim, "/v3/appendix/status")["tasks"][0]["result"][0]["api"] == "backlinks"
 
 
-def test_bodies_may_be_gzipped_both_ways(sim: Simulator) -> None:
+def test_bodies_may_be_gzipped_both_ways(sim: SimulatedApi) -> None:
     body = gzip.compress(json.dumps([{"target": "velotrail.example", "internal_list_limit": 100}]).encode())
     headers = {"Content-Encoding": "gzip", "Accept-Encoding": "gzip"}
     zipped = requests.post(sim.url + SUMMARY, data=body, headers=headers, auth=LOGIN, timeout=10)

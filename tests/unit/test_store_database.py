@@ -2,6 +2,7 @@
 
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, suppress
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from backlinks_assets.statements import sqlite_of
+from backlinks_assets.store import database as module
 from backlinks_assets.store.database import Database, StoreError
 from backlinks_assets.store.migrations import open_tables
 
@@ -28,15 +29,11 @@ def database(tmp_path: Path) -> Iterator[Database]:
 
 
 @pytest.fixture
-def commits(database: Database) -> list[str]:
-    """The commits that SQLite itself is told to make from now on."""
-    found: list[str] = []
-
-    def listen(connection: sqlite3.Connection, *_: object) -> None:
-        connection.set_trace_callback(lambda statement: found.append(statement) if statement == "COMMIT" else None)
-
-    database.close()
-    sa.event.listen(database.engine, "connect", listen)
+def commits(database: Database, monkeypatch: pytest.MonkeyPatch) -> list[sa.Connection]:
+    """The commits that are made from now on, each of which waits long enough for all who write meanwhile."""
+    monkeypatch.setattr(module, "_GATHER_S", 0.5)
+    found: list[sa.Connection] = []
+    sa.event.listen(database.engine, "commit", found.append)
     return found
 
 
@@ -53,17 +50,17 @@ def write(database: Database, note: str) -> set[str]:
     return kept(database)
 
 
-def at_once(database: Database, first: Callable[[], None], *others: Callable[[], object]) -> list[Future[object]]:
-    """Begin a write, let all others queue for their turn, then end it by `first`; return what became of each."""
+def at_once(
+    database: Database, first: Callable[[sa.Connection], None], *others: Callable[[], object]
+) -> list[Future[object]]:
+    """Begin a write, let all others begin theirs, then end it by `first`; return what became of each."""
     begun = threading.Event()
 
     def lead() -> None:
         with database.write() as tx:
             tx.execute(notes.insert(), {"note": "first"})
             begun.set()
-            while database._queued < len(others):
-                pass
-            first()
+            first(tx)
 
     with ThreadPoolExecutor(len(others) + 1) as pool:
         leading = pool.submit(lead)
@@ -71,15 +68,33 @@ def at_once(database: Database, first: Callable[[], None], *others: Callable[[],
         return [leading, *map(pool.submit, others)]
 
 
-def test_those_who_wait_are_committed_together_and_each_goes_on_when_it_is_on_disk(database, commits) -> None:
+def nothing_more(_tx: sa.Connection) -> None:
+    """The first write ends well."""
+
+
+def test_writes_at_the_same_time_are_committed_together_and_each_goes_on_when_it_is_on_disk(database, commits) -> None:
     names = [f"note {number}" for number in range(THREADS)]
     others = [lambda name=name: write(database, name) for name in names]
-    first, *futures = at_once(database, lambda: None, *others)
+    first, *futures = at_once(database, nothing_more, *others)
     assert first.exception() is None
     for name, future in zip(names, futures, strict=True):
         assert name in future.result()
     assert kept(database) == {"first", *names}
     assert len(commits) == 1
+
+
+def test_on_a_slow_disk_thirty_threads_wait_for_few_commits(database: Database) -> None:
+    made: list[float] = []
+
+    def slow(_connection: sa.Connection) -> None:
+        made.append(time.monotonic())
+        time.sleep(0.05)
+
+    sa.event.listen(database.engine, "commit", slow)
+    with ThreadPoolExecutor(30) as pool:
+        list(pool.map(lambda number: write(database, f"note {number}"), range(120)))
+    assert len(kept(database)) == 120
+    assert len(made) < 60
 
 
 def test_an_error_undoes_its_own_write_only(database, commits) -> None:
@@ -88,7 +103,7 @@ def test_an_error_undoes_its_own_write_only(database, commits) -> None:
             tx.execute(notes.insert(), {"note": "undone"})
             raise KeyError
 
-    def divide() -> None:
+    def divide(_tx: sa.Connection) -> None:
         raise ZeroDivisionError
 
     first, failing, good = at_once(database, divide, fail, lambda: write(database, "good"))
@@ -96,11 +111,12 @@ def test_an_error_undoes_its_own_write_only(database, commits) -> None:
     assert isinstance(failing.exception(), KeyError)
     assert good.exception() is None
     assert kept(database) == {"good"}
+    assert len(commits) == 1
     write(database, "later")
     assert kept(database) == {"good", "later"}
 
 
-def test_a_commit_that_fails_is_told_to_all_who_wrote(database) -> None:
+def test_a_commit_that_fails_is_told_to_all_who_wrote(database, commits) -> None:
     with database.write() as tx:
         tx.exec_driver_sql("CREATE TABLE child (note VARCHAR REFERENCES notes (note) DEFERRABLE INITIALLY DEFERRED)")
 
@@ -110,31 +126,32 @@ def test_a_commit_that_fails_is_told_to_all_who_wrote(database) -> None:
 
     sa.event.listen(database.engine, "connect", lambda connection, _: connection.execute("PRAGMA foreign_keys = ON"))
     database.close()
-    for future in at_once(database, lambda: None, orphan, lambda: write(database, "good")):
+    for future in at_once(database, nothing_more, orphan, lambda: write(database, "good")):
         with pytest.raises(StoreError, match="FOREIGN KEY"):
             future.result()
     assert kept(database) == set()
     assert write(database, "later") == {"later"}
 
 
-def test_where_sqlite_has_undone_all_everyone_who_wrote_is_told(database) -> None:
-    def full() -> None:
-        with database.write() as tx:
-            tx.exec_driver_sql("ROLLBACK")  # what SQLite does by itself on a full disk
-            raise sqlite3.OperationalError("database or disk is full")
+def full(tx: sa.Connection) -> None:
+    """What SQLite does by itself on a full disk."""
+    tx.exec_driver_sql("ROLLBACK")
+    raise sqlite3.OperationalError("database or disk is full")
 
-    for future in at_once(database, lambda: None, full):
+
+def test_where_sqlite_has_undone_all_everyone_who_wrote_is_told(database, commits) -> None:
+    def fill() -> None:
+        with database.write() as tx:
+            full(tx)
+
+    for future in at_once(database, nothing_more, fill):
         with pytest.raises(StoreError, match="No space is left"):
             future.result()
     assert kept(database) == set()
     assert write(database, "later") == {"later"}
 
 
-def test_those_who_wait_while_sqlite_undoes_all_write_in_a_transaction_of_their_own(database) -> None:
-    def full() -> None:
-        sqlite_of(database._connection).execute("ROLLBACK")
-        raise sqlite3.OperationalError("database or disk is full")
-
+def test_those_who_wait_while_sqlite_undoes_all_write_in_a_transaction_of_their_own(database, commits) -> None:
     names = [f"note {number}" for number in range(THREADS)]
     first, *futures = at_once(database, full, *[lambda name=name: write(database, name) for name in names])
     assert isinstance(first.exception(), StoreError)
@@ -143,19 +160,30 @@ def test_those_who_wait_while_sqlite_undoes_all_write_in_a_transaction_of_their_
     assert kept(database) == set(names)
 
 
-def test_one_who_was_interrupted_in_the_queue_leaves_nobody_waiting(database) -> None:
-    with database.write() as tx:
-        tx.execute(notes.insert(), {"note": "first"})
-        database._queued += 1  # as one who waits when this ends, and is gone then
-        threading.Timer(0.3, setattr, [database, "_queued", 0]).start()
-    assert kept(database) == {"first"}
+@pytest.mark.parametrize("ended_by", ["the next writer", "closing"])
+def test_one_who_is_interrupted_before_the_commit_leaves_nobody_waiting(
+    database, monkeypatch: pytest.MonkeyPatch, ended_by: str
+) -> None:
+    def interrupted(_seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(time, "sleep", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            write(database, "first")
+    if ended_by == "closing":
+        database.close()
+        assert kept(database) == {"first"}
+    else:
+        assert write(database, "next") == {"first", "next"}
 
 
-def test_a_store_that_is_closed_under_its_writers_leaves_nobody_waiting_and_loses_nothing(database) -> None:
-    database._queued += 1  # as one whose turn would come next, so that nobody commits yet
+def test_a_store_that_is_closed_under_its_writers_leaves_nobody_waiting_and_loses_nothing(database, commits) -> None:
     names = {f"note {number}" for number in range(3)}
     with ThreadPoolExecutor(3) as pool:
         writing = [pool.submit(write, database, name) for name in names]
+        while not database._committing.locked():
+            pass
         database.close()
         for future in writing:
             assert future.exception(timeout=20) is None

@@ -14,6 +14,7 @@ from pathlib import Path
 import commands
 import pytest
 import sqlalchemy as sa
+import zstandard
 from store_files import (
     DAYS,
     GROWN,
@@ -25,19 +26,18 @@ from store_files import (
     grown,
     put_version_0,
     rows,
-    to_2,
+    to_3,
 )
 
 from backlinks_assets.account.leases import Owner
 from backlinks_assets.collect.factory import open_store
-from backlinks_assets.dataforseo.endpoints.summary import RequestParameters, SummaryAnswer
-from backlinks_assets.notify.announce import opened
-from backlinks_assets.notify.outbox import metadata as of_announcements
+from backlinks_assets.dataforseo.answer import Answer
+from backlinks_assets.dataforseo.endpoints.summary import NAME as SUMMARY, RequestParameters
 from backlinks_assets.settings import Settings
 from backlinks_assets.store import ledger, migrations
-from backlinks_assets.store.database import Database, StoreError
+from backlinks_assets.store.database import Database, StoreError, metadata
 from backlinks_assets.store.migrations import open_tables
-from backlinks_assets.store.responses import Key, ResponseStore, metadata
+from backlinks_assets.store.responses import Key, ResponseStore
 
 NOW = dt.datetime(2026, 11, 26, 7, tzinfo=dt.UTC)
 
@@ -59,20 +59,21 @@ def test_a_store_of_the_first_version_opens_with_all_that_it_held(file: Path) ->
         key = Key(DAYS[2], "late.example", "live", RequestParameters().key)
         assert store.claim([key], NOW) is not None, "the one who had claimed it is dead"
         store.release(key)
-    with opened(Settings.from_env()) as memory:
-        assert memory.is_told(DAYS[2], next(key for day, key, _ in before["announced_news"] if day == str(DAYS[2])))
-        assert memory.failing([row[1] for row in before["announcement_deliveries"]]) == []
-    assert rows(file) == before | {"claims": [], "evidence": [], "set_aside": []}
-    assert contents(file)[0] == 1
+    of_the_summary = {
+        name: sorted([(*row, SUMMARY) for row in before[name]], key=repr)
+        for name in ("responses", "api_calls", "daily_spend")
+    }
+    assert rows(file) == before | of_the_summary | {"claims": [], "evidence": [], "set_aside": []}
+    assert contents(file)[0] == 2
     assert beside(file) == ["responses.sqlite"]
 
 
-@pytest.mark.parametrize("first", [[metadata, ledger.metadata], [of_announcements]], ids=["answers", "announcements"])
+@pytest.mark.parametrize("first", [[metadata]], ids=["answers"])
 def test_whoever_opens_it_first_migrates_all_of_it(file: Path, first: list[sa.MetaData], next_version: None) -> None:
     bring_up(file, *[grown(one) for one in first])
-    assert contents(file)[0] == 2
+    assert contents(file)[0] == 3
     assert "endpoint" in columns(file, "responses")
-    assert "channel" in columns(file, "announcement_notes")
+    assert "channel" in columns(file, "daily_spend")
 
 
 @pytest.mark.slow
@@ -85,7 +86,7 @@ def test_the_command_goes_on_with_a_store_of_the_first_version(file: Path, api, 
     assert server.spent_usd == pytest.approx(ended.summary["cost_usd"])
     before, after = rows(VERSION_0), rows(file)
     assert len(after["responses"]) == len(before["responses"]) + 4
-    assert set(before["responses"]) <= set(after["responses"])
+    assert {(*row, SUMMARY) for row in before["responses"]} <= set(after["responses"])
     assert not list(file.parent.glob("responses-version-*"))
 
 
@@ -94,23 +95,30 @@ def test_the_command_goes_on_with_a_store_of_the_first_version(file: Path, api, 
 
 @pytest.fixture
 def next_version(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(migrations, "STEPS", (*migrations.STEPS, to_2))
+    monkeypatch.setattr(migrations, "STEPS", (*migrations.STEPS, to_3))
 
 
-@pytest.mark.parametrize("made_by", ["version 0", "version 1"])
+def values(rows: list[tuple[object, ...]]) -> list[list[object]]:
+    """Return what rows hold, in whatever order their columns are."""
+    return sorted((sorted(row, key=repr) for row in rows), key=repr)
+
+
+@pytest.mark.parametrize("made_by", ["version 0", "version 2"])
 def test_a_rebuilt_table_and_a_new_column_keep_every_row(file: Path, made_by: str, monkeypatch) -> None:
-    if made_by == "version 1":
+    if made_by == "version 2":
         bring_up(file)
-    monkeypatch.setattr(migrations, "STEPS", (*migrations.STEPS, to_2))
+    monkeypatch.setattr(migrations, "STEPS", (*migrations.STEPS, to_3))
     before = rows(file)
     bring_up(file, *GROWN)
     after = rows(file)
-    assert contents(file)[0] == 2
-    assert after["responses"] == sorted([(*row, "summary") for row in before["responses"]], key=repr)
-    assert after["claims"] == [(*row, "summary") for row in before["claims"]]
-    assert after["announcement_notes"] == [(*row, "") for row in before["announcement_notes"]]
-    for name in before.keys() - {"responses", "claims", "announcement_notes"}:
-        assert after[name] == before[name], name
+    assert contents(file)[0] == 3
+    added: dict[str, tuple[object, ...]] = {"daily_spend": ("",)}
+    if made_by == "version 0":
+        added |= {"api_calls": (SUMMARY,), "daily_spend": (SUMMARY, "")}
+    of_both = (SUMMARY, "everywhere") if made_by == "version 0" else ("everywhere",)
+    added |= dict.fromkeys(("responses", "claims"), of_both)
+    for name in before:
+        assert values(after[name]) == values([(*row, *added.get(name, ())) for row in before[name]]), name
     assert beside(file) == ["responses.sqlite"]
 
 
@@ -123,10 +131,10 @@ def test_what_is_still_in_the_write_ahead_log_is_migrated_and_copied_too(file: P
 
         def look(tx: sa.Connection) -> None:
             copied.update(rows(file.with_name("responses-version-0.sqlite")))
-            to_2(tx)
+            to_3(tx)
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(migrations, "STEPS", (*migrations.STEPS[:1], look))
+            patch.setattr(migrations, "STEPS", (*migrations.STEPS[:2], look))
             bring_up(file, *GROWN)
         assert ("late", "in the log") in copied["facts"]
         assert ("late", "in the log") in rows(file)["facts"]
@@ -137,18 +145,62 @@ def test_a_running_program_of_the_version_before_keeps_what_it_has_paid_for(file
     key = Key(day, "new.example", "live", parameters.key)
     database = Database(file)
     with pytest.MonkeyPatch.context() as before:
-        before.setattr(migrations, "STEPS", migrations.STEPS[:1])
+        before.setattr(migrations, "STEPS", migrations.STEPS[:2])
         owner = Owner(Settings.from_env().limits_dir / "owners")
         store = ResponseStore(database, owner, "loopback")
     store.claim([key], NOW)
     store.start_call(ledger.Call("call", day, key.target, "live", owner.name, 1, NOW), ledger.Budget(None, 0.02))
     bring_up(file, *GROWN)
-    store.land(key, "call", SummaryAnswer(b"{}", 20000, cost_usd=0.02), parameters, 1, NOW)
+    store.land(key, "call", Answer(b"{}", 20000, cost_usd=0.02), parameters, 1, NOW)
     assert any(row[1] == "new.example" for row in rows(file)["responses"])
     with pytest.raises(StoreError):  # before its next call is made
         store.claim([Key(day, "next.example", "live", parameters.key)], NOW)
     owner.close()
     database.close()
+
+
+def test_a_running_program_of_version_1_keeps_what_it_has_paid_for(file: Path) -> None:
+    """In the statements of that version, which knows of no endpoint."""
+    key = ("2026-11-26", "new.example", "live", "key")
+    claim = (
+        "INSERT INTO claims (date, target, status_type, request_key, owner, claimed_at) VALUES (?, ?, ?, ?, 'me', 'now') "
+        "ON CONFLICT (date, target, status_type, request_key) DO UPDATE SET owner = excluded.owner"
+    )
+    with closing(sqlite3.connect(file, isolation_level=None)) as running:
+        running.execute(claim, key)
+        running.execute(
+            "INSERT INTO api_calls (call_id, booked_on, date, target, status_type, owner, attempt, started_at, outcome, "
+            "reserved_microusd) VALUES ('call', '2026-11-26', '2026-11-26', 'new.example', 'live', 'me', 1, 'now', "
+            "'in_flight', 24036)"
+        )
+        running.execute(
+            "UPDATE daily_spend SET in_flight = 1, in_flight_microusd = 24036 WHERE booked_on = '2026-11-26'"
+        )
+        bring_up(file)
+        running.execute("BEGIN IMMEDIATE")
+        running.execute(
+            "INSERT INTO responses (date, target, status_type, request_key, parameters, task_id, cost_usd, captured_at, "
+            "attempts, simulated, body) VALUES (?, ?, ?, ?, '{}', 'task', 0.024036, '2026-11-26T07:00:00+00:00', 1, 0, ?) "
+            "ON CONFLICT DO NOTHING",
+            (*key, zstandard.compress(b"{}")),
+        )
+        running.execute("UPDATE api_calls SET outcome = 'data', cost_microusd = 24036 WHERE call_id = 'call'")
+        running.execute(
+            "UPDATE daily_spend SET spent_microusd = spent_microusd + 24036, in_flight_microusd = in_flight_microusd - "
+            "24036, in_flight = in_flight - 1 WHERE booked_on = '2026-11-26'"
+        )
+        running.execute(
+            "DELETE FROM claims WHERE date = ? AND target = ? AND status_type = ? AND request_key = ? AND owner = 'me'",
+            key,
+        )
+        running.execute("COMMIT")
+        with pytest.raises(sqlite3.OperationalError, match="ON CONFLICT"):  # before its next call is made
+            running.execute(claim, ("2026-11-26", "next.example", "live", "key"))
+    with open_store(Settings.from_env()) as store:
+        answer = store.answer(Key(dt.date(2026, 11, 26), "new.example", "live", "key"))
+        assert answer is not None
+        assert (answer.body, answer.endpoint) == (b"{}", SUMMARY)
+    assert [row[2:4] for row in rows(file)["daily_spend"] if row[0] == "2026-11-26"] == [(0, 0)]
 
 
 # --- interrupted -----------------------------------------------------------------------------------------------------
@@ -160,7 +212,7 @@ def _hang(*_: object) -> None:
 
 
 def _hang_in_the_step(tx: sa.Connection) -> None:
-    to_2(tx)
+    to_3(tx)
     _hang()
 
 
@@ -168,7 +220,7 @@ def _open_and_hang(file: Path, where: str) -> None:
     if where == "in the step":
         migrations.STEPS = (*migrations.STEPS, _hang_in_the_step)
     else:
-        migrations.STEPS = (*migrations.STEPS, to_2)
+        migrations.STEPS = (*migrations.STEPS, to_3)
         setattr(migrations, where, _hang)
     bring_up(file, *GROWN)
 
@@ -189,13 +241,13 @@ def test_a_kill_in_mid_migration_loses_nothing_and_the_next_opening_ends_it(
     process.kill()
     process.join()
     committed = where == "_verify"
-    assert contents(file)[0] == (2 if committed else 0)
+    assert contents(file)[0] == (3 if committed else 0)
     assert committed or contents(file) == before
     assert contents(file.with_name("responses-version-0.sqlite")) == before
-    monkeypatch.setattr(migrations, "STEPS", (*migrations.STEPS, to_2))
+    monkeypatch.setattr(migrations, "STEPS", (*migrations.STEPS, to_3))
     bring_up(file, *GROWN)
     assert len(rows(file)["responses"]) == 26
-    assert contents(file)[0] == 2
+    assert contents(file)[0] == 3
     assert beside(file) == ["responses.sqlite"]
 
 
@@ -203,14 +255,14 @@ def test_half_a_copy_that_a_kill_left_is_made_anew(file: Path) -> None:
     file.with_name("responses-version-0.sqlite.partial").write_bytes(b"half of a copy" * 1000)
     file.with_name("responses-version-0.sqlite").write_bytes(b"")
     bring_up(file)
-    assert contents(file)[0] == 1
+    assert contents(file)[0] == 2
     assert beside(file) == ["responses.sqlite"]
 
 
 def _slow_and_counted(tx: sa.Connection) -> None:
     with Path("migrated").open("a") as steps:
         steps.write(".")
-    to_2(tx)
+    to_3(tx)
     time.sleep(0.3)
 
 
@@ -231,7 +283,7 @@ def test_of_two_that_open_an_old_file_at_once_one_migrates_and_the_other_goes_on
         opener.join(60)
     assert [opener.exitcode for opener in openers] == [0, 0]
     assert Path("migrated").read_text() == "."
-    assert contents(file)[0] == 2
+    assert contents(file)[0] == 3
     assert beside(file) == ["responses.sqlite"]
 
 
@@ -283,7 +335,7 @@ def test_no_room_for_the_copy_leaves_the_old_file_as_it_was(file: Path) -> None:
     assert contents(file) == before
     assert beside(file) == ["responses.sqlite"]
     bring_up(file)
-    assert contents(file)[0] == 1
+    assert contents(file)[0] == 2
 
 
 def test_no_room_for_the_rebuilt_tables_leaves_the_old_file_as_it_was(file: Path, next_version: None) -> None:
@@ -297,7 +349,7 @@ def test_no_room_for_the_rebuilt_tables_leaves_the_old_file_as_it_was(file: Path
     assert contents(file) == before
     assert beside(file) == ["responses.sqlite"]
     bring_up(file, *GROWN)
-    assert contents(file)[0] == 2
+    assert contents(file)[0] == 3
 
 
 def test_a_copy_that_the_folder_does_not_take_is_told_in_a_sentence(file: Path) -> None:

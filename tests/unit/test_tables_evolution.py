@@ -19,16 +19,17 @@ import pyarrow.parquet as pq
 import pytest
 
 from backlinks_assets import pipeline
-from backlinks_assets.collect.collector import Ask
 from backlinks_assets.collect.factory import open_collector
+from backlinks_assets.collect.outcome import CollectRequest
 from backlinks_assets.dataforseo.endpoints.summary import RequestParameters
 from backlinks_assets.detection.settings import DetectionSettings
+from backlinks_assets.paths import parquet_path
 from backlinks_assets.settings import Settings
 from backlinks_assets.tables import evolution
 from backlinks_assets.tables.atomic import TablesError
 from backlinks_assets.tables.duckdb_sync import reading, sync
 from backlinks_assets.tables.evolution import fit_older_days
-from backlinks_assets.tables.parquet import days, parquet_path, write_day, writing_day
+from backlinks_assets.tables.parquet import days, write_day, writing_day
 from backlinks_assets.tables.schemas import SCHEMA_VERSION, TABLES, TableSchema
 
 DAY = dt.date(2026, 3, 14)
@@ -314,7 +315,7 @@ def test_a_file_that_cannot_be_brought_up_is_named_and_building_its_day_is_not_h
 def collected(clean_environment: Path) -> Settings:
     """A folder with some days' simulated answers."""
     settings = Settings.from_env()
-    asks = [Ask(day, f"shop{number}.example", RequestParameters()) for day in DAYS for number in range(2)]
+    asks = [CollectRequest(day, f"shop{number}.example", RequestParameters()) for day in DAYS for number in range(2)]
     with open_collector(settings) as collector:
         assert [outcome.error for outcome in collector.collect(asks)] == [None] * len(asks)
     return settings

@@ -3,46 +3,39 @@
 import datetime as dt
 import os
 from pathlib import Path
-from typing import Any
 
-import orjson
 import pandas as pd
 import pytest
+from summary_days import keep
 
-from backlinks_assets.store.stored_answer import StoredAnswer
 from backlinks_assets.tables import history
 from backlinks_assets.tables.atomic import TablesError
 from backlinks_assets.tables.history import detection_history, targets_with_answers
-from backlinks_assets.tables.parquet import write_day
-from backlinks_assets.tables.rows import answer_tables
 
 DAY = dt.date(2026, 3, 14)
 
 
-def keep(root: Path, day: dt.date, *answers: tuple[str, str, dict[str, Any] | None], key: str = "k1") -> Path:
-    """Write a day of answers given as (target, status type, result)."""
-    captured_at = dt.datetime.combine(day, dt.time(6), tzinfo=dt.UTC)
-    stored = [
-        StoredAnswer(
-            date=day,
-            target=target,
-            status_type=status_type,
-            request_key=key,
-            parameters={},
-            body=orjson.dumps({"tasks": [{"result": [result]}]}),
-            task_id=None,
-            cost_usd=None,
-            captured_at=captured_at,
-            attempts=1,
-            simulated=True,
-        )
-        for target, status_type, result in answers
-    ]
-    return write_day(root, "backlinks_summary", day, answer_tables(day, stored).summary)
-
-
 LIVE = {"backlinks": 1000, "backlinks_spam_score": 8, "referring_main_domains": 50}
 LOST = {"backlinks": 70, "backlinks_spam_score": 99, "referring_main_domains": 3}
+
+
+@pytest.mark.parametrize(
+    ("status_type", "field", "value", "column"),
+    [
+        ("live", "backlinks_spam_score", 101, "spam_score"),
+        ("live", "backlinks_spam_score", -1, "spam_score"),
+        ("live", "backlinks", -1, "live_backlinks"),
+        ("live", "referring_main_domains", -1, "referring_main_domains"),
+        ("lost", "backlinks", -1, "lost_backlinks"),
+    ],
+)
+def test_a_value_out_of_its_range_is_a_missing_reading(tmp_path: Path, status_type, field, value, column) -> None:
+    answers = {"live": dict(LIVE), "lost": dict(LOST)}
+    answers[status_type][field] = value
+    keep(tmp_path, DAY, *(("b.com", kind, answer) for kind, answer in answers.items()))
+    readings = detection_history(tmp_path, DAY, 1).iloc[0]
+    numbers = ["spam_score", "lost_backlinks", "live_backlinks", "referring_main_domains"]
+    assert [name for name in numbers if pd.isna(readings[name])] == [column]
 
 
 def test_live_and_lost_answers_meet_in_one_row(tmp_path: Path) -> None:
@@ -105,7 +98,7 @@ def test_no_history_is_an_empty_frame_of_the_same_columns(tmp_path: Path) -> Non
     assert list(empty.dtypes.items()) == list(some.dtypes.items())
 
 
-def test_some_targets_and_some_columns_are_a_part_of_the_whole(tmp_path: Path, monkeypatch) -> None:
+def test_some_targets_are_a_part_of_the_whole(tmp_path: Path, monkeypatch) -> None:
     names = ["a.com", "b.com", "c.com", "it's.com", "z.com"]
     for number in range(3):
         day = DAY + dt.timedelta(days=number)
@@ -119,9 +112,6 @@ def test_some_targets_and_some_columns_are_a_part_of_the_whole(tmp_path: Path, m
     wanted = ["b.com", "it's.com", "never.com"]
     some = detection_history(tmp_path, until, 3, wanted)
     pd.testing.assert_frame_equal(some, whole[whole["target"].isin(wanted)].reset_index(drop=True))
-    columns = ["lost_backlinks", "request_key"]
-    few = detection_history(tmp_path, until, 3, wanted, columns)
-    pd.testing.assert_frame_equal(few, some[["date", "target", *columns]])
     assert len(detection_history(tmp_path, until, 3, [])) == 0
 
 

@@ -14,9 +14,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from backlinks_assets.paths import parquet_path
 from backlinks_assets.tables import atomic
 from backlinks_assets.tables.atomic import TablesError
-from backlinks_assets.tables.parquet import days, parquet_path, read_days, write_day
+from backlinks_assets.tables.parquet import days, read_days, write_day
 from backlinks_assets.tables.schemas import TABLES, coded
 
 DAY = dt.date(2026, 3, 14)

@@ -8,8 +8,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from backlinks_assets.paths import parquet_path
 from backlinks_assets.tables import quality
-from backlinks_assets.tables.parquet import parquet_path, write_day
+from backlinks_assets.tables.parquet import write_day
 from backlinks_assets.tables.schemas import TABLES
 
 DAY = dt.date(2026, 11, 24)
@@ -87,6 +88,6 @@ def test_flags_are_listed_worst_first_ten_at_most() -> None:
     )
     found = quality.sharp_changes(flags, "spam_score", DAY)
     assert (found.holds, found.count, len(found.rows)) == (False, 12, 10)
-    assert "3 of them critically" in found.words
+    assert "3 of them critically" in found.sentence
     assert quality.sharp_changes(flags, "lost_backlinks", DAY).holds
     assert quality.index_moves(flags, DAY).count == 1

@@ -3,24 +3,23 @@
 import datetime as dt
 import os
 import pickle
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from backlinks_assets.targets.file import Target, TargetsError, load_targets, parse_targets
-
-THRESHOLDS = ("spam_score_points", "lost_backlinks_share")
+from backlinks_assets.targets.file import load_targets, parse_targets
+from backlinks_assets.targets.target import Target, TargetsError
 
 
 def names(text: str | bytes) -> list[str]:
-    return [target.target for target in parse_targets(text, source="targets.csv", threshold_columns=THRESHOLDS)]
+    return [target.target for target in parse_targets(text, source="targets.csv")]
 
 
 def problems(text: str | bytes) -> list[tuple[int, str, str]]:
     """Return what is wrong: with the lines that are passed over, or else with the file as a whole."""
     try:
-        refusal = parse_targets(text, source="targets.csv", threshold_columns=THRESHOLDS).refusal()
+        refusal = parse_targets(text, source="targets.csv").refusal()
     except TargetsError as error:
         refusal = error
     assert refusal.problems
@@ -30,10 +29,10 @@ def problems(text: str | bytes) -> list[tuple[int, str, str]]:
 def test_a_row_gives_its_target_with_all_its_settings() -> None:
     text = (
         "target,include_subdomains,include_indirect_links,exclude_internal_backlinks,internal_list_limit,rank_scale,"
-        "backlinks_filters,retired,note,spam_score_points\n"
+        "backlinks_filters,retired,note,spam_points\n"
         'Example.com,No,TRUE,1,250,one_hundred,"[""dofollow"", ""="", true]",2026-11-24,our shop,7.5\n'
     )
-    [target] = parse_targets(text, source="targets.csv", threshold_columns=THRESHOLDS)
+    [target] = parse_targets(text, source="targets.csv")
     assert target.overrides.model_dump() == {
         "include_subdomains": False,
         "include_indirect_links": True,
@@ -43,7 +42,7 @@ def test_a_row_gives_its_target_with_all_its_settings() -> None:
         "backlinks_filters": ["dofollow", "=", True],
     }
     assert (target.target, target.note, target.line) == ("example.com", "our shop", 2)
-    assert target.thresholds == {"spam_score_points": "7.5"}
+    assert target.thresholds == {"spam_points": "7.5"}
     assert target.retired == dt.date(2026, 11, 24)
 
 
@@ -109,10 +108,10 @@ def test_duplicates_are_one_target_with_the_first_line_and_the_first_note() -> N
 
 
 def test_duplicates_with_other_settings_are_an_error_that_names_both_lines() -> None:
-    text = "target,rank_scale,retired,spam_score_points\na.com,,,\nwww.a.com,one_hundred,2026-01-01,5\n"
+    text = "target,rank_scale,retired,spam_points\na.com,,,\nwww.a.com,one_hundred,2026-01-01,5\n"
     [(line, raw, message)] = problems(text)
     assert (line, raw) == (3, "www.a.com")
-    assert "which line 2 has with another rank_scale and retired and spam_score_points" in message
+    assert "which line 2 has with another rank_scale and retired and spam_points" in message
 
 
 def test_all_problems_are_found_at_once_and_told_by_line() -> None:
@@ -139,13 +138,13 @@ def test_all_problems_are_found_at_once_and_told_by_line() -> None:
     message = {line: message for line, _, message in found}
     assert "less than or equal to 1000" in message[3]
     assert "'one_hundred' or 'one_thousand'" in message[5]
-    assert "it is no JSON" in message[6]
+    assert "it is not valid JSON" in message[6]
     assert "'is' is no filter operator" in message[7]
     assert "YYYY-MM-DD" in message[8]
     assert "no such day" in message[9]
     assert "has no target" in message[11]
     assert "put a cell that holds a comma in double quotes" in message[12]
-    assert "is no CSV" in message[13]
+    assert "is not valid CSV" in message[13]
     assert names(text) == ["k.com"]
     sentences = str(parse_targets(text, source="data/targets.csv").refusal()).splitlines()
     assert len(sentences) == len(found)
@@ -167,19 +166,19 @@ def test_filters_that_are_no_filters_are_one_problem(cell: str) -> None:
 
 
 HEADERS = {
-    "a header that is no CSV": ('"target" x,note\na.com,\n', 1, "is no CSV"),
+    "a header that is no CSV": ('"target" x,note\na.com,\n', 1, "is not valid CSV"),
     "unknown column": ("target,include_subdomain\na.com,\n", 1, "did you mean include_subdomains?"),
     "unlike any column": ("target,zzz\na.com,\n", 1, "the columns are target, include_subdomains"),
     "the same column twice": ("target,note,Note\na.com,,\n", 1, "names 2 columns"),
     "target twice": ("target,target\na.com,b.com\n", 1, "names 2 columns"),
     "no target column": ("note,retired\nx,\n", 1, "without the column `target`"),
-    "no header": ("# mine\na.com\nb.com\n", 2, "is no header"),
+    "no header": ("# mine\na.com\nb.com\n", 2, "is a target, not a header"),
     "semicolons": ("target;note\na.com;x\n", 1, "is separated by ';'"),
     "nothing": ("", 0, "is empty"),
     "only a byte order mark": (b"\xef\xbb\xbf", 0, "is empty"),
     "only comments": ("# a\n\n", 0, "holds only comments and blank lines"),
     "only a header": ("target\n", 0, "lists no target"),
-    "not UTF-8": (b"target,note\r\na.com,caf\xc3\xa9\r\nb.com,caf\xe9\r\n", 3, "byte 0xE9 is no UTF-8"),
+    "not UTF-8": (b"target,note\r\na.com,caf\xc3\xa9\r\nb.com,caf\xe9\r\n", 3, "byte 0xE9 is not UTF-8"),
     "UTF-16": ("target\na.com\n".encode("utf-16"), 1, "UTF-16"),
 }
 
@@ -201,21 +200,13 @@ def test_a_header_alone_is_a_list_of_none_where_that_is_asked_for(tmp_path: Path
     assert load_targets(path, allow_none=True) == []
 
 
-def test_the_thresholds_of_a_line_are_checked_by_whoever_knows_them() -> None:
-    seen: list[Mapping[str, str]] = []
-
-    def check(values: Mapping[str, str]) -> None:
-        seen.append(values)
-        if "x" in values.values():
-            raise ValueError("spam_score_points must be a number.")
-
-    text = "target,spam_score_points,lost_backlinks_share\na.com,5,\nb.com,x,\nc.com,,\n"
-    found = parse_targets(text, source="t.csv", threshold_columns=THRESHOLDS, check_thresholds=check)
-    assert [target.target for target in found] == ["a.com", "c.com"]
-    assert str(found.refusal()) == (
-        "t.csv, line 3: 'b.com' has a threshold that can't be used: spam_score_points must be a number."
+def test_a_threshold_that_detection_could_not_use_is_named_and_the_line_passed_over() -> None:
+    found = parse_targets("target,spam_points,mute_flags\na.com,5,\nb.com,x,\nc.com,,\nd.com,5,x\n", source="t.csv")
+    assert [(target.target, target.thresholds) for target in found] == [("a.com", {"spam_points": "5"}), ("c.com", {})]
+    assert str(found.refusal()).startswith(
+        "t.csv, line 3: 'b.com' has a threshold that can't be used: spam_points is 'x'"
     )
-    assert seen == [{"spam_score_points": "5"}, {"spam_score_points": "x"}]
+    assert found.thresholds == {"a.com": {"spam_points": "5"}, "d.com": {"spam_points": "5"}}
 
 
 def test_a_missing_file_tells_how_to_make_it(tmp_path: Path) -> None:

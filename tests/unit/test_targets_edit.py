@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 from hypothesis import example, given, strategies as st
 
-from backlinks_assets.targets.file import TargetsError, add_target, load_targets, retire_target
+from backlinks_assets.targets.edit import add_target, retire_target
+from backlinks_assets.targets.file import load_targets
+from backlinks_assets.targets.target import TargetsError
 
 DAY = dt.date(2026, 11, 24)
 
@@ -178,7 +180,7 @@ def test_a_quote_that_is_not_closed_takes_no_added_line_for_its_own(path: Path, 
 
 def test_a_file_without_a_header_that_can_be_read_is_not_changed(path: Path) -> None:
     path.write_text('"target" x,note\na.com\n')
-    with pytest.raises(TargetsError, match=r"line 1: .* is no CSV"):
+    with pytest.raises(TargetsError, match=r"line 1: .* is not valid CSV"):
         add_target(path, "b.com")
     assert path.read_text() == '"target" x,note\na.com\n'
 
@@ -243,7 +245,7 @@ def test_a_full_disk_gives_a_sentence_and_leaves_the_old_file_alone(path: Path) 
     path.write_text("target,note\n" + "".join(f"a{number}.com,\n" for number in range(200)))
     before = path.read_bytes()
     code = (
-        "import sys; from pathlib import Path; from backlinks_assets.targets.file import add_target\n"
+        "import sys; from pathlib import Path; from backlinks_assets.targets.edit import add_target\n"
         "try: add_target(Path(sys.argv[1]), 'b.com')\n"
         "except ValueError as error: print(error)"
     )
@@ -262,7 +264,7 @@ def test_a_full_disk_gives_a_sentence_and_leaves_the_old_file_alone(path: Path) 
 @pytest.mark.slow
 def test_two_commands_at_once_lose_neither_ones_targets(path: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from backlinks_assets.targets.file import add_target\n"
+        "import sys; from pathlib import Path; from backlinks_assets.targets.edit import add_target\n"
         "for number in range(15): add_target(Path(sys.argv[1]), f'{sys.argv[2]}{number}.com')"
     )
     running = [subprocess.Popen([sys.executable, "-B", "-c", code, str(path), name]) for name in ("a", "b", "c")]

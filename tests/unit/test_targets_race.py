@@ -68,6 +68,7 @@ def add_all(folder: str, until: float) -> None:
             add_missing_targets(instance, keys(number))
 
 
+@pytest.mark.ci
 def test_processes_that_add_the_same_targets_all_get_through_on_an_instance_of_another_storage(tmp_path: Path) -> None:
     (tmp_path / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
     with dg.DagsterInstance.from_config(str(tmp_path)) as instance:

@@ -1,20 +1,25 @@
-"""The vendor's own list of tasks, `POST /v3/backlinks/id_list`: what it did and what it charged.
+"""`POST /v3/backlinks/id_list`: the vendor's own list of tasks, what it did and what it charged. Free, ten calls a minute.
 
-Here belong its request and the reading of its rows. It is free, and takes 10 calls a minute. What is made of it is
-`collect/reconcile.py`.
+Here belong its request and the reading of its rows. What is made of it is `collect/reconcile.py`.
 """
 
 import datetime as dt
 from dataclasses import dataclass
 from typing import Any, Final
 
-import orjson
+from backlinks_assets.dataforseo.answer import Answer, cost_of
+from backlinks_assets.dataforseo.endpoint import Endpoint, UnusableError
 
-from backlinks_assets.dataforseo.endpoints.summary import cost_of, task_of
+MAX_ROWS_PER_CALL: Final = 1000
 
-ID_LIST_PATH: Final = "/v3/backlinks/id_list"
-ROWS_A_CALL: Final = 1000
-"""The most that the API lists in one call."""
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """The tasks posted between two instants, beginning with number `offset`."""
+
+    first: dt.datetime
+    last: dt.datetime
+    offset: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,32 +32,17 @@ class ListedTask:
     posted_at: str
 
 
-def id_list_request(first: dt.datetime, last: dt.datetime, offset: int) -> bytes:
-    """Return the body that asks for the tasks posted between two instants, beginning with number `offset`."""
-    return orjson.dumps(
-        [
-            {
-                "datetime_from": _text(first),
-                "datetime_to": _text(last),
-                "limit": ROWS_A_CALL,
-                "offset": offset,
-                "include_metadata": True,
-            }
-        ]
-    )
-
-
-def listed_tasks(body: bytes) -> list[ListedTask]:
+def listed_tasks(answer: Answer) -> list[ListedTask]:
     """Read an answer's rows, every one: how many there are says whether the list goes on.
 
     Raises:
-        ValueError: the answer holds no list. Nothing listed is `[]` or null.
+        UnusableError: the answer holds no list. Nothing listed is `[]` or null.
     """
-    rows = task_of(orjson.loads(body)).get("result", "missing")
+    rows = answer.task.get("result", "missing")
     if rows is None:
         return []
     if not isinstance(rows, list):
-        raise ValueError("the answer holds no list of tasks")
+        raise UnusableError("it holds no list of tasks")
     return [_row(row if isinstance(row, dict) else {}) for row in rows]
 
 
@@ -65,3 +55,16 @@ def _row(row: dict[str, Any]) -> ListedTask:
 
 def _text(at: dt.datetime) -> str:
     return at.astimezone(dt.UTC).strftime("%Y-%m-%d %H:%M:%S +00:00")
+
+
+ID_LIST: Final = Endpoint[Span, list[ListedTask]](
+    name="backlinks/id_list",
+    task=lambda span: {
+        "datetime_from": _text(span.first),
+        "datetime_to": _text(span.last),
+        "limit": MAX_ROWS_PER_CALL,
+        "offset": span.offset,
+        "include_metadata": True,
+    },
+    parse=lambda answer, _: listed_tasks(answer),
+)

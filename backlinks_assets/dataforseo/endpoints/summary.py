@@ -1,33 +1,33 @@
-"""What may be asked of the summary endpoint, and how its answer is read.
+"""`POST /v3/backlinks/summary/live`: a target's backlinks, counted by the API.
 
-Here belong the request's parameters with their bounds and the parsed answer, tolerant of what the vendor
-leaves out or adds. No HTTP, no judgement of status codes (`status_codes.py`) or of whether the answer is to the request
-(`match.py`), no columns of ours (`tables/`).
+Here belong the request's parameters with their bounds, and whether an answer holds the summary that was asked for. What
+becomes of its fields is `tables/`.
 """
 
-import datetime as dt
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 import orjson
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from backlinks_assets.targets.name import normal_form
+from backlinks_assets.dataforseo.answer import OK, Answer
+from backlinks_assets.dataforseo.endpoint import PaidEndpoint, Request, UnusableError
+from backlinks_assets.dataforseo.spelling import normal_form
+from backlinks_assets.formatting import shown
+
+NAME: Final = "backlinks/summary/live"
+"""The endpoint's name: its path after `/v3/`."""
 
 StatusType = Literal["live", "lost", "all"]
 RankScale = Literal["one_hundred", "one_thousand"]
 
-OK = 20000
-"""The status code of what was done as asked."""
+STATUS_TYPES: Final[tuple[StatusType, ...]] = ("live", "lost")
+"""Those that the project reads."""
 
-TAG_LIMIT = 255
-"""Characters that the API allows in `tag`."""
-
-MAX_COST_USD = 1000.0
-"""No call costs so much: a larger number is an error of the answer, and would fill the budget by itself."""
+_SUMMARY_FIELDS: Final = frozenset({"backlinks", "backlinks_spam_score", "rank", "referring_domains", "info"})
+"""A result with none of these does not hold a summary, whatever else it holds."""
 
 _MAX_FILTER_CONDITIONS = 8
 _FILTER_OPERATORS = frozenset(
@@ -44,7 +44,7 @@ def _check_filters(filters: list[Any] | None) -> list[Any] | None:
 
 
 def _conditions(node: object, depth: int = 0) -> int:
-    """Return how many conditions a filter holds; raise ValueError for what is no filter."""
+    """Return how many conditions a filter holds; raise ValueError where it is not a filter."""
     if not isinstance(node, list) or not node or depth > _MAX_FILTER_CONDITIONS:
         raise ValueError('it is a condition such as ["dofollow", "=", true], or conditions joined by "and" or "or"')
     if isinstance(node[0], str):
@@ -52,7 +52,7 @@ def _conditions(node: object, depth: int = 0) -> int:
             raise ValueError(f"a filter condition has three parts (field, operator, value), not {node!r}")
         if node[1] not in _FILTER_OPERATORS:
             known = ", ".join(sorted(_FILTER_OPERATORS))
-            raise ValueError(f"{node[1]!r} is no filter operator; the API knows {known}")
+            raise ValueError(f"{node[1]!r} is not a filter operator; the API knows {known}")
         return 1
     joints, parts = node[1::2], node[0::2]
     if len(node) % 2 == 0 or any(joint not in ("and", "or") for joint in joints):
@@ -115,139 +115,44 @@ class ParameterOverrides(BaseModel):
     backlinks_filters: Filters = None
 
 
-def request_tag(date: dt.date, target: str, status_type: str) -> str:
-    """Return `date|target|status type`, the middle cut where the API's 255 characters would not hold it.
+def parse(answer: Answer, request: Request) -> Answer:
+    """Return the answer; its `result` is None where the API knows nothing of the target.
 
-    A cut target ends in `~` and ten hex digits of its hash, so that tags of different pages differ.
-    """
-    tag = f"{date.isoformat()}|{target}|{status_type}"
-    if len(tag) <= TAG_LIMIT:
-        return tag
-    digest = "~" + hashlib.sha256(target.encode()).hexdigest()[:10]
-    room = TAG_LIMIT - (len(tag) - len(target)) - len(digest)
-    return f"{date.isoformat()}|{target[:room]}{digest}|{status_type}"
-
-
-@dataclass(frozen=True, slots=True)
-class SummaryRequest:
-    """One task of `POST /v3/backlinks/summary/live`."""
-
-    target: str
-    status_type: StatusType
-    parameters: RequestParameters = field(default_factory=RequestParameters)
-    tag: str = ""
-
-    def __post_init__(self) -> None:
-        if not self.target:
-            raise ValueError("a request needs a target")
-        if len(self.tag) > TAG_LIMIT:
-            raise ValueError(f"the API takes tags of {TAG_LIMIT} characters at most; this one has {len(self.tag)}")
-
-    def task(self) -> dict[str, Any]:
-        """Return the task as the API takes it; options that are unset are left out."""
-        tag = {"tag": self.tag} if self.tag else {}
-        return {"target": self.target, "backlinks_status_type": self.status_type, **self.parameters.options, **tag}
-
-
-@dataclass(frozen=True, slots=True)
-class SummaryAnswer:
-    """One answer as it came: `body` is the vendor's JSON, the rest is read from it and may be missing.
-
-    `result` is the result object, None where there is none; `is_empty` where the answer itself says so, with a result
-    of null, `[]` or `[null]`: the API knows nothing of the target (which is charged). `has_task` is False where nothing
-    in it answers anything. `cost_usd` is what the answer itself says, None where it says nothing. `echo` is the request
-    as the API repeats it.
-    """
-
-    body: bytes
-    http_status: int
-    status_code: int | None = None
-    status_message: str = ""
-    task_id: str | None = None
-    cost_usd: float | None = None
-    has_task: bool = False
-    is_empty: bool = False
-    result: dict[str, Any] | None = None
-    echo: Mapping[str, Any] = field(default_factory=dict)
-    simulated: bool = False
-
-    @property
-    def known_cost_usd(self) -> float | None:
-        """What it cost. A refusal that names no cost has none; of anything else only the vendor's list can tell."""
-        if self.cost_usd is None and self.status_code not in {None, OK}:
-            return 0.0
-        return self.cost_usd
-
-
-def _object(value: object) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _objects(value: object) -> list[dict[str, Any]]:
-    """Return the objects of a list; an object alone is taken for a list of one."""
-    if isinstance(value, dict):
-        return [value]
-    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
-
-
-def cost_of(value: object) -> float | None:
-    """Return a cost in dollars; what can't be one (negative, or more than any call costs) says nothing."""
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if is_number and 0 <= value < MAX_COST_USD else None  # type: ignore[operator, arg-type]
-
-
-def _code(value: object) -> int | None:
-    is_code = isinstance(value, int) and not isinstance(value, bool) and 0 < value < 100_000
-    return value if is_code else None  # type: ignore[return-value]
-
-
-def task_of(envelope: dict[str, Any]) -> dict[str, Any]:
-    """Return the task that answers: the first that is Ok, else the first with a status code, else an empty one."""
-    tasks = envelope.get("tasks")
-    coded = [task for task in _objects(tasks) if _code(task.get("status_code"))] if isinstance(tasks, list) else []
-    return next((task for task in coded if task["status_code"] == OK), coded[0] if coded else {})
-
-
-def first_result(envelope: dict[str, Any]) -> dict[str, Any] | None:
-    """Return the result object of an answer's task; of several the one that the task is about, else the first.
-
-    An answer that was kept may be of a time when its task's status code was not asked for.
-    """
-    task = task_of(envelope) or next(iter(_objects(envelope.get("tasks"))), {})
-    results = _objects(task.get("result"))
-    if len(results) > 1:
-        wanted = normal_form(str(_object(task.get("data")).get("target")))
-        results.sort(key=lambda result: normal_form(str(result.get("target"))) != wanted)
-    return results[0] if results else None
-
-
-def parse_answer(body: bytes, http_status: int, *, simulated: bool = False) -> SummaryAnswer:
-    """Read an answer tolerantly: `tasks` may be null, any field may be missing or null.
-
-    The task's status code counts where there is a task and it has one, else the envelope's: an envelope of 20000
-    may hold a refused task, and an account-level refusal may come with no task at all.
+    Both the result and the task's echo of the request name the target. Either may spell it in another way; neither may
+    name another target, and the echo may not name another status type.
 
     Raises:
-        ValueError: the body is no JSON object.
+        UnusableError: it is about something else, or does not hold a summary.
     """
-    envelope = orjson.loads(body)
-    if not isinstance(envelope, dict):
-        raise ValueError("the answer is JSON but no object")
-    task = task_of(envelope)
-    envelope_code, task_code = _code(envelope.get("status_code")), _code(task.get("status_code"))
-    refused_above = envelope_code not in {None, OK}
-    source = envelope if refused_above and task_code in {None, OK} else (task if task_code else envelope)
-    costs = [cost for each in _objects(envelope.get("tasks")) if (cost := cost_of(each.get("cost"))) is not None]
-    return SummaryAnswer(
-        body=body,
-        http_status=http_status,
-        status_code=_code(source.get("status_code")),
-        status_message=str(source.get("status_message") or ""),
-        task_id=str(task["id"]) if task.get("id") else None,
-        cost_usd=sum(costs) if costs else cost_of(envelope.get("cost")),
-        has_task=bool(task),
-        is_empty="result" in task and task["result"] in (None, [], [None]),
-        result=first_result(envelope),
-        echo=_object(task.get("data")),
-        simulated=simulated,
-    )
+    result, echo = answer.result or {}, answer.echo
+    echoed = _text(echo.get("target"))
+    for named in (_text(result.get("target")), echoed):
+        if named is not None and not _is_same(named, request.target, echoed):
+            raise UnusableError(f"it is about {shown(named)}, not about the target that was asked for")
+    status_type = _text(echo.get("backlinks_status_type"))
+    if status_type is not None and status_type.lower() != request.status_type:
+        raise UnusableError(f"it is about {shown(status_type)} backlinks, not about {request.status_type!r} ones")
+    if not answer.is_empty and answer.status_code == OK and not _SUMMARY_FIELDS & result.keys():
+        raise UnusableError("its result holds no summary that could be read")
+    return answer
+
+
+def _text(value: Any) -> str | None:
+    return str(value) if value else None
+
+
+def _is_same(named: str, asked: str, echoed: str | None) -> bool:
+    """Whether two names are spellings of one target; under an echo of the very request, a page may lack its scheme."""
+    if named == asked or normal_form(named) == normal_form(asked):
+        return True
+    is_ours = echoed is not None and normal_form(echoed) == normal_form(asked)
+    return is_ours and "/" in named and normal_form(f"{asked.partition('://')[0]}://{named}") == normal_form(asked)
+
+
+SUMMARY: Final = PaidEndpoint(
+    name=NAME,
+    task=lambda request: request.task(target=request.target, backlinks_status_type=request.status_type),
+    parse=parse,
+    rows=lambda _: 1,
+    status_types=STATUS_TYPES,
+)

@@ -10,7 +10,7 @@ import dagster as dg
 
 from backlinks_assets.collect.outcome import Outcome
 from backlinks_assets.defs.metadata.lineage import ANSWER_COLUMNS
-from backlinks_assets.targets.name import shown
+from backlinks_assets.formatting import shown
 from backlinks_assets.targets.target import WatchList
 
 STATIC_METADATA: Final[Mapping[str, Any]] = {

@@ -27,11 +27,12 @@ ANSWER_COLUMNS: Final = dg.TableSchema(
         dg.TableColumn("attempts", "int", "Calls it took to get the answer. [calls]"),
         dg.TableColumn("simulated", "bool", "True if the bundled simulator answered and not the API."),
         dg.TableColumn("body", "bytes", "The API's JSON as it came, compressed."),
+        dg.TableColumn("endpoint", "string", "The path after `/v3/`."),
     ]
 )
 """The table `responses` of the response store: a row an answer, two of them a partition."""
 
-_KEPT_AS_THEY_ARE: Final = ANSWER_COLUMNS.columns[:-1]
+_KEPT_AS_THEY_ARE: Final = ANSWER_COLUMNS.columns[:-2]
 
 # What detection reads of `backlinks_summary`; other request parameters start a target's history anew.
 _READINGS: Final = [*dict.fromkeys(metric.source.column for metric in METRICS.values()), "status_type"]

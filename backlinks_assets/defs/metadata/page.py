@@ -1,6 +1,6 @@
 """What the UI shows of a day's page: the day in one sentence, the flags as a table, a picture.
 
-Words and metadata only; the page is `report/`. That is imported when a page is written, since pandas and DuckDB come with it
+Metadata only; the page is `report/`. That is imported when a page is written, since pandas and DuckDB come with it
 and most runs of this code location write none.
 """
 
@@ -12,27 +12,38 @@ from typing import Any
 
 import dagster as dg
 
+from backlinks_assets.paths import index_path
 from backlinks_assets.settings import Settings
 
 
 def publish_page(settings: Settings, day: dt.date, expected: Collection[str]) -> dict[str, Any]:
     """Write one day's page and return its metadata; a day that was never judged has no page."""
+    from backlinks_assets.report.day_sentence import day_sentence
     from backlinks_assets.report.page import write_report
+    from backlinks_assets.report.summary import read_day_report
     from backlinks_assets.report.ui_summary import markdown, overview_svg
     from backlinks_assets.tables.parquet import days
 
     if day not in days(settings.root, "backlinks_changes"):
-        return {"nothing_kept": f"{day} is not judged: there is nothing to tell"}
-    files = write_report(settings.root, day, simulated=settings.simulated, expected_targets=expected)
-    picture = base64.b64encode(overview_svg(settings.root, day).encode()).decode()
+        return {"nothing_kept": f"{day} is not judged: there is nothing to show"}
+    report = read_day_report(settings.root, day, simulated=settings.simulated, expected_targets=expected)
+    page = write_report(settings.root, report)
+    picture = base64.b64encode(overview_svg(settings.root, report).encode()).decode()
     return {
-        "day": files.sentence,
-        "page": _link(settings, files.path),
-        "all_days": _link(settings, files.index),
-        "flags": files.flags,
-        "flags_table": dg.MetadataValue.md(markdown(settings.root, day, simulated=settings.simulated)),
+        "day": day_sentence(report),
+        "page": _link(settings, page),
+        "all_days": _link(settings, index_path(settings.root)),
+        "flags": len(report.flags),
+        "flags_table": dg.MetadataValue.md(markdown(report)),
         "picture": dg.MetadataValue.md(f"![The day's flags, drawn](data:image/svg+xml;base64,{picture})"),
     }
+
+
+def publish_index(settings: Settings) -> None:
+    """Write the list of days."""
+    from backlinks_assets.report.index import write_index
+
+    write_index(settings.root)
 
 
 def _link(settings: Settings, page: Path) -> dg.MetadataValue[Any]:
@@ -53,8 +64,6 @@ def result(context: dg.AssetExecutionContext, by_day: Mapping[str, dict[str, Any
         return dg.MaterializeResult(metadata=next(iter(by_day.values())))
     for date, metadata in by_day.items():
         # Pictures of many days would fill the event log; the newest day's is enough in a run over several.
-        told = (
-            metadata if date == max(by_day) else {name: value for name, value in metadata.items() if name != "picture"}
-        )
-        context.add_asset_metadata(told, partition_key=date)
+        shown = {name: value for name, value in metadata.items() if name != "picture" or date == max(by_day)}
+        context.add_asset_metadata(shown, partition_key=date)
     return dg.MaterializeResult()

@@ -2,33 +2,30 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
+from backlinks_assets.simulator.http.account import Account
 from backlinks_assets.simulator.world.noise import wave
 
-if TYPE_CHECKING:
-    from backlinks_assets.simulator.http.server import Simulator
+Login = tuple[str, str]
 
 _PRICE_OF_A_ROW_USD = 0.000036
-_NO_LIMIT_BALANCE_USD = 1000.0
-_MOST_IDS = 1000
+_MAX_IDS = 1000
 
 
-def user_data(sim: Simulator, login: tuple[str, str] | None, _posted: list[Any]) -> list[Any]:
+def user_data(account: Account, login: Login, _posted: list[Any], _today: date) -> list[Any]:
     """The account: login, limits, balance, and the current price of a summary."""
-    ledger = sim.ledger
-    minute = ledger.calls_per_minute or 2000
-    deposit = _NO_LIMIT_BALANCE_USD + ledger.spent_usd if ledger.deposit_usd is None else ledger.deposit_usd
-    spent = {"backlinks": {"summary": {"live": ledger.spent_usd}}, "total": ledger.spent_usd}
-    request = round(sim.price_usd - _PRICE_OF_A_ROW_USD, 6)
+    minute = account.calls_per_minute or 2000
+    spent = {"backlinks": {"summary": {"live": account.spent_usd}}, "total": account.spent_usd}
+    request = round(account.price_usd - _PRICE_OF_A_ROW_USD, 6)
     costs = [
         {"cost_type": "per_request", "cost": request},
         {"cost_type": "per_result", "cost": _PRICE_OF_A_ROW_USD},
     ]
     return [
         {
-            "login": login[0] if login else None,
+            "login": login[0],
             "timezone": "UTC",
             "rates": {
                 "limits": {
@@ -40,13 +37,13 @@ def user_data(sim: Simulator, login: tuple[str, str] | None, _posted: list[Any])
                     },
                 },
                 "statistics": {
-                    "day": {"total": ledger.calls_seen},
-                    "minute": {"total": ledger.calls_this_minute},
+                    "day": {"total": account.tasks_since(86_400)},
+                    "minute": {"total": account.tasks_since(60)},
                 },
             },
             "money": {
-                "total": round(deposit, 6),
-                "balance": round(deposit - ledger.spent_usd, 6),
+                "total": round(account.balance_usd + account.spent_usd, 6),
+                "balance": round(account.balance_usd, 6),
                 "limits": {"day": {"total": 0}, "minute": {"total": 0}},
                 "statistics": {"day": spent, "minute": {"total": 0}},
             },
@@ -56,18 +53,18 @@ def user_data(sim: Simulator, login: tuple[str, str] | None, _posted: list[Any])
     ]
 
 
-def id_list(sim: Simulator, _login: tuple[str, str] | None, posted: list[Any]) -> list[Any]:
+def id_list(account: Account, _login: Login, posted: list[Any], _today: date) -> list[Any]:
     """The tasks in the log, newest first: what each cost, and with `include_metadata` its parameters."""
     asked = posted[0] if posted and isinstance(posted[0], dict) else {}
     first, last = _instant(asked.get("datetime_from")), _instant(asked.get("datetime_to"))
-    limit, offset = int(asked.get("limit") or _MOST_IDS), int(asked.get("offset") or 0)
+    limit, offset = int(asked.get("limit") or _MAX_IDS), int(asked.get("offset") or 0)
     tasks = [
         call
-        for call in reversed(sim.calls)
-        if call.task_id and (first is None or call.at >= first) and (last is None or call.at <= last)
+        for call in reversed(account.tasks)
+        if (first is None or call.at >= first) and (last is None or call.at <= last)
     ]
     found = []
-    for call in tasks[offset : offset + min(limit, _MOST_IDS)]:
+    for call in tasks[offset : offset + min(limit, _MAX_IDS)]:
         seconds = (call.ended or call.started) - call.started
         row: dict[str, Any] = {
             "id": call.task_id,
@@ -83,9 +80,8 @@ def id_list(sim: Simulator, _login: tuple[str, str] | None, posted: list[Any]) -
     return found
 
 
-def index(sim: Simulator, _login: tuple[str, str] | None, _posted: list[Any]) -> list[Any]:
+def index(_account: Account, _login: Login, _posted: list[Any], day: date) -> list[Any]:
     """Totals of the simulated index today and on the first of the last twelve months."""
-    day = sim.today()
     months, at = [], day.replace(day=1)
     for _ in range(12):
         months.append({"date": f"{at:%Y-%m-%d} 00:00:00 +00:00", **_totals(at.toordinal())})
@@ -98,7 +94,7 @@ def _totals(day: int) -> dict[str, int]:
     return {"total_backlinks": links, "total_pages": links // 7, "total_domains": links // 6400}
 
 
-def status(_sim: Simulator, _login: tuple[str, str] | None, _posted: list[Any]) -> list[Any]:
+def status(_account: Account, _login: Login, _posted: list[Any], _today: date) -> list[Any]:
     """The state of each API of the vendor that is simulated."""
     now = _text(datetime.now(UTC))
     return [{"api": "backlinks", "status": "ok", "endpoints": [], "last_update": now}]

@@ -1,4 +1,4 @@
-"""The doors: a request's path, credentials and limits. What a summary answers is in `summaries`.
+"""The endpoints: a request's path and credentials. What a summary answers is in `summaries`.
 
 HTTP itself is in `handler`. Anything but the endpoints here is 404 with 40402, and anything outside the base
 path is 404 with a message that says what the base URL is.
@@ -7,60 +7,85 @@ path is 404 with a message that says what the base URL is.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from datetime import UTC, date, datetime
+from typing import Any
 
 import orjson
 
-from backlinks_assets.simulator.http.account import Call
+from backlinks_assets.simulator.http.account import Account, Call
 from backlinks_assets.simulator.http.appendix import id_list, index, status, user_data
 from backlinks_assets.simulator.http.envelope import OK, envelope, task
-from backlinks_assets.simulator.http.reply import Asked, Reply, json_reply
-from backlinks_assets.simulator.http.summaries import summaries
-
-if TYPE_CHECKING:
-    from backlinks_assets.simulator.http.server import Simulator
+from backlinks_assets.simulator.http.reply import Asked, Reply, Request, json_reply
+from backlinks_assets.simulator.http.summaries import bad_body, note, serve
 
 BASE_PATH = "/simulator"
-_SUMMARY = ("POST", "/v3/backlinks/summary/live")
-
-_FREE: dict[tuple[str, str], tuple[Callable[..., list[Any]], int]] = {
-    ("GET", "/v3/appendix/user_data"): (user_data, 6),  # calls a minute, where the simulator has limits
-    ("GET", "/v3/appendix/status"): (status, 10),
-    ("GET", "/v3/backlinks/index"): (index, 10),
-    ("POST", "/v3/backlinks/id_list"): (id_list, 10),
+SUMMARY = ("POST", "/v3/backlinks/summary/live")
+FREE: dict[tuple[str, str], Callable[..., list[Any]]] = {
+    ("GET", "/v3/appendix/user_data"): user_data,
+    ("GET", "/v3/appendix/status"): status,
+    ("GET", "/v3/backlinks/index"): index,
+    ("POST", "/v3/backlinks/id_list"): id_list,
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What came over HTTP. `path` is without the query; `login` is None without Basic credentials."""
-
-    method: str
-    path: str
-    body: bytes
-    login: tuple[str, str] | None
+def utc_today() -> date:
+    """The day in UTC, which is the API's."""
+    return datetime.now(UTC).date()
 
 
-def answer(sim: Simulator, request: Request, call: Call) -> Reply:
-    """The reply to a request; `call` is told its status code, what it was about and what it cost."""
-    inside = request.path.startswith(sim.base_path + "/")
-    door = (request.method, request.path.removeprefix(sim.base_path))
-    if not inside or (door != _SUMMARY and door not in _FREE):
-        text = None if inside else f"Not Found. This is the simulator: its base URL is {sim.url}."
-        return _refused_at_the_door(call, 40402 if inside else 40400, http_status=404, text=text)
-    if not sim.accepts(request.login):
-        return _refused_at_the_door(call, 40100, http_status=401)
-    _, _, api, function, *_ = door[1].split("/")
-    asked = Asked(sim, call, door[1].strip("/").split("/"), {"api": api, "function": function})
-    if code := _over_a_limit(sim, call, door):
-        return asked.refused(code)
-    posted = _posted(request.body) if request.method == "POST" else []
-    if door == _SUMMARY:
-        return summaries(asked, posted)
-    call.status_code = OK
-    found = _FREE[door][0](sim, request.login, posted if isinstance(posted, list) else [])
-    return json_reply(envelope([task(OK, asked.path, asked.data, result=found)]))
+class Api:
+    """The endpoints over one account, below a base path.
+
+    A summary whose `tag` is `YYYY-MM-DD|…` is answered as of that day, any other as of `today()`. Without a base path
+    its answers are not marked as simulated.
+    """
+
+    def __init__(self, account: Account, *, base_path: str = BASE_PATH, today: Callable[[], date] = utc_today) -> None:
+        self.account = account
+        self.base_path = base_path
+        self.today = today
+
+    def answer(self, request: Request, call: Call) -> Reply:
+        """Return the reply; `call` gets its status code, what it was about and what it cost."""
+        asked = self.admit(request, call)
+        if isinstance(asked, Reply):
+            return asked
+        posted = _posted(request.body) if request.method == "POST" else []
+        if asked.door == SUMMARY:
+            return self.summary(asked, posted)
+        call.status_code = OK
+        found = FREE[asked.door](self.account, asked.login, posted if isinstance(posted, list) else [], self.today())
+        return json_reply(envelope([task(OK, asked.path, asked.data, result=found)]))
+
+    def admit(self, request: Request, call: Call) -> Asked | Reply:
+        """Return the call that was let in, or how it is refused."""
+        inside = request.path.startswith(self.base_path + "/")
+        door = (request.method, request.path.removeprefix(self.base_path))
+        if not inside or (door != SUMMARY and door not in FREE):
+            url = f"http://{request.host}{self.base_path}"
+            text = None if inside else f"Not Found. This is the simulator: its base URL is {url}."
+            return _refused_at_the_door(call, 40402 if inside else 40400, http_status=404, text=text)
+        if request.login is None or not self.accepts(request.login):
+            return _refused_at_the_door(call, 40100, http_status=401)
+        _, _, api, function, *_ = door[1].split("/")
+        return Asked(call, door, request.login, {"api": api, "function": function})
+
+    def accepts(self, login: tuple[str, str]) -> bool:
+        """Whether these credentials may call: any login that is not empty."""
+        return bool(login[0])
+
+    def summary(self, asked: Asked, posted: Any, price_usd: float | None = None) -> Reply:
+        """Serve the first task at the account's price, unless another is given; refuse any further one with 40000."""
+        if code := bad_body(posted):
+            return asked.refused(code)
+        note(asked.call, posted[0])
+        price_usd = self.account.price_usd if price_usd is None else price_usd
+        served = serve(self.account, asked, posted[0], price_usd, self.today())
+        for further in posted[1:]:
+            served["tasks"].append(task(40000, asked.path, {**asked.data, **further}))
+        served["tasks_count"] = len(posted)
+        served["tasks_error"] = sum(each["status_code"] != OK for each in served["tasks"])
+        return json_reply(served)
 
 
 def _refused_at_the_door(call: Call, code: int, *, http_status: int, text: str | None = None) -> Reply:
@@ -68,21 +93,8 @@ def _refused_at_the_door(call: Call, code: int, *, http_status: int, text: str |
     return json_reply(envelope(None, code=code, text=text), http_status)
 
 
-def _over_a_limit(sim: Simulator, call: Call, door: tuple[str, str]) -> int | None:
-    """The status code of the account's limit that this call is beyond; None within all of them."""
-    ledger = sim.ledger
-    if ledger.too_many_at_once():
-        return 40209
-    if ledger.calls_per_minute is None:
-        return None
-    over = ledger.over_the_rate(call, "all", ledger.calls_per_minute)
-    if door in _FREE:
-        over = ledger.over_the_rate(call, door[1], _FREE[door][1]) or over
-    return 40202 if over else None
-
-
 def _posted(body: bytes) -> Any:
-    """The posted JSON; None when there is none, a string when it is not JSON."""
+    """Return the posted JSON; None when there is none, a string when it is not JSON."""
     if not body.strip():
         return None
     try:

@@ -1,32 +1,21 @@
 """The simulator: a server on loopback, in this process, that answers as the DataForSEO backlinks API does.
 
-What it answers is in `endpoints`, what it made up about targets in `history` and `answers`.
+What it answers is in `endpoints`, what it made up about targets in `world`.
 """
 
 from __future__ import annotations
 
 import contextlib
-import hmac
 import socket
 import sys
 import threading
-from collections.abc import Callable, Sequence
-from datetime import UTC, date, datetime
 from http.server import ThreadingHTTPServer
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
-from backlinks_assets.simulator.http.account import WINDOW_S, Call, Ledger
-from backlinks_assets.simulator.http.endpoints import BASE_PATH
-from backlinks_assets.simulator.http.faults import Fault, FaultPlan
+from backlinks_assets.simulator.http.account import Account
+from backlinks_assets.simulator.http.endpoints import Api
 from backlinks_assets.simulator.http.handler import Handler
-
-PRICE_USD = 0.024036  # of a summary since July 2026: 0.024 a request and 0.000036 a row
-
-
-def utc_today() -> date:
-    """The day in UTC, which is the API's."""
-    return datetime.now(UTC).date()
 
 
 class _Server(ThreadingHTTPServer):
@@ -52,7 +41,7 @@ class _Server(ThreadingHTTPServer):
         super().shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that went away is no news; anything else is a fault of the simulator, and shown."""
+        """Show what is a fault of the simulator: a client that went away is not."""
         if not isinstance(sys.exc_info()[1], (ConnectionError, TimeoutError)):
             super().handle_error(request, client_address)
 
@@ -65,45 +54,13 @@ class _Server(ThreadingHTTPServer):
 
 
 class Simulator:
-    """A simulated API on 127.0.0.1, and its own side of the truth about the calls it got.
+    """A simulated API on 127.0.0.1. Any login that is not empty passes, and no limit is held."""
 
-    Without `credentials` any login that is not empty passes. `calls_per_minute`, `calls_at_once` and
-    `balance_usd` of None are no limit. `price_usd` is charged for each answered summary; `latency_s` is
-    waited before it. A summary whose `tag` is `YYYY-MM-DD|…` is answered as of that day, any other as of
-    `today()`. The log keeps `calls_kept`. `as_real` leaves out the path and the header by which its answers
-    are known as simulated, so that a test can have it stand for the vendor's own server.
-    """
+    handler: ClassVar[type[Handler]] = Handler
 
-    def __init__(  # noqa: PLR0913 - every knob of the simulated account, by keyword
-        self,
-        *,
-        port: int = 0,
-        calls_per_minute: int | None = None,
-        calls_at_once: int | None = None,
-        latency_s: float = 0.0,
-        balance_usd: float | None = None,
-        credentials: tuple[str, str] | None = None,
-        price_usd: float = PRICE_USD,
-        faults: Sequence[Fault] = (),
-        today: Callable[[], date] = utc_today,
-        calls_kept: int = 20_000,
-        as_real: bool = False,
-    ) -> None:
-        self.as_real = as_real
-        self.base_path = "" if as_real else BASE_PATH
-        self.latency_s = latency_s
-        self.price_usd = price_usd
-        self.today = today
-        self.faults = FaultPlan(faults)
-        self.ledger = Ledger(
-            calls_per_minute=calls_per_minute,
-            calls_at_once=calls_at_once,
-            balance_usd=balance_usd,
-            calls_kept=calls_kept,
-        )
-        self._credentials = credentials
+    def __init__(self, api: Api | None = None, *, port: int = 0) -> None:
+        self.api = api or Api(Account())
         self._port = port
-        self._stopping = threading.Event()
         self._server: _Server | None = None
         self._thread: threading.Thread | None = None
 
@@ -111,8 +68,7 @@ class Simulator:
         """Listen, and answer from a thread of its own. Raises OSError when the port is taken."""
         if self._server is not None:
             raise RuntimeError("The simulator is running already.")
-        self._stopping.clear()
-        handler = type("SimulatorHandler", (Handler,), {"simulator": self})
+        handler = type("SimulatorHandler", (self.handler,), {"api": self.api})
         self._server = _Server(("127.0.0.1", self._port), handler)
         self._port = self._server.server_address[1]
         self._thread = threading.Thread(
@@ -122,8 +78,7 @@ class Simulator:
         return self
 
     def stop(self) -> None:
-        """Stop listening and end every connection and every wait; a second time does nothing."""
-        self._stopping.set()
+        """Stop listening and end every connection; a second time does nothing."""
         if self._server is None or self._thread is None:
             return
         self._server.shutdown()
@@ -145,37 +100,4 @@ class Simulator:
         """The base URL, for DATAFORSEO_BASE_URL. By its path a client knows that answers are simulated."""
         if self._port == 0:
             raise RuntimeError("The simulator has no URL before it is started.")
-        return f"http://127.0.0.1:{self._port}{self.base_path}"
-
-    @property
-    def calls(self) -> list[Call]:
-        """The calls it got, in the order they came (the newest `calls_kept`)."""
-        return self.ledger.calls
-
-    @property
-    def peak_at_once(self) -> int:
-        """The most calls to the backlinks endpoints that were in flight together."""
-        return self.ledger.peak_at_once
-
-    @property
-    def spent_usd(self) -> float:
-        """All that it charged."""
-        return self.ledger.spent_usd
-
-    def worst_window(self, seconds: float = WINDOW_S) -> int:
-        """The most calls that came within any window of that many seconds."""
-        return self.ledger.worst_window(seconds)
-
-    def accepts(self, login: tuple[str, str] | None) -> bool:
-        """Whether these Basic credentials may call."""
-        if login is None or not login[0]:
-            return False
-        if self._credentials is None:
-            return True
-        given, right = ":".join(login), ":".join(self._credentials)
-        return hmac.compare_digest(given.encode(), right.encode())
-
-    def pause(self, seconds: float) -> None:
-        """Wait, but not beyond the simulator's stop: then ConnectionAbortedError ends the call."""
-        if seconds > 0 and self._stopping.wait(seconds):
-            raise ConnectionAbortedError("The simulator was stopped.")
+        return f"http://127.0.0.1:{self._port}{self.api.base_path}"

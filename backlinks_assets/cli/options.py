@@ -1,0 +1,57 @@
+"""What the calls' options and help texts share: `--json`, examples, and what the shell offers at the Tab key.
+
+Completion is quick and silent: nothing is made or said, and where nothing can be read nothing is offered.
+"""
+
+import datetime as dt
+from typing import Annotated, Any, Final
+
+import typer
+
+from backlinks_assets.dates import iso_date
+from backlinks_assets.settings import Settings, SettingsError
+from backlinks_assets.targets.file import load_targets
+from backlinks_assets.targets.target import TargetsError
+
+MAX_DAYS: Final = 31
+WIDTH: Final = {"max_content_width": 100}
+"""For `context_settings`: longer lines are hard to read, however wide the terminal is."""
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on the last line of stdout.")]
+
+
+def date_option(text: str) -> Any:
+    return typer.Option("--date", metavar="YYYY-MM-DD", help=text, parser=_day, autocompletion=judged_days)
+
+
+def _day(text: str) -> dt.date:
+    try:
+        return iso_date(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"{text!r}: {error}") from None
+
+
+def examples(*lines: str, more: str = "") -> str:
+    """Return an epilog of `command  # what it does` lines; `more` is a paragraph after them."""
+    typed = "\n".join(f"  # {what}\n  {command}" for command, _, what in (line.partition("  # ") for line in lines))
+    return f"\b\nExamples:\n{typed}\n\n{more}"
+
+
+def watched(incomplete: str) -> list[str]:
+    """Return the watched targets that begin so, in the file's order."""
+    try:
+        targets = load_targets(Settings.from_env().targets_file, allow_none=True)
+    except (SettingsError, TargetsError):
+        return []
+    today = dt.datetime.now(dt.UTC).date()
+    return [one.target for one in targets if one.active_on(today) and one.target.startswith(incomplete)]
+
+
+def judged_days(incomplete: str) -> list[str]:
+    """Return the newest days that flags were looked for on and that begin so, the newest first."""
+    try:
+        folder = Settings.from_env().root / "parquet" / "backlinks_flags"
+        found = sorted((path.name.removeprefix("date=") for path in folder.glob("date=*")), reverse=True)
+    except (SettingsError, OSError):
+        return []
+    return [day for day in found if day.startswith(incomplete)][:MAX_DAYS]

@@ -1,0 +1,163 @@
+"""One call with all that is around it: the account's permit, the ledger, sending, and the answer stored or kept as evidence.
+
+Here belongs a single attempt. Retries, and which calls are made, are `collector.py`; the wire is `dataforseo/client.py`.
+"""
+
+import contextlib
+import datetime as dt
+import shutil
+import threading
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Final
+
+from backlinks_assets.account.limiter import AccountLimiter, Cancelled
+from backlinks_assets.collect.outcome import CollectRequest, Outcome
+from backlinks_assets.dataforseo.answer import Answer
+from backlinks_assets.dataforseo.client import Client
+from backlinks_assets.dataforseo.endpoint import Request
+from backlinks_assets.dataforseo.endpoints.summary import SUMMARY
+from backlinks_assets.dataforseo.errors import ApiError, RequestError, TargetError, TransientError
+from backlinks_assets.dataforseo.tag import request_tag
+from backlinks_assets.store import ledger
+from backlinks_assets.store.budget import Budget, PriceUnknownError
+from backlinks_assets.store.database import StoreError
+from backlinks_assets.store.responses import Key, ResponseStore
+
+SPACE_KEPT_BYTES: Final = 64 * 1024 * 1024
+"""Below this much free space no call is started: its answer might not be stored."""
+LATE: Final = dt.timedelta(hours=1)
+"""So long after midnight (UTC) a run that began before it may go on with its day."""
+POLL_S: Final = 0.25
+
+
+class NotCalledError(Exception):
+    """A call is not made: its day is over, or the same call was charged for an answer that can't be used."""
+
+
+def is_open(date: dt.date, began: dt.datetime, now: dt.datetime) -> bool:
+    """Whether a run that began then may make calls for a day now: on the day, and for an hour if it began on it."""
+    if now.date() == date:
+        return True
+    midnight = dt.datetime.combine(date, dt.time(), dt.UTC) + dt.timedelta(days=1)
+    return began.date() == date and midnight <= now < midnight + LATE
+
+
+@dataclass(slots=True, eq=False)
+class Call:
+    """An answer that a target lacks. `call_id` is that of the next call for it.
+
+    `is_claimed`: this run alone may call. `has_room`: room in the budget is set aside for the next call.
+    """
+
+    key: Key
+    call_id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    is_claimed: bool = False
+    has_room: bool = False
+    is_begun: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """What calls are made with.
+
+    Args:
+        any_day: only the simulator may be asked about a day that is not the present one.
+        space_in: the folder whose free space is watched.
+        began: when the run was asked for.
+        stop: set when no more calls are to be started.
+    """
+
+    client: Client
+    limiter: AccountLimiter
+    store: ResponseStore
+    owner: str
+    budget: Budget
+    any_day: bool
+    space_in: Path
+    began: dt.datetime
+    now: Callable[[], dt.datetime]
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    def attempt(
+        self, request: CollectRequest, call: Call, together: Sequence[Call], number: int, outcome: Outcome
+    ) -> Answer:
+        """Make a call's attempt of this number and store its answer; `outcome` counts it.
+
+        `together` are calls that must be made too if this one is: all have room in the budget, or none has.
+
+        Raises:
+            ApiError: the answer can't be used; what was charged is booked, and kept as evidence.
+            BudgetError, NotCalledError, StoreError, LimiterError, Cancelled: no call was made.
+        """
+        key, endpoint = call.key, request.endpoint
+        tag = request_tag(key.date, key.target, key.status_type, endpoint.name)
+        task = Request(key.target, request.parameters, key.status_type, tag)
+        budget = self.budget
+        if endpoint is not SUMMARY:  # whose price is a setting
+            budget = replace(budget, expected_price_usd=endpoint.expected_price_usd(task))
+        with self.limiter.permit(self.stop.is_set) as permit:
+            self._enter(call, together, number, budget)
+            outcome.calls += 1
+            answer: Answer | None = None
+            error: Exception | None = None
+            try:
+                answer = self.client.send(endpoint, task)
+            except ApiError as failed:
+                answer, error = failed.answer, failed
+            except Exception as failed:  # noqa: BLE001 - raised again when the call is booked
+                error = failed
+            if isinstance(error, TransientError) and error.may_go_on:
+                permit.keep_slot()
+        if answer is not None:
+            outcome.cost_usd += answer.known_cost_usd or 0.0
+        if error is not None:
+            self._end(call, answer, error, budget)
+            raise error
+        assert answer is not None
+        self.store.land(key, call.call_id, answer, request.parameters, number, self.now())
+        call.is_claimed = False
+        return answer
+
+    def not_callable(self, date: dt.date, now: dt.datetime) -> str | None:
+        """Return why the API can't be asked about a day, or None: it answers for the present only."""
+        if self.any_day or is_open(date, self.began, now):
+            return None
+        when = "is over" if date < now.date() else "has not begun"
+        return f"nothing is stored for {date} and the day {when} (UTC): the API answers for the present only"
+
+    def _enter(self, call: Call, together: Sequence[Call], number: int, budget: Budget) -> None:
+        """Enter the call in the ledger at its very start: the day, the space and the budget must allow it."""
+        key = call.key
+        while True:
+            now = self.now()  # one look, so that a call is booked on the UTC day on which it was found allowed
+            if (refusal := self.not_callable(key.date, now)) is not None:
+                raise NotCalledError(refusal)
+            if (free := shutil.disk_usage(self.space_in).free) < SPACE_KEPT_BYTES:
+                raise StoreError(
+                    f"Only {free >> 20} MiB are free for {self.space_in}: no call is started, since its answer might "
+                    "not be kept. Free some space and run again."
+                )
+            entry = ledger.Call(call.call_id, key.date, key.target, key.status_type, self.owner, number, now)
+            with contextlib.suppress(PriceUnknownError):
+                self.store.start_call(entry, budget, [other.call_id for other in together])
+                call.is_begun, call.has_room = True, False
+                for other in together:
+                    other.has_room = budget.usd_per_day is not None
+                return
+            if self.stop.wait(POLL_S):
+                raise Cancelled
+
+    def _end(self, call: Call, answer: Answer | None, error: Exception, budget: Budget) -> None:
+        """Book a call whose answer can't be used, and set room aside for the next attempt where there is one."""
+        ended, call.call_id = call.call_id, uuid.uuid4().hex
+        retry = (call.call_id, budget) if isinstance(error, TransientError) else None
+        final = isinstance(error, TargetError | RequestError)
+        call.has_room = self.store.end_call(ended, call.key, answer, str(error), self.now(), final, retry)
+        if isinstance(error, TransientError):
+            if error.pause_account_s:
+                self.limiter.pause(error.pause_account_s)
+            if error.lower_concurrency:
+                self.limiter.lower_concurrency()

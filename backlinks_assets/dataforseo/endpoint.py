@@ -1,0 +1,96 @@
+"""What an endpoint of the API is: where it is, what is sent, how its answer is read, and what a call costs.
+
+Here belong the two records, `Endpoint` and the `Request` of a paid one. The endpoints themselves are `endpoints/`, one
+file each; the call is `client.py`.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Generic, Protocol, TypeVar
+
+from backlinks_assets.dataforseo.answer import Answer
+from backlinks_assets.dataforseo.tag import MAX_TAG_CHARACTERS
+
+CALL_USD: Final = 0.024
+ROW_USD: Final = 0.000036
+"""Every paid Backlinks endpoint costs so much a call and a returned row (2026-07 to 2026-10)."""
+
+RequestT = TypeVar("RequestT")
+ParsedT = TypeVar("ParsedT")
+
+
+class UnusableError(ValueError):
+    """A good answer can't be used for its request; the message is the end of a sentence."""
+
+
+class Parameters(Protocol):
+    """What shapes an answer beside target and status type.
+
+    `key` is equal when, and only when, the parameters are; `text` is them as JSON; `options` are those that are set, as
+    a task of the API takes them.
+    """
+
+    @property
+    def key(self) -> str: ...
+    @property
+    def text(self) -> str: ...
+    @property
+    def options(self) -> Mapping[str, Any]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One task of a paid endpoint.
+
+    Its answer is stored under the day, the endpoint's name, `target`, `status_type` and `parameters.key`. A bulk call's
+    `target` is the name of its batch, and its parameters hold the batch; its `status_type` is empty.
+    """
+
+    target: str
+    parameters: Parameters
+    status_type: str = ""
+    tag: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.target:
+            raise ValueError("a request needs a target")
+        if len(self.tag) > MAX_TAG_CHARACTERS:
+            raise ValueError(
+                f"the API takes tags of {MAX_TAG_CHARACTERS} characters at most; this one has {len(self.tag)}"
+            )
+
+    def task(self, **fields: str) -> dict[str, Any]:
+        """Return the task as the API takes it: the endpoint's own fields, the options that are set, and the tag."""
+        return {**fields, **self.parameters.options, **({"tag": self.tag} if self.tag else {})}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Endpoint(Generic[RequestT, ParsedT]):
+    """One endpoint of the API.
+
+    Args:
+        name: the path without `/v3/`, as the store and the ledger know it.
+        task: makes the one task that is posted out of a request; None for a GET.
+        parse: makes what the client returns out of a good answer and its request; raises `UnusableError`.
+        rows: how many result rows a request may return, which are charged; None where calls are free.
+        status_types: a target has an answer for each.
+        target_fields: fields of the task that concern its target alone if the API names one as invalid (40501).
+    """
+
+    name: str
+    task: Callable[[RequestT], Mapping[str, Any]] | None = None
+    parse: Callable[[Answer, RequestT], ParsedT]
+    rows: Callable[[RequestT], int] | None = None
+    status_types: tuple[str, ...] = ("",)
+    target_fields: frozenset[str] = frozenset({"target"})
+
+    @property
+    def path(self) -> str:
+        return f"/v3/{self.name}"
+
+    def expected_price_usd(self, request: RequestT) -> float:
+        """Return what a call is expected to cost, at most."""
+        return CALL_USD + ROW_USD * self.rows(request) if self.rows else 0.0
+
+
+PaidEndpoint = Endpoint[Request, Answer]

@@ -1,0 +1,57 @@
+"""Whether two names are spellings of one target: the API may name a target in its answer in another way than it was sent.
+
+Here belongs the comparison alone. Which names may be watched, and how they are written, is `targets/name.py`.
+"""
+
+import re
+import unicodedata
+from typing import Final
+
+from backlinks_assets.host import ZERO_WIDTH_JOINERS, ascii_host, unicode_host
+
+_SPACES: Final = " \t\r\n\u00a0\u3000"
+_PAGE: Final = re.compile(r"(https?)://", re.IGNORECASE)
+_DEFAULT_PORTS: Final = {"http": "80", "https": "443"}
+_PATH_DELIMITERS, _QUERY_DELIMITERS = b"/?#%", b"&=+#%"  # encoded they mean something else
+_UNSEEN: Final = dict.fromkeys(map(ord, ZERO_WIDTH_JOINERS + "\ufe0f"))  # some programs drop them from a host name
+
+
+def normal_form(target: str) -> str:
+    """Return what two spellings of one target have in common, for comparing alone: no name to watch or to show.
+
+    The API may name a target in its answer in another way than it was asked. Equal are: host names in Unicode and in
+    punycode, upper and lower case (of paths too), with and without `www.`, a trailing dot, a slash at the end, a
+    default port and a fragment; characters written as they are and percent-encoded (not `/`, `?` and the like, which
+    mean something else when encoded); in a query, space and `+`. Schemes differ, and a page differs from its domain.
+
+    Never raises: what can't be a target is compared as a text.
+    """
+    text = target.strip(_SPACES)
+    page = _PAGE.match(text)
+    scheme = page[0].lower() if page else ""
+    authority, path = re.fullmatch(r"([^/?#]*)(.*)", text[len(scheme) :], re.DOTALL).groups()  # type: ignore[union-attr]
+    name, colon, port = authority.partition(":")
+    if port in ({"", _DEFAULT_PORTS[page[1].lower()]} if page else {"", "80", "443"}):
+        colon = port = ""
+    try:
+        host = ascii_host(name)
+    except ValueError:
+        host = name
+    host = unicode_host(host.lower().removesuffix(".")).translate(_UNSEEN)
+    while host.startswith("www.") and "." in host.removeprefix("www."):
+        host = host.removeprefix("www.")
+    path, mark, query = path.partition("#")[0].partition("?")
+    path = _decoded(path.rstrip("/"), _PATH_DELIMITERS)
+    query = mark + _decoded(query.replace("+", " "), _QUERY_DELIMITERS) if query else ""
+    return unicodedata.normalize("NFC", f"{scheme}{host}{colon}{port}{path}{query}".lower())
+
+
+def _decoded(text: str, delimiters: bytes) -> str:
+    """Return a path or query with all that means the same when percent-encoded decoded."""
+
+    def byte(match: re.Match[bytes]) -> bytes:
+        value = int(match[1] or b"25", 16)  # a percent sign that encodes nothing stands for itself
+        return b"%%%02X" % value if value in delimiters else bytes([value])
+
+    raw = re.sub(rb"%([0-9A-Fa-f]{2})?", byte, text.encode("utf-8", "surrogatepass"))
+    return raw.decode("utf-8", "surrogateescape")
