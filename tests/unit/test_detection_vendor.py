@@ -8,6 +8,8 @@ import pytest
 
 from backlinks_assets.detection.detect import detect
 from backlinks_assets.detection.matrices import as_matrices, stacked
+from backlinks_assets.detection.metrics import LOG
+from backlinks_assets.detection.series import Series
 from backlinks_assets.detection.vendor_faults import Verdict
 
 FIRST = dt.date(2026, 1, 5)
@@ -165,3 +167,15 @@ def test_faults_and_verdicts_are_the_same_for_targets_in_parts() -> None:
     parts = [as_matrices(history[history["target"].isin(part)], days) for part in (names[:7], names[7:20], names[20:])]
     found = detect(stacked(parts), since=day(30), verdicts=verdicts)
     pd.testing.assert_frame_equal(whole, found, check_dtype=False)
+
+
+@pytest.mark.parametrize(
+    ("days", "intervals"),
+    [(range(8), 1), ([0, 1, 2, 3, 7], 4), (range(0, 56, 7), 1), ([0, 7, 14, 21, 42], 3), ([0, 3, 7, 10, 14], 1)],
+    ids=["daily", "an outage", "weekly", "two weeks missed", "Monday and Thursday"],
+)
+def test_time_between_readings_is_counted_in_usual_intervals(days: list[int], intervals: float) -> None:
+    at = np.array(list(days))
+    series = Series(np.ones((1, len(at))), at, LOG)
+    series.last[:] = len(at) - 2
+    assert series.gap(np.array([0]), len(at) - 1)[0] == pytest.approx(intervals, abs=0.4)
