@@ -101,10 +101,14 @@ class RunLocks:
         before = time.time() - SWEEP_AFTER_S
         for file in self._files():
             with suppress(OSError):
-                is_old = file.run_id not in unfinished and file.path.stat().st_mtime < before
-                # Who prepared a run that has finished may hold its file still, and lets go of it at the next run.
-                if is_old and (file.part == PREPARING or not is_locked(file.path)):
-                    file.path.unlink()
+                if file.run_id not in unfinished and file.path.stat().st_mtime < before:
+                    _remove(file)
+
+    def clear(self, run_id: str) -> None:
+        """Remove at once what dead processes left of a run that has been marked as finished."""
+        for file in self._files(run_id):
+            with suppress(OSError):
+                _remove(file)
 
     def _files(self, run_id: str | None = None) -> Iterator[_File]:
         try:
@@ -124,3 +128,9 @@ class RunLocks:
                     missing_ok=True
                 )  # before it is unlocked: one that is seen and free is a dead process's
             lock.release()
+
+
+def _remove(file: _File) -> None:
+    # Who prepared a run that has finished may hold its file still, and lets go of it at the next run.
+    if file.part == PREPARING or not is_locked(file.path):
+        file.path.unlink()

@@ -59,6 +59,7 @@ def end_dead_runs(instance: dg.DagsterInstance, now: dt.datetime | None = None) 
             instance.report_run_canceled(run, WHY)
         else:
             instance.report_run_failed(run, f"{WHY} {_NEXT}")
+        storage.locks.clear(run.run_id)
         ended.append(run)
     unfinished = {
         record.dagster_run.run_id for record in instance.get_run_records(dg.RunsFilter(statuses=_WITH_A_PROCESS))

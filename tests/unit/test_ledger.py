@@ -103,6 +103,8 @@ def test_of_each_endpoint_the_first_call_of_a_day_goes_alone_at_what_it_is_expec
     with pytest.raises(PriceUnknownError):
         start(database, "bulk 3", budget=2, endpoint=BULK, price=0.5)
     end(database, "first", cost=0.02)
+    with pytest.raises(PriceUnknownError):  # what a summary costs says nothing of it
+        start(database, "bulk 3", budget=2, endpoint=BULK, price=0.5)
     with pytest.raises(BudgetError, match=r"\$0.02 is spent and \$1 under way"):
         start(database, "second", budget=1.04 - 1e-6)
     start(database, "second", budget=1.04)
