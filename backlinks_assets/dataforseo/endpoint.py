@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 from backlinks_assets.dataforseo.answer import Answer
-from backlinks_assets.dataforseo.tag import MAX_TAG_CHARACTERS
 
 CALL_USD: Final = 0.024
 ROW_USD: Final = 0.000036
@@ -50,14 +49,6 @@ class Request:
     parameters: Parameters
     status_type: str = ""
     tag: str = ""
-
-    def __post_init__(self) -> None:
-        if not self.target:
-            raise ValueError("a request needs a target")
-        if len(self.tag) > MAX_TAG_CHARACTERS:
-            raise ValueError(
-                f"the API takes tags of {MAX_TAG_CHARACTERS} characters at most; this one has {len(self.tag)}"
-            )
 
     def task(self, **fields: str) -> dict[str, Any]:
         """Return the task as the API takes it: the endpoint's own fields, the options that are set, and the tag."""

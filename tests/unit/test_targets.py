@@ -139,7 +139,7 @@ def test_all_problems_are_found_at_once_and_told_by_line() -> None:
     assert "less than or equal to 1000" in message[3]
     assert "'one_hundred' or 'one_thousand'" in message[5]
     assert "it is not valid JSON" in message[6]
-    assert "'is' is no filter operator" in message[7]
+    assert "'is' is not a filter operator" in message[7]
     assert "YYYY-MM-DD" in message[8]
     assert "no such day" in message[9]
     assert "has no target" in message[11]
