@@ -217,8 +217,8 @@ def test_a_run_canceled_before_its_process_was_killed_ends_as_canceled(server, i
 def test_a_publication_killed_with_the_publishers_lock_in_its_hands_stops_nobody() -> None:
     root = Settings.from_env().root
     code = (
-        "import sys, time; from pathlib import Path; from backlinks_assets.tables import warehouse\n"
-        f"with warehouse._only_publisher(Path({str(root)!r}), 1): print('held', flush=True); time.sleep(600)\n"
+        "import sys, time; from pathlib import Path; from backlinks_assets.tables import duckdb_sync\n"
+        f"with duckdb_sync._only_publisher(Path({str(root)!r}), 1): print('held', flush=True); time.sleep(600)\n"
     )
     with subprocess.Popen([sys.executable, "-W", "ignore", "-c", code], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
