@@ -18,7 +18,7 @@ from simulated_api import PRICE_USD
 from backlinks_assets.collect.factory import open_store
 from backlinks_assets.settings import Settings
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("used_folder")]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(autouse=True)

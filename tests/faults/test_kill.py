@@ -18,7 +18,7 @@ from simulated_api import PRICE_USD, SimulatedApi
 
 from backlinks_assets.settings import Settings
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("used_folder")]
+pytestmark = pytest.mark.slow
 
 TARGETS, AT_ONCE = 300, 30
 
