@@ -140,7 +140,9 @@ class Caller:
                     f"Only {free >> 20} MiB are free for {self.space_in}: no call is started, since its answer might "
                     "not be kept. Free some space and run again."
                 )
-            entry = ledger.Call(call.call_id, key.date, key.target, key.status_type, self.owner, number, now)
+            entry = ledger.Call(
+                call.call_id, key.date, key.target, key.status_type, self.owner, number, now, key.endpoint
+            )
             with contextlib.suppress(PriceUnknownError):
                 self.store.start_call(entry, budget, [other.call_id for other in together])
                 call.is_begun, call.has_room = True, False

@@ -29,7 +29,7 @@ class CollectRequest:
     endpoint: PaidEndpoint = SUMMARY
 
     def key(self, status_type: str) -> Key:
-        return Key(self.date, self.target, status_type, self.parameters.key)
+        return Key(self.date, self.target, status_type, self.parameters.key, self.endpoint.name)
 
 
 @dataclass(frozen=True, slots=True)

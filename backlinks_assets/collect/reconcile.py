@@ -68,7 +68,7 @@ def reconcile(store: ResponseStore, list_tasks: ListTasks, now: dt.datetime, bil
             by_tag[task.tag].append(task)
     found: list[tuple[str, float, str | None]] = []
     for call in unknown:
-        mine = by_tag[request_tag(call.date, call.target, call.status_type)]
+        mine = by_tag[request_tag(call.date, call.target, call.status_type, call.endpoint)]
         if mine:
             task = mine.pop()
             if task.cost_usd is not None:
