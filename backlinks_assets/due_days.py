@@ -46,10 +46,10 @@ def is_level(root: Path, day: dt.date, digest: str) -> bool:
         made_from(root, "backlinks_flags", day),
         _page_made_from(root, day),
     }
-    return answers == {digest} and judged == {judged_from(root, day)}
+    return answers == {digest} and judged == {evaluated_from(root, day)}
 
 
-def judged_from(root: Path, day: dt.date) -> str:
+def evaluated_from(root: Path, day: dt.date) -> str:
     """Return a short text for what a day is judged from: its answers and those of the days before, as the tables have them.
 
     As many days before as are built by themselves: what changes in older ones was built by a person.

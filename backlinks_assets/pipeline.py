@@ -22,7 +22,7 @@ from backlinks_assets.collect.factory import open_store
 from backlinks_assets.detection.detect import detect
 from backlinks_assets.detection.matrices import as_matrices, stacked
 from backlinks_assets.detection.settings import DetectionSettings, target_thresholds
-from backlinks_assets.due_days import judged_from
+from backlinks_assets.due_days import evaluated_from
 from backlinks_assets.errors import BacklinksError
 from backlinks_assets.settings import Settings
 from backlinks_assets.store.digests import digests
@@ -48,7 +48,7 @@ _CHANGE_TABLES: Final = ("backlinks_changes", "backlinks_flags")
 _LOG: Final = logging.getLogger(__name__)
 
 
-class NothingKeptError(BacklinksError):
+class NoAnswersError(BacklinksError):
     """The store holds no answer for a day, so that no table of it can be built; the message says what to do."""
 
 
@@ -78,14 +78,14 @@ def publish_answers(settings: Settings, store: ResponseStore, date: dt.date) -> 
     """Write `backlinks_summary`, `referring_links` and `api_costs` of one day as parquet.
 
     Raises:
-        NothingKeptError: the store holds no answer for the day; no file is touched.
+        NoAnswersError: the store holds no answer for the day; no file is touched.
     """
     # Before the answers are read: one that lands meanwhile has the day built again.
     made_from = digests(settings.store_file, [date]).get(date)
     parts = _parts(store.answers(date))
     first = next(parts, None)
     if first is None:
-        raise NothingKeptError(
+        raise NoAnswersError(
             f"No answer is kept for {date}: there is nothing to build its tables from. Answers come by a run of "
             "summary_responses on the day itself; the API answers for the present only."
         )
@@ -145,7 +145,7 @@ def _fit_older_days(
 
 def publish_days(
     settings: Settings, dates: Sequence[dt.date], say: Callable[[str], object] = _LOG.info
-) -> Iterator[AnswersDay | NothingKeptError]:
+) -> Iterator[AnswersDay | NoAnswersError]:
     """Do `publish_answers` for each of some days and yield what came of it, in their order.
 
     A day without any answer gives its error instead of raising it. Older days' files are brought to the columns of
@@ -155,8 +155,8 @@ def publish_days(
     with open_store(settings) as store:
         for date in dates:
             try:
-                published: AnswersDay | NothingKeptError = publish_answers(settings, store, date)
-            except NothingKeptError as error:
+                published: AnswersDay | NoAnswersError = publish_answers(settings, store, date)
+            except NoAnswersError as error:
                 published = error
             yield published
 
@@ -179,7 +179,7 @@ def publish_changes(
     judged = sorted(set(dates) & set(days(settings.root, "backlinks_summary")))
     if not judged:
         return
-    made_from = {date: judged_from(settings.root, date) for date in judged}  # before any of it is read
+    made_from = {date: evaluated_from(settings.root, date) for date in judged}  # before any of it is read
     first, last = judged[0], judged[-1]
     many_days = (last - first).days + 1 + HISTORY_DAYS
     own = {target: target_thresholds(texts) for target, texts in thresholds.items()}

@@ -1,6 +1,6 @@
 """The boot's clock, and instants in small files that every process of one boot may read.
 
-What an instant means (the next call, the end of a pause) is the business of `rate_limiter` and `concurrency`.
+What an instant means (the next call, the end of a pause) is in `rate_limiter` and `concurrency`.
 """
 
 import errno
@@ -39,7 +39,7 @@ class Clock:
 def _boot_id() -> str:
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8").strip() or UNKNOWN_BOOT
-    except OSError:  # no Linux: an earlier boot's instants do little harm, since those too far ahead are ignored
+    except OSError:  # not Linux: an earlier boot's instants do little harm, since distant ones are ignored
         return UNKNOWN_BOOT
 
 

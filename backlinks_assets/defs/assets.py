@@ -146,7 +146,7 @@ def answer_tables(
     context: dg.AssetExecutionContext, backlinks_data: BacklinksData
 ) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
     """Reads each stored answer of the days once and writes the tables made of it."""
-    from backlinks_assets.pipeline import NothingKeptError, publish_days, publish_warehouse
+    from backlinks_assets.pipeline import NoAnswersError, publish_days, publish_warehouse
 
     settings = backlinks_data.settings()
     tables.check_instance(context.instance, settings)
@@ -155,7 +155,7 @@ def answer_tables(
     built: list[dt.date] = []
     dates = [dt.date.fromisoformat(date) for date in partitions_of_run(context)]
     for date, day in zip(dates, publish_days(settings, dates, say=context.log.info), strict=True):
-        if isinstance(day, NothingKeptError):
+        if isinstance(day, NoAnswersError):
             by_day[str(date)] = tables.nothing_kept_metadata(str(day))
         else:
             by_day[str(date)] = tables.answers_metadata(day)

@@ -27,7 +27,7 @@ MAX_IMPLAUSIBLE_SHARE: Final = 0.05
 
 # (column, the number or column that it may not exceed). The pairs hold in every answer that has been seen: main domains
 # are a part of the domains, and so on.
-_AT_MOST: Final[tuple[tuple[str, str | int], ...]] = (
+_UPPER_BOUNDS: Final[tuple[tuple[str, str | int], ...]] = (
     ("backlinks_spam_score", MAX_SPAM_SCORE),
     ("info_target_spam_score", MAX_SPAM_SCORE),
     ("rank", 1000),
@@ -79,7 +79,7 @@ def values_plausible(root: Path, day: dt.date) -> Finding:
     counts = [item.name for item in TABLES["backlinks_summary"].arrow if pa.types.is_integer(item.type)]
     frame = read_days(root, "backlinks_summary", day, day, ["target", "status_type", *counts]).to_pandas()
     broken = [_offenders(frame, name, frame[name] < 0, "at least 0") for name in counts]
-    for name, bound in _AT_MOST:
+    for name, bound in _UPPER_BOUNDS:
         limit = frame[bound] if isinstance(bound, str) else bound
         broken.append(_offenders(frame, name, frame[name] > limit, f"at most {bound}"))
     rows = pd.concat(broken, ignore_index=True)

@@ -18,7 +18,7 @@ from backlinks_assets.simulator.http.account import PRICE_USD, Call
 from backlinks_assets.simulator.http.endpoints import BASE_PATH, Api, utc_today
 from backlinks_assets.simulator.http.envelope import message
 from backlinks_assets.simulator.http.handler import Handler
-from backlinks_assets.simulator.http.reply import Asked, Reply, Request, json_reply
+from backlinks_assets.simulator.http.reply import AdmittedCall, Reply, Request, json_reply
 from backlinks_assets.simulator.http.server import Simulator
 from backlinks_assets.simulator.http.summaries import bad_body, note
 
@@ -50,9 +50,9 @@ class FaultyApi(Api):
         limits = {"X-RateLimit-Limit": str(limit), "X-RateLimit-Remaining": str(left)}
         return replace(reply, headers={**reply.headers, **limits})
 
-    def admit(self, request: Request, call: Call) -> Asked | Reply:
+    def admit(self, request: Request, call: Call) -> AdmittedCall | Reply:
         asked = super().admit(request, call)
-        if isinstance(asked, Asked) and (code := self.account.over_a_limit(call, asked.door)):
+        if isinstance(asked, AdmittedCall) and (code := self.account.over_a_limit(call, asked.door)):
             return asked.refused(code)
         return asked
 
@@ -62,7 +62,7 @@ class FaultyApi(Api):
         given, right = ":".join(login), ":".join(self.credentials)
         return hmac.compare_digest(given.encode(), right.encode())
 
-    def summary(self, asked: Asked, posted: Any, price_usd: float | None = None) -> Reply:
+    def summary(self, asked: AdmittedCall, posted: Any, price_usd: float | None = None) -> Reply:
         self.pause(self.latency_s)
         if bad_body(posted):
             return super().summary(asked, posted)
@@ -84,7 +84,7 @@ class FaultyApi(Api):
         call.status_code = int(effect.number) if effect.kind in ("code", "tasks_null") else 0
         return refusal(effect, asked.path, asked.data, price)
 
-    def _without_money(self, asked: Asked) -> Reply | None:
+    def _without_money(self, asked: AdmittedCall) -> Reply | None:
         """Refuse as insufficient funds while something is left, and by HTTP 402 when nothing is."""
         left = self.account.balance_usd
         if not self.account.is_limited or left >= self.account.price_usd:

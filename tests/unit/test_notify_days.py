@@ -72,7 +72,7 @@ def land(settings: Settings, target: str, *statuses: str, day: dt.date = DAY) ->
             call = Call(f"{target} {status} {day}", day, target, status, "owner", 1, at)
             store.start_call(call, Budget(None, 0.02))
             answer = Answer(b"{}", 200, cost_usd=0.02)
-            store.land(Key(day, target, status, parameters.key), call.call_id, answer, parameters, 1, at)
+            store.store_answer(Key(day, target, status, parameters.key), call.call_id, answer, parameters, 1, at)
 
 
 # --- half an answer ----------------------------------------------------------------------------------------------------

@@ -147,7 +147,7 @@ def test_such_tables_of_an_older_file_are_refused_or_mended_on_the_way(file: Pat
             key = Key(dt.date(2026, 11, 27), "new.example", "live", "key")
             store.claim([key], NOW)
             store.start_call(ledger.Call("call", key.date, key.target, "live", "me", 1, NOW), ledger.Budget(None, 0.02))
-            store.land(key, "call", Answer(b"{}", 20000, cost_usd=0.02), RequestParameters(), 1, NOW)
+            store.store_answer(key, "call", Answer(b"{}", 20000, cost_usd=0.02), RequestParameters(), 1, NOW)
             assert store.answer(key) is not None
     except StoreError:
         assert contents(file) == before

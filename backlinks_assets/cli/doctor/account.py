@@ -121,8 +121,8 @@ def limits(settings: Settings) -> Finding:
         settings.limits_dir, calls_per_minute=settings.calls_per_minute, calls_at_once=settings.calls_at_once
     ).state()
     says = f"{state.calls_per_minute:,} calls a minute, {state.calls_at_once} at once; {state.slots_held} are under way"
-    if state.slots_kept:
-        says += f", {state.slots_kept} more slots wait for calls of a process that ended"
+    if state.slots_waiting:
+        says += f", {state.slots_waiting} more slots wait for calls of a process that ended"
     if state.paused_s:
         says += f"; paused for {state.paused_s:.0f} s more, since the API said that the rate was exceeded"
     if state.lowered_to is not None:

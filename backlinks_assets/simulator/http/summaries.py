@@ -12,10 +12,10 @@ from typing import Any
 
 from backlinks_assets.simulator.http.account import Account, Call
 from backlinks_assets.simulator.http.envelope import OK, envelope, task
-from backlinks_assets.simulator.http.reply import Asked
+from backlinks_assets.simulator.http.reply import AdmittedCall
 from backlinks_assets.simulator.http.validation import invalid_field, unknown_fields
 from backlinks_assets.simulator.world.answers import result_of
-from backlinks_assets.simulator.world.samples import asks_for_vendor_sample, vendor_sample
+from backlinks_assets.simulator.world.samples import is_vendor_sample_request, vendor_sample
 
 MAX_TASKS = 100
 _DAY = re.compile(r"(\d{4}-\d{2}-\d{2})(?:\||$)")
@@ -42,7 +42,9 @@ def note(call: Call, parameters: dict[str, Any]) -> None:
     call.status_type = text("backlinks_status_type") or "live"
 
 
-def serve(account: Account, asked: Asked, parameters: dict[str, Any], price_usd: float, today: date) -> dict[str, Any]:
+def serve(
+    account: Account, asked: AdmittedCall, parameters: dict[str, Any], price_usd: float, today: date
+) -> dict[str, Any]:
     """Return the envelope of a task: answered and charged, or refused for a field of it, for nothing."""
     call, data = asked.call, {**asked.data, **parameters}
     unknown, invalid = unknown_fields(parameters), invalid_field(parameters)
@@ -52,7 +54,7 @@ def serve(account: Account, asked: Asked, parameters: dict[str, Any], price_usd:
         return envelope([task(call.status_code, asked.path, data, text=text)])
     call.status_code = OK
     day = _day(parameters.get("tag"))
-    if day is None and asks_for_vendor_sample(parameters):
+    if day is None and is_vendor_sample_request(parameters):
         return _vendor(account, call, price_usd)
     found = result_of(parameters["target"], parameters, day or today)
     task_id = account.execute(call, price_usd)

@@ -11,7 +11,7 @@ from functools import lru_cache
 from backlinks_assets.simulator.world.noise import draws
 from backlinks_assets.simulator.world.samples import scheduled_targets
 
-_FEWEST_LINKS, _MOST_LINKS = 20, 8_000_000.0
+_MIN_LINKS, _MAX_LINKS = 20, 8_000_000.0
 _WITH_SPAM_POOL, _PRUNED, _FLAPPING = 0.4, 0.25, 0.03  # shares of targets
 
 
@@ -64,7 +64,7 @@ def _plain(target: str) -> Site:
     return Site(
         key=target,
         place=None,
-        links=min(_MOST_LINKS, _FEWEST_LINKS / (rarity * rarity * rarity)),
+        links=min(_MAX_LINKS, _MIN_LINKS / (rarity * rarity * rarity)),
         hub_shares=tuple(all_hubs * w / sum(weights) for w in weights),
         pool_share=0.25 * a[5] if a[4] < _WITH_SPAM_POOL else 0.01,
         tail_score=tail_score,
