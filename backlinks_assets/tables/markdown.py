@@ -1,6 +1,6 @@
 """The tables as Markdown: `python -m backlinks_assets.tables.markdown > docs/tables.md`.
 
-Words about the tables in general, and each table drawn from its declaration in `schemas.py`.
+A general part, and each table from its declaration in `schemas.py`.
 """
 
 import sys

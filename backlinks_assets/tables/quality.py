@@ -1,7 +1,6 @@
-"""What must hold of a day's tables: every target is there, values are plausible, columns are as declared.
+"""Checks of a day's tables: every target is there, values are plausible, columns are as declared.
 
-Findings only: whether a statement holds, and the rows that speak against it. What Dagster shows of them is
-`defs/checks.py`; which changes are sharp is `detection/`.
+Findings only. What Dagster shows of them is `defs/checks.py`; which changes are sharp is `detection/`.
 """
 
 import datetime as dt
@@ -23,10 +22,9 @@ from backlinks_assets.tables.schemas import TABLES
 MAX_LISTED: Final = 10
 
 MAX_IMPLAUSIBLE_SHARE: Final = 0.05
-"""Of the day's targets. Single values are read as missing; more of them mean that the answers as a whole are not right."""
+"""Of the day's targets. Single values are read as missing; more of them mean that all answers may be wrong."""
 
-# (column, the number or column that it may not exceed). The pairs hold in every answer that has been seen: main domains
-# are a part of the domains, and so on.
+# Columns, and the number or column that each may not exceed. True of every answer seen so far.
 _UPPER_BOUNDS: Final[tuple[tuple[str, str | int], ...]] = (
     ("backlinks_spam_score", MAX_SPAM_SCORE),
     ("info_target_spam_score", MAX_SPAM_SCORE),
@@ -39,7 +37,7 @@ _UPPER_BOUNDS: Final[tuple[tuple[str, str | int], ...]] = (
 
 @dataclass(frozen=True)
 class Finding:
-    """Whether a statement holds. `rows` are the worst offenders, ten at most; `count` is all of them.
+    """Whether a check holds. `rows` are the worst offenders, ten at most; `count` is the number of all.
 
     `blocks`: the day must not be evaluated.
     """
@@ -52,7 +50,7 @@ class Finding:
 
 
 def every_target_present(root: Path, day: dt.date, expected: Collection[str]) -> Finding:
-    """Whether each watched target has its live and its lost row on a day; an answer that knows nothing is one too."""
+    """Whether each watched target has its live and its lost row on a day, even if the API knows nothing of it."""
     table = read_days(root, "backlinks_summary", day, day, ["target", "status_type"])
     held: dict[str, set[str]] = {}
     for target, status in zip(table["target"].to_pylist(), table["status_type"].to_pylist(), strict=True):
