@@ -69,9 +69,9 @@ def percent(change: float | None, base: float | None) -> str:
     return f"{signed(round(100 * change / base))} %"
 
 
-def counted(count: int, singular: str, plural: str | None = None) -> str:
+def counted(count: int, singular: str) -> str:
     """Return `1 flag`, `2 flags`."""
-    return f"{count:,} {singular if count == 1 else plural or singular + 's'}"
+    return f"{count:,} {singular}{'' if count == 1 else 's'}"
 
 
 def dollars(amount: float | None) -> str:

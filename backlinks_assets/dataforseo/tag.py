@@ -4,19 +4,18 @@ import datetime as dt
 import hashlib
 from typing import Final
 
+from backlinks_assets.dataforseo.endpoints.summary import NAME as SUMMARY
+
 MAX_TAG_CHARACTERS: Final = 255
 """The API's limit."""
 
-_UNNAMED: Final = "backlinks/summary/live"
-"""The one endpoint of the first version: its name is not in its tags."""
 
-
-def request_tag(date: dt.date, target: str, status_type: str, endpoint: str = _UNNAMED) -> str:
+def request_tag(date: dt.date, target: str, status_type: str, endpoint: str = SUMMARY) -> str:
     """Return `date|target|status type` for a summary, `date|endpoint|target[|status type]` for other endpoints.
 
     Where the tag would be too long, the target is cut and ends in `~` and ten hex digits of its hash.
     """
-    before = "".join(f"{part}|" for part in (date.isoformat(), endpoint) if part != _UNNAMED)
+    before = "".join(f"{part}|" for part in (date.isoformat(), endpoint) if part != SUMMARY)
     after = f"|{status_type}" if status_type else ""
     room = MAX_TAG_CHARACTERS - len(before) - len(after)
     if len(target) > room:

@@ -14,14 +14,7 @@ import sqlalchemy as sa
 
 from backlinks_assets.dataforseo.answer import Answer
 from backlinks_assets.dataforseo.endpoints.summary import NAME as SUMMARY
-from backlinks_assets.store.budget import (  # noqa: F401 - the errors are raised by `start`
-    Budget,
-    BudgetError,
-    PriceUnknownError,
-    admit,
-    daily_spend,
-    microusd,
-)
+from backlinks_assets.store.budget import Budget, admit, daily_spend, microusd
 from backlinks_assets.store.database import Instant, metadata
 
 IN_FLIGHT: Final = "in_flight"

@@ -44,11 +44,6 @@ class AnswerTables:
     unreadable_fields: dict[str, int] = field(default_factory=dict)
     damaged: tuple[tuple[str, str], ...] = ()
 
-    @property
-    def unreadable(self) -> int:
-        """Values that became NULL because they could not be read."""
-        return sum(self.unreadable_fields.values())
-
 
 @dataclass(slots=True)
 class _Reading:

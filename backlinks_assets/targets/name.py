@@ -9,7 +9,6 @@ import ipaddress
 import re
 import unicodedata
 from typing import Any
-from urllib.parse import unquote_to_bytes
 
 from backlinks_assets.formatting import shown, without_password
 from backlinks_assets.host import ZERO_WIDTH_JOINERS, ascii_host
@@ -102,24 +101,6 @@ def partition_key(target: str) -> str:
         return "".join(f"%{byte:02X}" for byte in match.group().encode("utf-8", "surrogatepass"))
 
     return re.sub(r"\.{3,}|[%|,]|[^\x21-\x7e]", percent, target)
-
-
-def target_of(partition_key_text: str) -> str:
-    """Return the target that `partition_key` made a key of.
-
-    Raises:
-        ValueError: no target has this key, for instance because it was typed into Dagster by hand.
-    """
-    try:
-        target = unquote_to_bytes(partition_key_text).decode("utf-8", "surrogatepass")
-    except UnicodeError:
-        target = ""
-    if partition_key(target) != partition_key_text:
-        raise ValueError(
-            f"{shown(partition_key_text)} is not the partition key of a target. Keys come from the targets file: "
-            "add the target with `backlinks targets add`, and delete this partition in Dagster."
-        )
-    return target
 
 
 def _refuse_invisible(text: str) -> None:

@@ -23,6 +23,7 @@ from backlinks_assets.dataforseo.endpoints.summary import RequestParameters
 from backlinks_assets.defs.metadata.tables import check_instance, record_origin
 from backlinks_assets.settings import Settings
 from backlinks_assets.store import ledger
+from backlinks_assets.store.budget import Budget
 from backlinks_assets.store.database import Database, StoreError
 from backlinks_assets.store.responses import Key, ResponseStore
 
@@ -119,7 +120,7 @@ def call(lease: Lease, name: str) -> ledger.Call:
 
 KEY = Key(NOW.date(), "shop.example", "live", PARAMETERS.key)
 OTHER_KEY = KEY._replace(target="other.example")
-BUDGET = ledger.Budget(None, 0.02)
+BUDGET = Budget(None, 0.02)
 ANSWER = Answer(b"{}", 20000, cost_usd=0.02)
 
 

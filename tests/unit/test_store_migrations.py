@@ -34,6 +34,7 @@ from backlinks_assets.dataforseo.answer import Answer
 from backlinks_assets.dataforseo.endpoints.summary import NAME as SUMMARY, RequestParameters
 from backlinks_assets.settings import Settings
 from backlinks_assets.store import ledger, migrations
+from backlinks_assets.store.budget import Budget
 from backlinks_assets.store.database import Database, StoreError, metadata
 from backlinks_assets.store.migrations import open_tables
 from backlinks_assets.store.responses import Key, ResponseStore
@@ -148,7 +149,7 @@ def test_a_running_program_of_the_version_before_keeps_what_it_has_paid_for(file
         lease = Lease(Settings.from_env().limits_dir / "owners")
         store = ResponseStore(database, lease, "loopback")
     store.claim([key], NOW)
-    store.start_call(ledger.Call("call", day, key.target, "live", lease.name, 1, NOW), ledger.Budget(None, 0.02))
+    store.start_call(ledger.Call("call", day, key.target, "live", lease.name, 1, NOW), Budget(None, 0.02))
     bring_up(file, *GROWN)
     store.store_answer(key, "call", Answer(b"{}", 20000, cost_usd=0.02), parameters, 1, NOW)
     assert any(row[1] == "new.example" for row in rows(file)["responses"])

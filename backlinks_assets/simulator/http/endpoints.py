@@ -47,15 +47,17 @@ class Api:
 
     def answer(self, request: Request, call: Call) -> Reply:
         """Return the reply; `call` gets its status code, what it was about and what it cost."""
-        asked = self.admit(request, call)
-        if isinstance(asked, Reply):
-            return asked
+        admitted = self.admit(request, call)
+        if isinstance(admitted, Reply):
+            return admitted
         posted = _posted(request.body) if request.method == "POST" else []
-        if asked.door == SUMMARY:
-            return self.summary(asked, posted)
+        if admitted.door == SUMMARY:
+            return self.summary(admitted, posted)
         call.status_code = OK
-        found = FREE[asked.door](self.account, asked.login, posted if isinstance(posted, list) else [], self.today())
-        return json_reply(envelope([task(OK, asked.path, asked.data, result=found)]))
+        found = FREE[admitted.door](
+            self.account, admitted.login, posted if isinstance(posted, list) else [], self.today()
+        )
+        return json_reply(envelope([task(OK, admitted.path, admitted.data, result=found)]))
 
     def admit(self, request: Request, call: Call) -> AdmittedCall | Reply:
         """Return the call that was let in, or how it is refused."""
@@ -74,15 +76,15 @@ class Api:
         """Whether these credentials may call: any login that is not empty."""
         return bool(login[0])
 
-    def summary(self, asked: AdmittedCall, posted: Any, price_usd: float | None = None) -> Reply:
+    def summary(self, admitted: AdmittedCall, posted: Any, price_usd: float | None = None) -> Reply:
         """Serve the first task at the account's price, unless another is given; refuse any further one with 40000."""
         if code := bad_body(posted):
-            return asked.refused(code)
-        note(asked.call, posted[0])
+            return admitted.refused(code)
+        note(admitted.call, posted[0])
         price_usd = self.account.price_usd if price_usd is None else price_usd
-        served = serve(self.account, asked, posted[0], price_usd, self.today())
+        served = serve(self.account, admitted, posted[0], price_usd, self.today())
         for further in posted[1:]:
-            served["tasks"].append(task(40000, asked.path, {**asked.data, **further}))
+            served["tasks"].append(task(40000, admitted.path, {**admitted.data, **further}))
         served["tasks_count"] = len(posted)
         served["tasks_error"] = sum(each["status_code"] != OK for each in served["tasks"])
         return json_reply(served)

@@ -31,7 +31,7 @@ def bad_body(posted: Any) -> int | None:
 
 
 def note(call: Call, parameters: dict[str, Any]) -> None:
-    """Write into the call what it asks for, as far as that is text at all."""
+    """Write the request into the call, as far as it is text."""
 
     def text(name: str) -> str | None:
         value = parameters.get(name)
@@ -43,22 +43,22 @@ def note(call: Call, parameters: dict[str, Any]) -> None:
 
 
 def serve(
-    account: Account, asked: AdmittedCall, parameters: dict[str, Any], price_usd: float, today: date
+    account: Account, admitted: AdmittedCall, parameters: dict[str, Any], price_usd: float, today: date
 ) -> dict[str, Any]:
     """Return the envelope of a task: answered and charged, or refused for a field of it, for nothing."""
-    call, data = asked.call, {**asked.data, **parameters}
+    call, data = admitted.call, {**admitted.data, **parameters}
     unknown, invalid = unknown_fields(parameters), invalid_field(parameters)
     if unknown or invalid:
         call.status_code = 40506 if unknown else 40501
         text = None if unknown else f"Invalid Field: '{invalid}'."
-        return envelope([task(call.status_code, asked.path, data, text=text)])
+        return envelope([task(call.status_code, admitted.path, data, text=text)])
     call.status_code = OK
     day = _day(parameters.get("tag"))
     if day is None and is_vendor_sample_request(parameters):
         return _vendor(account, call, price_usd)
     found = result_of(parameters["target"], parameters, day or today)
     task_id = account.execute(call, price_usd)
-    one = task(OK, asked.path, data, cost_usd=price_usd, result=found, task_id=task_id)
+    one = task(OK, admitted.path, data, cost_usd=price_usd, result=found, task_id=task_id)
     one["time"] = f"{time.monotonic() - call.started:.4f} sec."
     return {**envelope([one]), "time": one["time"]}
 
@@ -74,7 +74,7 @@ def _vendor(account: Account, call: Call, price_usd: float) -> dict[str, Any]:
 
 
 def _day(tag: Any) -> date | None:
-    """Return the day that a tag `YYYY-MM-DD|…` asks for. The real API keeps no past days; only the simulator."""
+    """Return the day of a tag `YYYY-MM-DD|…`. Only the simulator answers for past days."""
     found = _DAY.match(tag) if isinstance(tag, str) else None
     try:
         return date.fromisoformat(found[1]) if found else None

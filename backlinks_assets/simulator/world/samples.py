@@ -23,17 +23,17 @@ def sample_targets_csv() -> str:
 
 @lru_cache(maxsize=1)
 def scheduled_targets() -> dict[str, int]:
-    """Each sample target with a scheduled history, as the API is asked for it, and its place in the schedule.
+    """Each sample target with a scheduled history, as the API spells it, and its number in the schedule.
 
     `empty.example` is left out: it has no history.
     """
     lines = [line for line in sample_targets_csv().splitlines() if line and not line.startswith("#")]
     names = [row["target"] for row in csv.DictReader(lines)]
-    return {as_requested(name): place for place, name in enumerate(n for n in names if n != "empty.example")}
+    return {as_requested(name): number for number, name in enumerate(n for n in names if n != "empty.example")}
 
 
 def as_requested(target: str) -> str:
-    """A target as the API is asked for it: an IDN in its ASCII form, pages untouched."""
+    """Return a target as a request spells it: an IDN in its ASCII form, pages unchanged."""
     return target if target.isascii() else idna.encode(target, uts46=True).decode()
 
 
