@@ -24,7 +24,6 @@ def store_path(root: Path) -> Path:
 
 
 def account_dir(root: Path) -> Path:
-    """Return the folder of the account's limits, for every process that uses this root."""
     return root / "account"
 
 

@@ -193,10 +193,12 @@ def publish_changes(
     )
     found = detect(history, detection, own, first)
     del history
-    changes = _days_of(_typed("backlinks_changes", found.assign(simulated=settings.simulated)))
+    schema = TABLES["backlinks_changes"].arrow
+    found = found.assign(simulated=settings.simulated)[schema.names]
+    changes = _days_of(pa.Table.from_pandas(found, schema=schema, preserve_index=False))
     del found
     for date in evaluated:
-        of_day = {"backlinks_changes": changes.pop(date, TABLES["backlinks_changes"].arrow.empty_table())}
+        of_day = {"backlinks_changes": changes.pop(date, schema.empty_table())}
         flagged = of_day["backlinks_changes"].filter(pc.field("severity").is_valid())
         of_day["backlinks_flags"] = flagged.cast(TABLES["backlinks_flags"].arrow)
         for name, rows in of_day.items():
@@ -213,8 +215,3 @@ def _days_of(table: pa.Table) -> dict[dt.date, pa.Table]:
         date: table.slice(first, count)
         for date, first, count in zip(dates.tolist(), firsts.tolist(), counts.tolist(), strict=True)
     }
-
-
-def _typed(name: str, frame: pd.DataFrame) -> pa.Table:
-    schema = TABLES[name].arrow
-    return pa.Table.from_pandas(frame[schema.names], schema=schema, preserve_index=False)

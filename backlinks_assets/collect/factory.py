@@ -20,7 +20,7 @@ from backlinks_assets.store.database import Database, StoreError
 from backlinks_assets.store.responses import ResponseStore
 from backlinks_assets.targets.file import load_targets
 from backlinks_assets.targets.name import is_reserved_example
-from backlinks_assets.targets.target import BadLine, Problem, Target, WatchList
+from backlinks_assets.targets.target import BadLine, Problem, WatchList
 
 
 def slot_held_s(settings: Settings) -> float:
@@ -115,14 +115,14 @@ def watched_targets(settings: Settings) -> WatchList:
     watched = load_targets(settings.targets_file)
     if settings.accepts_example_targets:
         return watched
-    examples = [_example(target) for target in watched if is_reserved_example(target.target)]
+    why = "is an example that exists only in the simulator: replace it by your own."
+    examples = [
+        BadLine(one.line, one.target, one.target, (Problem(one.line, one.target, why),), one.thresholds)
+        for one in watched
+        if is_reserved_example(one.target)
+    ]
     real = [target for target in watched if not is_reserved_example(target.target)]
     watched = WatchList(watched.source, real, [*watched.bad_lines, *examples])
     if not watched:
         raise watched.refusal()
     return watched
-
-
-def _example(one: Target) -> BadLine:
-    problem = Problem(one.line, one.target, "is an example that exists only in the simulator: replace it by your own.")
-    return BadLine(one.line, one.target, one.target, (problem,), one.thresholds)

@@ -36,7 +36,6 @@ _INDEX: Final = "index"
 
 _MAX_LOOKS: Final = 20
 """Attempts at adding partitions. Each failed one means that another process succeeded."""
-_PAGE_COUNTS: Final = ("freelist_count", "page_count")
 
 _EVENTS: Final = SqlEventLogStorageTable
 _INSERT: Final = _EVENTS.insert()
@@ -151,8 +150,8 @@ class ProjectEventLog(SqliteEventLogStorage):
         No process can write meanwhile, so it must be rare.
         """
         with self._using, self._engine(_INDEX).connect() as connection:
-            free, pages = (connection.exec_driver_sql(f"PRAGMA {name}").scalar_one() for name in _PAGE_COUNTS)
-            worth_it = bool(free > COMPACT_SHARE * pages)
+            free = connection.exec_driver_sql("PRAGMA freelist_count").scalar_one()
+            worth_it = bool(free > COMPACT_SHARE * connection.exec_driver_sql("PRAGMA page_count").scalar_one())
             connection.rollback()
             if worth_it:
                 connection.execution_options(isolation_level="AUTOCOMMIT").exec_driver_sql("VACUUM")

@@ -110,8 +110,6 @@ class ResponseStore:
         with database.read() as tx:
             self._check_origin(tx)
 
-    # --- origin -------------------------------------------------------------------------------------------------
-
     def _check_origin(self, tx: sa.Connection) -> bool:
         """Return whether the store is this origin's; False if it has none. Raises StoreError if it is another's.
 
@@ -129,8 +127,6 @@ class ResponseStore:
                 "DATAFORSEO_BASE_URL back."
             )
         return False
-
-    # --- claims -------------------------------------------------------------------------------------------------
 
     def claim(self, keys: Collection[Key], now: dt.datetime) -> Claim | None:
         """Claim calls, all or none; None while another living process has claimed one of them.
@@ -157,8 +153,6 @@ class ResponseStore:
         """Give up a claim whose call will not be made, or gave nothing to store."""
         with self._database.write() as tx:
             tx.execute(claims.delete().filter_by(**key._asdict(), owner=self._lease.name))
-
-    # --- calls --------------------------------------------------------------------------------------------------
 
     def start_call(self, call: ledger.Call, budget: Budget, others: Collection[str] = ()) -> None:
         """Enter a call in the ledger before it is sent; raises as `ledger.start`.
@@ -250,8 +244,6 @@ class ResponseStore:
         with self._database.write() as tx:
             for call_id, cost_usd, task_id in costs:
                 ledger.correct(tx, call_id, cost_usd, task_id)
-
-    # --- reading ------------------------------------------------------------------------------------------------
 
     def stored_keys(self, dates: Iterable[dt.date], endpoint: str = SUMMARY) -> set[Key]:
         """Return the keys of all answers stored for these days."""

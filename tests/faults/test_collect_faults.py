@@ -190,7 +190,7 @@ def test_the_slot_of_a_call_that_was_given_up_stays_taken_while_the_server_may_b
     "error", [StoreError("the disk is full"), RuntimeError("of ours"), sqlite3.OperationalError("x")], ids=repr
 )
 @pytest.mark.parametrize("where", ["unknown_calls", "reconcile_calls", "known_task_ids"])
-def test_an_error_of_settling_hides_no_outcome(api, monkeypatch, error: Exception, where: str) -> None:
+def test_an_error_of_reconciling_hides_no_outcome(api, monkeypatch, error: Exception, where: str) -> None:
     def fail(*_: object) -> None:
         raise error
 
@@ -205,7 +205,7 @@ def test_an_error_of_settling_hides_no_outcome(api, monkeypatch, error: Exceptio
     assert {outcome.target for outcome in outcomes.values() if outcome.error} == {"shop001.example"}
 
 
-def test_an_error_of_settling_at_the_start_stops_nothing_either(api, monkeypatch) -> None:
+def test_an_error_of_reconciling_at_the_start_stops_nothing_either(api, monkeypatch) -> None:
     monkeypatch.setattr(ResponseStore, "close_dead_calls", lambda *_: 3)
     monkeypatch.setattr(ResponseStore, "unknown_calls", lambda *_: {}["bug"])
     api()

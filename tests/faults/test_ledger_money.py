@@ -1,4 +1,4 @@
-"""Money to the micro-dollar: the day's price, the day that is booked, calls of unknown cost, and what settling corrects."""
+"""Money to the micro-dollar: the day's price, the day that is booked, calls of unknown cost, and what reconciling corrects."""
 
 import datetime as dt
 from collections.abc import Callable, Iterator
@@ -175,7 +175,7 @@ def test_of_two_refusals_the_tasks_own_counts_and_the_envelopes_before_an_ok(
     assert type(error_of(parse_answer(orjson.dumps(body), 200))) is kind
 
 
-# --- settling --------------------------------------------------------------------------------------------------------------
+# --- reconciling -----------------------------------------------------------------------------------------------------------
 
 
 def lost_call(store: ResponseStore, name: str, at: dt.datetime) -> None:
@@ -198,7 +198,7 @@ def listed_as(tag: str, name: str, cost: float | None = 0.05) -> ListedTask:
 TAG = request_tag(NOON.date(), "shop.example", "live")
 
 
-def test_two_settlers_at_once_book_once(store: ResponseStore, settings) -> None:
+def test_two_reconcilers_at_once_book_once(store: ResponseStore, settings) -> None:
     lost_call(store, "lost", NOON)
     with open_store(settings) as other:
         both = [each.unknown_calls(NOON - MINUTE) for each in (store, other)]  # each has looked before the other books
@@ -208,7 +208,7 @@ def test_two_settlers_at_once_book_once(store: ResponseStore, settings) -> None:
     assert spent() == {"2026-11-24": 10_000}
 
 
-def test_what_was_settled_stays_when_the_list_says_otherwise_later(store: ResponseStore) -> None:
+def test_what_was_reconciled_stays_when_the_list_says_otherwise_later(store: ResponseStore) -> None:
     lost_call(store, "lost", NOON)
     for cost in (0.05, 0.0, 0.05):
         store.reconcile_calls([("lost", cost, None)])
