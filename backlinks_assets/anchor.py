@@ -64,7 +64,6 @@ class Anchor:
 
     @property
     def name(self) -> str:
-        """The folder's name in messages."""
         return "DAGSTER_HOME" if self.is_dagster_home else "the current folder"
 
     @property

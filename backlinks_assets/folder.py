@@ -16,13 +16,13 @@ from backlinks_assets.errors import BacklinksError
 
 _ROOM: Final = "Free some space and run again."
 _RIGHTS: Final = "Give this user the right to write there, or set {variable} to another folder."
-_A_FILE: Final = "A file stands where a folder should be: move it, or set {variable} to another folder."
+_A_FILE: Final = "A file is where a folder should be: move it, or set {variable} to another folder."
 _NO_LOCKS: Final = (
     "The file system there has no locks, without which two processes could pay for one answer: set {variable} "
     "to a folder on a local disk."
 )
-_DISK: Final = "Look whether the disk there has space left, or fails, and run again."
-_OTHER: Final = "Look at that path, or set {variable} to another folder."
+_DISK: Final = "Check that the disk there has space left and does not fail, and run again."
+_OTHER: Final = "Check that path, or set {variable} to another folder."
 _NEXT_STEPS: Final = {
     errno.ENOSPC: _ROOM,
     errno.EDQUOT: _ROOM,

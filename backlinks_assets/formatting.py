@@ -29,17 +29,17 @@ _MARKDOWN: Final = r"\`*_[]|!#~"
 
 
 def long_day(day: dt.date) -> str:
-    """Return `24 November 2026`."""
+    """For instance `24 November 2026`."""
     return f"{day.day} {MONTHS[day.month - 1]} {day.year}"
 
 
 def short_day(day: dt.date) -> str:
-    """Return `24 Nov`."""
+    """For instance `24 Nov`."""
     return f"{day.day} {MONTHS[day.month - 1][:3]}"
 
 
 def day_of_month(day: dt.date) -> str:
-    """Return `Tue 24`."""
+    """For instance `Tue 24`."""
     return f"{WEEKDAYS[day.weekday()]} {day.day}"
 
 
@@ -70,7 +70,7 @@ def percent(change: float | None, base: float | None) -> str:
 
 
 def counted(count: int, singular: str) -> str:
-    """Return `1 flag`, `2 flags`."""
+    """For instance `1 flag` and `2 flags`."""
     return f"{count:,} {singular}{'' if count == 1 else 's'}"
 
 

@@ -63,7 +63,7 @@ def _unicode_label(label: str) -> str:
 
 
 def _joins(label: str, position: int) -> bool:
-    """Whether a joiner stands where a script needs it (RFC 5892, A.1 and A.2), or between two emoji."""
+    """Whether a joiner is where a script needs it (RFC 5892, A.1 and A.2), or between two emoji."""
     if 0 < position < len(label) - 1 and label[position] == "\u200d":
         before, after = (unicodedata.category(label[at]) for at in (position - 1, position + 1))
         if before in {"So", "Sk"} and after == "So":  # Sk: the skin tones

@@ -8,7 +8,7 @@ import ipaddress
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
@@ -57,7 +57,7 @@ class Settings:
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] | None = None, *, demo: bool = False) -> "Settings":
-        """Read the variables; `demo` means the embedded simulator whatever the credentials.
+        """Read the variables; `demo` means the embedded simulator, even with credentials.
 
         `env` replaces the process's environment; what it does not name may be in the anchor's `.env`. The demo has targets
         of its own, which are also watched on the embedded simulator as long as the user has no targets file.
@@ -136,7 +136,6 @@ class Settings:
 
     @property
     def demo_targets_file(self) -> Path:
-        """The targets of `backlinks demo`."""
         return paths.targets_path(self.data_dir / paths.DEMO)
 
     @property
@@ -177,10 +176,6 @@ class Settings:
     def accepts_example_targets(self) -> bool:
         """Whether targets under the reserved `.example` and `.test` may be requested: not from the real API."""
         return self.base_url is None or _is_loopback(self.base_url)
-
-    def at(self, base_url: str) -> "Settings":
-        """Return the same settings with the address of a running simulator."""
-        return replace(self, base_url=base_url)
 
 
 def schedule_from_env() -> Cron:

@@ -17,9 +17,9 @@ _RECORD_BYTES = 256
 
 
 class Clock:
-    """CLOCK_MONOTONIC: seconds that nobody can set, counted by all processes from one boot.
+    """CLOCK_MONOTONIC: seconds since the boot, which can't be set and are the same in all processes.
 
-    It may stand still while a machine is suspended, which only makes waits longer.
+    It may stop while a machine is suspended, which only makes waits longer.
     """
 
     @property
@@ -28,7 +28,6 @@ class Clock:
         return _boot_id()
 
     def now_s(self) -> float:
-        """Seconds since the boot."""
         return time.monotonic()
 
     def sleep(self, seconds: float) -> None:

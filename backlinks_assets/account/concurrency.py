@@ -20,7 +20,7 @@ MAX_CALL_S = 600.0
 LOWERED_FOR_S = 300.0
 # Refusals of calls that were under way together arrive together, and are one reason to lower, not thirty.
 LOWER_ONCE_IN_S = 10.0
-# Between two looks at the slots. Uneven, so that no process is always the first to look.
+# Between two polls of the slots. Random, so that no process is always the first.
 POLL_S = (0.01, 0.03)
 SLICE_S = 0.25
 
@@ -78,8 +78,8 @@ class SlotPool:
     def acquire(self, cancelled: Callable[[], bool]) -> Slot | None:
         """Wait for a slot; None once `cancelled()` is true. Raises OSError when the folder can't be written.
 
-        A process's threads queue, and only the first in the queue looks at the files: 30 threads looking in
-        parallel would cost 30 times the CPU and gain nothing.
+        A process's threads queue, and only the first one polls the files: 30 threads would use 30 times the CPU for
+        nothing.
         """
         queue, turn = self._queues[os.getpid()], threading.Event()  # a forked child has a queue of its own
         try:

@@ -29,7 +29,7 @@ class LimiterError(BacklinksError):
 
 @dataclass(frozen=True, slots=True)
 class LimiterState:
-    """The limits as they stand, for a person to read.
+    """The current limits, for a person to read.
 
     `slots_held` are in use by living processes. `slots_waiting` are free once an unanswered call, or that of a dead
     process, is surely over. `lowered_to` is None when nothing was lowered.
@@ -46,14 +46,14 @@ class LimiterState:
 
 
 class AccountLimiter:
-    """Permits that hold the account's limits, whatever dies or is started meanwhile.
+    """Permits that hold the account's limits, also when processes die or are started.
 
     One for each process is best: its threads then queue for slots. The folder is made at the first permit.
 
-    At the server no minute holds more than 98 % of the calls a minute, one more, and the calls at once,
-    whatever the jitter: 1,991 of the account's 2,000. (With 30 at once, 2 % covers the 31 from 1,550 a minute
-    up.) Processes configured differently share one schedule and one set of slots: the rate lies between
-    theirs, and the larger number bounds the calls at once.
+    The server sees in no minute more than 98 % of the calls per minute, plus one, plus the calls at once, with any
+    jitter: 1,991 of the account's 2,000. (With 30 at once, 2 % covers the 31 from 1,550 per minute up.) Processes with
+    other limits share one schedule and one set of slots: the rate is between theirs, and the larger number bounds the
+    calls at once.
     """
 
     def __init__(
@@ -90,12 +90,12 @@ class AccountLimiter:
         Raises Cancelled soon after `cancelled()` turns true (it is called every 0.25 s or so); LimiterError when the
         folder can't be written.
         """
-        with self._errors_of_folder():
+        with self._limiter_errors():
             slot = self._slots.acquire(cancelled)
         if slot is None:
             raise Cancelled("No call was started: the wait for a free slot was cancelled.")
         try:
-            with self._errors_of_folder():
+            with self._limiter_errors():
                 self._wait_for_pace(cancelled)
                 slot.mark_busy(self.call_timeout_s)
             try:
@@ -127,7 +127,7 @@ class AccountLimiter:
 
     def pause(self, seconds: float = 60.0) -> None:
         """Let no process start a call in the next `seconds`, 600 at most (40202: too many calls per minute)."""
-        with self._errors_of_folder():
+        with self._limiter_errors():
             self._pacer.pause(seconds)
 
     def lower_concurrency(self) -> int:
@@ -135,12 +135,12 @@ class AccountLimiter:
 
         A second time within ten seconds lowers no further: calls that are refused together are one reason.
         """
-        with self._errors_of_folder():
+        with self._limiter_errors():
             return self._slots.lower()
 
     def state(self) -> LimiterState:
-        """Return the limits as they stand, over all processes. Nothing is created."""
-        with self._errors_of_folder():
+        """Return the current limits, over all processes. Nothing is created."""
+        with self._limiter_errors():
             held, waiting = self._slots.census()
             usable, lowered_s = self._slots.lowered()
             return LimiterState(
@@ -155,7 +155,7 @@ class AccountLimiter:
             )
 
     @contextmanager
-    def _errors_of_folder(self) -> Iterator[None]:
+    def _limiter_errors(self) -> Iterator[None]:
         try:
             yield
         except OSError as error:

@@ -47,7 +47,7 @@ class Pacer:
             return start - now
 
     def pause(self, seconds: float) -> None:
-        """Let no call start in the next `seconds`, `MAX_PAUSE_S` at most; a later end stands."""
+        """Let no call start in the next `seconds`, `MAX_PAUSE_S` at most. A later end is not shortened."""
         if not seconds > 0:
             raise ValueError(f"A pause must be longer than 0 s, not {seconds}.")
         with lockfile.lock(self._path) as lock:
@@ -57,13 +57,13 @@ class Pacer:
             write(lock, self._clock, next_free, paused_until)
 
     def pause_left_s(self) -> float:
-        """Seconds until a pause ends, 0 without one. To be read after sleeping until a reserved instant."""
+        """Return the seconds until a pause ends, 0 without one: to be read after sleeping until a reserved instant."""
         now = self._clock.now_s()
         _, paused_until = self._believed(peek(self._path, self._clock, 2), now)
         return max(0.0, paused_until - now)
 
     def _believed(self, record: tuple[float, ...] | None, now: float) -> tuple[float, float]:
-        """The next free instant and the end of the pause; `now` for what is absent or can't be true."""
+        """Return the next free instant and the end of the pause; `now` for what is missing or not believed."""
         next_free, paused_until = record or (now, now)
         return (
             next_free if next_free <= now + DISTRUST_S else now,

@@ -6,6 +6,7 @@ Used by Dagster's resources and the command alike. What the parts do is in their
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from backlinks_assets.account.leases import Lease
@@ -52,7 +53,7 @@ def open_collector(
         if settings.base_url is None:
             from backlinks_assets.simulator.http.server import Simulator
 
-            settings = settings.at(stack.enter_context(Simulator()).url)
+            settings = replace(settings, base_url=stack.enter_context(Simulator()).url)
         assert settings.base_url is not None
         client = stack.enter_context(
             Client(

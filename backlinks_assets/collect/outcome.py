@@ -59,7 +59,7 @@ class Outcome:
 
     @property
     def empty(self) -> bool:
-        """The API answered and knows nothing of the target."""
+        """Whether the API answered and knows nothing of the target."""
         return self.error is None and not any(reading.has_data for reading in self.readings.values())
 
     def fail(self, error: str) -> None:

@@ -158,11 +158,11 @@ class ProjectEventLog(SqliteEventLogStorage):
         return worth_it
 
     def wipe(self) -> None:
-        self._let_go()
+        self._close_files()
         super().wipe()
 
     def dispose(self) -> None:
-        self._let_go()
+        self._close_files()
         super().dispose()
 
     @contextmanager
@@ -190,7 +190,7 @@ class ProjectEventLog(SqliteEventLogStorage):
             self._engines.pop(oldest).dispose()
         return engine
 
-    def _let_go(self) -> None:
+    def _close_files(self) -> None:
         with self._using:
             while self._engines:
                 self._engines.popitem()[1].dispose()

@@ -131,7 +131,7 @@ class Database:
         Committed at the end, unless the block rolled it back. It waits for other processes' transactions up to `wait_s`.
         """
         with (
-            self.sentences(),
+            self.store_errors(),
             self.engine.connect() as connection,
             connection.execution_options(waits_s=wait_s).begin(),
         ):
@@ -144,7 +144,7 @@ class Database:
         Threads that write at the same time share a transaction, and each goes on when it is on disk.
         """
         batch = None
-        with self.sentences():
+        with self.store_errors():
             try:
                 with self._writing:
                     if self._batch is None or self._batch.error is not None:
@@ -168,7 +168,7 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
-        with self.sentences(), self.engine.connect() as connection:
+        with self.store_errors(), self.engine.connect() as connection:
             yield connection
 
     def close(self) -> None:
@@ -180,16 +180,16 @@ class Database:
             self.engine.dispose()
 
     @contextmanager
-    def sentences(self) -> Iterator[None]:
+    def store_errors(self) -> Iterator[None]:
         """Raise the database's errors as StoreError."""
         try:
             yield
         except sa.exc.DatabaseError as error:
-            raise StoreError(self._sentence(error.orig or error)) from None
+            raise StoreError(self._message(error.orig or error)) from None
         except sqlite3.Error as error:
-            raise StoreError(self._sentence(error)) from None
+            raise StoreError(self._message(error)) from None
 
-    def _sentence(self, error: BaseException) -> str:
+    def _message(self, error: BaseException) -> str:
         text = str(error)
         if "full" in text:
             return f"No space is left for {self.file}: free some and run again; what was paid for is kept."

@@ -100,13 +100,13 @@ def open_tables(database: Database, *metadata: sa.MetaData) -> None:
             was.
     """
     tables = [table for one in metadata for table in one.sorted_tables]
-    with database.sentences():
+    with database.store_errors():
         version, found = _look(database.file)
     _recognise(database.file, version, found, tables)
     with database.alone(MIGRATION_WAIT_S if found and version < len(STEPS) else BUSY_TIMEOUT_S) as tx:
         _migrate(tx, database.file, tables)
     if copies := sorted(database.file.parent.glob(_copy_of(database.file, "*").name)):
-        with database.sentences():
+        with database.store_errors():
             _verify(database.file, copies[-1])
         for copy in copies:
             copy.unlink(missing_ok=True)
@@ -164,7 +164,7 @@ def _migrate(tx: sa.Connection, file: Path, tables: Sequence[sa.Table]) -> None:
 
 
 def _copy(file: Path, copy: Path) -> None:
-    """Copy the file as it stands, its write-ahead log included; the copy appears whole, and on disk, or not at all."""
+    """Copy the file with its write-ahead log. The copy appears whole, and on disk, or not at all."""
     partial = copy.with_name(copy.name + ".partial")
     try:
         partial.unlink(missing_ok=True)

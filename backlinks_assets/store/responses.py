@@ -252,11 +252,10 @@ class ResponseStore:
             return {Key(*row) for row in tx.execute(query.where(responses.c.date.in_(list(dates))))}
 
     def answer(self, key: Key) -> StoredAnswer | None:
-        """Return one stored answer, or None."""
         return next(self._answers(**key._asdict()), None)
 
     def latest(self, date: dt.date, target: str, status_type: str, endpoint: str = SUMMARY) -> StoredAnswer | None:
-        """Return the newest answer stored for a day and target, whatever parameters its request had."""
+        """Return the newest answer stored for a day and target, with any parameters."""
         found = self._answers(date=date, target=target, status_type=status_type, endpoint=endpoint)
         return max(found, key=lambda answer: answer.captured_at, default=None)
 
@@ -285,6 +284,5 @@ class ResponseStore:
             return ledger.targets_called(tx, day, endpoint).union(stored.scalars())
 
     def day_costs(self, day: dt.date) -> ledger.DayCosts:
-        """Return what the ledger holds of a UTC day."""
         with self._database.read() as tx:
             return ledger.day_costs(tx, day)

@@ -32,7 +32,6 @@ file a table and day, replaced whole. `$BACKLINKS_DATA_DIR/backlinks.duckdb` hol
 
 
 def tables_markdown() -> str:
-    """Return the whole of `docs/tables.md`."""
     return "\n".join([_HEAD, *(_table(table) for table in TABLES.values())])
 
 

@@ -140,7 +140,6 @@ def sharp_changes(flags: pd.DataFrame, metric: str, day: dt.date) -> Finding:
 
 
 def index_moves(flags: pd.DataFrame, day: dt.date) -> Finding:
-    """Whether the vendor's index did not move."""
     found = flags[flags["target"] == "*"]
     rows = [{"metric": row.metric, "reason": row.reason} for row in found.itertuples()]
     sentence = (

@@ -104,7 +104,6 @@ def answer_tables(date: dt.date, answers: Iterable[StoredAnswer]) -> AnswerTable
 def costs_table(
     date: dt.date, calls: int, answers: int, cost_usd: float, charged_without_answer: int, simulated: bool
 ) -> pa.Table:
-    """Return the one row of `api_costs` for a day."""
     values = [date, calls, answers, cost_usd, charged_without_answer, simulated]
     return pa.table([[value] for value in values], schema=TABLES["api_costs"].arrow)
 

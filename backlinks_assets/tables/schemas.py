@@ -50,7 +50,6 @@ class TableSchema:
         return pa.schema(fields, metadata={"table": self.name, "schema_version": str(SCHEMA_VERSION)})
 
     def duckdb_ddl(self) -> str:
-        """Return `CREATE TABLE` for DuckDB."""
         columns = ",\n".join(
             f"    {_identifier(field.name)} {duckdb_type(field.type)}{'' if field.nullable else ' NOT NULL'}"
             for field in self.arrow
@@ -81,7 +80,6 @@ def coded(schema: pa.Schema) -> pa.Schema:
 
 
 def duckdb_type(data_type: pa.DataType) -> str:
-    """Return the DuckDB type of a declared Arrow type."""
     return _DUCKDB_TYPES[data_type]
 
 

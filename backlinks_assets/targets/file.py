@@ -154,7 +154,7 @@ def _target(row: Row, columns: list[str], problems: list[Problem]) -> Target | N
 
 
 def _thresholds(values: Mapping[str, str], say: _Say) -> dict[str, str]:
-    """Return a row's own thresholds that can be used."""
+    """Return a row's own valid thresholds."""
     read: dict[str, str] = {}
     for column in THRESHOLD_COLUMNS:
         if not (cell := values.get(column)):
@@ -171,7 +171,7 @@ def _thresholds(values: Mapping[str, str], say: _Say) -> dict[str, str]:
 
 
 def _overrides(values: Mapping[str, str], say: _Say) -> ParameterOverrides:
-    """Return a row's own request parameters that can be used."""
+    """Return a row's own valid request parameters."""
     read: dict[str, object] = {}
     for name in _PARAMETERS:
         if cell := values.get(name):

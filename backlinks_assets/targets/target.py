@@ -99,7 +99,7 @@ class BadLine:
 
     @property
     def why(self) -> str:
-        """What is wrong with the line, wherever in the file it stands."""
+        """What is wrong with the line, without its number."""
         return " ".join(problem.sentence for problem in self.problems)
 
     @property

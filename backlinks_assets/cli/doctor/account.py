@@ -2,6 +2,7 @@
 
 import contextlib
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any, Final
 
 from backlinks_assets.account.limiter import AccountLimiter
@@ -25,7 +26,7 @@ def account(settings: Settings) -> Finding:
     """Log in, and compare the balance with what a day costs."""
     with ExitStack() as stack:
         if settings.base_url is None:
-            settings = settings.at(stack.enter_context(Simulator()).url)
+            settings = replace(settings, base_url=stack.enter_context(Simulator()).url)
         assert settings.base_url is not None
         client = stack.enter_context(Client(settings.base_url, settings.login, settings.password))
         data = client.send(USER_DATA, None)

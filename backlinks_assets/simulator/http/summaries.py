@@ -64,7 +64,7 @@ def serve(
 
 
 def _vendor(account: Account, call: Call, price_usd: float) -> dict[str, Any]:
-    """Return the vendor page's answer as it stands there, at its price then; a tag is repeated if one was sent."""
+    """Return the answer of the vendor's page, at its price then; a tag is repeated if one was sent."""
     sample = vendor_sample()
     one = sample["tasks"][0]
     if call.parameters.get("tag") is not None:

@@ -1,7 +1,7 @@
 """What happens to simulated targets and to the simulated index, and when. Its effects are in `history`.
 
 A plain target has about one event in 120 days. The sample targets take turns so that every day has an event
-at one of them: a demonstration has something to show whatever day it is.
+at one of them: a demonstration has something to show on any day.
 """
 
 from __future__ import annotations
