@@ -29,7 +29,7 @@ from backlinks_assets.store.responses import Key
 MAX_ATTEMPTS: Final = 5
 MAX_SECONDS_PER_CALL: Final = 600.0
 """Attempts and waits of one call together. What needs longer is left to a later run."""
-MAX_FAILURES_IN_A_ROW: Final = 30
+MAX_CONSECUTIVE_FAILURES: Final = 30
 """So many failed calls, each with all its retries and no answer between them, are an outage."""
 
 _BATCH_S: Final = 0.5
@@ -202,7 +202,7 @@ class Collector:
         """Return the text for an error, and stop the run where the other targets would meet it too."""
         match error:
             case Cancelled():
-                return f"not asked: {self._stop_reason or 'the run was stopped'}"
+                return f"not requested: {self._stop_reason or 'the run was stopped'}"
             case BudgetError():
                 self._no_room = self._no_room or str(error)
             case TransientError():
@@ -223,7 +223,7 @@ class Collector:
     def _count_failure(self, error: TransientError) -> None:
         with self._lock:
             self._failed_in_a_row += 1
-            outage = self._failed_in_a_row >= MAX_FAILURES_IN_A_ROW
+            outage = self._failed_in_a_row >= MAX_CONSECUTIVE_FAILURES
         if error.stops_run or outage:
             self.stop(f"The API does not answer: {error.message}. Run again later; what was paid for is kept.")
 

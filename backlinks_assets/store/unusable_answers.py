@@ -78,7 +78,7 @@ def refusals(tx: sa.Connection, dates: Collection[dt.date], targets: Collection[
     for *key, reason, at in tx.execute(_FINAL, {"dates": dates, "targets": targets}):
         whys.setdefault(
             tuple(key),
-            f"{reason}. That answer, of {at:%H:%M} UTC, was charged and is kept as evidence; the call is not made again for "
+            f"{reason}. That answer, of {at:%H:%M} UTC, was charged and is stored as evidence; the call is not made again for "
             "this day, since it would be charged again",
         )
     return whys

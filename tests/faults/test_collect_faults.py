@@ -53,7 +53,7 @@ def test_a_parameter_of_the_project_that_is_refused_stops_the_run(api) -> None:
 
 @pytest.mark.parametrize(("at_once", "in_a_row"), [(1, 5), (4, 12)])  # four at once may fail at a stretch
 def test_failures_with_good_answers_between_them_are_no_outage(api, monkeypatch, at_once: int, in_a_row: int) -> None:
-    monkeypatch.setattr(collector_module, "MAX_FAILURES_IN_A_ROW", in_a_row)
+    monkeypatch.setattr(collector_module, "MAX_CONSECUTIVE_FAILURES", in_a_row)
     monkeypatch.setattr(collector_module, "MAX_ATTEMPTS", 1)
     monkeypatch.setenv("BACKLINKS_CALLS_AT_ONCE", str(at_once))
     api(Fault(faults.code(50000), target="bad*"))
@@ -66,7 +66,7 @@ def test_failures_with_good_answers_between_them_are_no_outage(api, monkeypatch,
 
 
 def test_as_many_failures_in_a_row_are_an_outage(api, monkeypatch) -> None:
-    monkeypatch.setattr(collector_module, "MAX_FAILURES_IN_A_ROW", 5)
+    monkeypatch.setattr(collector_module, "MAX_CONSECUTIVE_FAILURES", 5)
     monkeypatch.setattr(collector_module, "MAX_ATTEMPTS", 1)
     monkeypatch.setenv("BACKLINKS_CALLS_AT_ONCE", "1")
     server = api(Fault(faults.code(50000), target="bad*"))
