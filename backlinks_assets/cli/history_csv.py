@@ -28,7 +28,7 @@ from backlinks_assets.targets.target import TargetsError
 NEEDED = ("date", "target", *metrics.NEEDED)
 NUMBERS = tuple(metrics.SOURCES)
 TEXTS = ("request_key", "captured_at")
-"""Columns that detection heeds beside date and target, where the file has them; any other is passed over."""
+"""Columns that detection reads beside date and target, where the file has them; any other is ignored."""
 
 MAX_PROBLEMS = 10
 FIRST_DAY = dt.date(2000, 1, 1)
@@ -150,8 +150,8 @@ def _records(text: str) -> Iterator[tuple[int, list[str]]]:
         except StopIteration:
             return
         except csv.Error as error:
-            mend = "See its quotes: a quote inside a quoted cell is written twice."
-            raise csv.Error(f"line {first}: it is not CSV ({error}). {mend}") from None
+            next_step = "See its quotes: a quote inside a quoted cell is written twice."
+            raise csv.Error(f"line {first}: it is not valid CSV ({error}). {next_step}") from None
         if any(cells[1:]) or (cells[0].strip() and not cells[0].startswith("#")):
             yield first, cells
 

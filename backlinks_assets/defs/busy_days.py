@@ -38,7 +38,7 @@ def days_of_run(run: dg.DagsterRun) -> list[dt.date]:
     return [first + dt.timedelta(days=number) for number in range((last - first).days + 1)]
 
 
-def asks_about(run: dg.DagsterRun, day: dt.date) -> bool:
-    """Whether a run asks the API about targets on a day."""
+def collects_on(run: dg.DagsterRun, day: dt.date) -> bool:
+    """Whether a run collects answers of a day."""
     collects = run.job_name == collect_job.name or _RESPONSES in (run.asset_selection or ())
     return collects and day in days_of_run(run)

@@ -1,4 +1,4 @@
-"""The sensor that keeps Dagster's target partitions level with the targets file, and the DuckDB file open to readers.
+"""The sensor that adds new targets to Dagster's partitions, and removes what would lock readers out of the DuckDB file.
 
 It spends nothing and writes no table.
 """

@@ -1,6 +1,6 @@
 """What a day has to announce, as alerts that are known again by their keys.
 
-Judging only: flags, failed runs, answers and bad lines in, alerts out. When they are sent is `announce.py`; how they read
+Pure: flags, failed runs, answers and bad lines in, alerts out. When they are sent is `announce.py`; how they read
 is `templates.py`.
 """
 
@@ -109,7 +109,7 @@ def collecting_alerts(
     return [Alert(Kind.INCOMPLETE, (INCOMPLETE,), f"{left}{_by_reason(reasons)} {next_step}")]
 
 
-RUN_AGAIN: Final = "Run summary_responses for the day again before it ends (UTC): only what is missing is asked for."
+RUN_AGAIN: Final = "Run summary_responses for the day again before it ends (UTC): only what is missing is requested."
 DAY_IS_OVER: Final = "The day is over: the API answers for the present only."
 
 

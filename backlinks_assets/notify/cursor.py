@@ -1,8 +1,8 @@
 """What the announcing sensor knows from one tick to the next: what each channel has had, and when it is tried again.
 
-Dagster keeps it as the sensor's cursor, JSON in the instance, and again beside each tick for a week: so it is small. An
+It is the sensor's cursor: JSON in Dagster's instance, and again beside each tick for a week. So it is small. An
 alert is five characters, and only the last seven days are in it: 1,000 flags a day make 35 kB. What is sent when is
-`announce.py`; what versions before this one kept in the response store is read by `old_tables.py`.
+`announce.py`; what versions before this one had in the response store is read by `old_tables.py`.
 """
 
 import base64
@@ -110,7 +110,7 @@ class Account(pydantic.BaseModel):
 
 
 class Cursor(pydantic.BaseModel):
-    """All that is kept between ticks. A channel is known by a salted hash of its URL."""
+    """All that the sensor knows between ticks. A channel is known by a salted hash of its URL."""
 
     salt: str
     started: dt.date

@@ -1,4 +1,4 @@
-"""What the page says of each flag, ready for the template: words, chart, breakdown, readings.
+"""What the page says of each flag, ready for the template: texts, chart, breakdown, readings.
 
 Which flags there are is `summary.py`; how they are laid out is `templates/`.
 """
@@ -116,7 +116,7 @@ def _described(history: History, unit: str) -> str:
     """Return in words what the chart shows."""
     readings = history.readings()
     if not readings:
-        return "No reading of these days is kept."
+        return "No reading of these days is stored."
     of = unit and f" {unit}"
     last, values = readings[0], [value for _, value, _, _ in readings]
     text = (

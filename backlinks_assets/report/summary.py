@@ -16,10 +16,10 @@ from backlinks_assets.tables import parquet
 from backlinks_assets.tables.parquet import days, read_days
 
 ALL_TARGETS: Final = "*"
-OTHER_MOVES: Final = 8
-"""So many of the largest moves that were not flagged, if their score is `OTHER_MOVES_SCORE` or more."""
+MAX_OTHER_MOVES: Final = 8
+"""So many of the largest moves that were not flagged, if their score is `OTHER_MOVES_MIN_SCORE` or more."""
 
-OTHER_MOVES_SCORE: Final = 1.5
+OTHER_MOVES_MIN_SCORE: Final = 1.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +119,7 @@ def read_day_report(root: Path, date: dt.date, *, simulated: bool, expected_targ
     """
     made_from = parquet.made_from(root, "backlinks_flags", date) or ""  # first: the table may be replaced meanwhile
     changes = _changes(root, "backlinks_changes", date)
-    other = [row for row in changes if row.severity is None and abs(row.score or 0) >= OTHER_MOVES_SCORE]
+    other = [row for row in changes if row.severity is None and abs(row.score or 0) >= OTHER_MOVES_MIN_SCORE]
     other.sort(key=lambda row: row.rank)
     return DayReport(
         date=date,
@@ -128,7 +128,7 @@ def read_day_report(root: Path, date: dt.date, *, simulated: bool, expected_targ
         judged=date in days(root, "backlinks_changes"),
         earlier_days=sum(day < date for day in days(root, "backlinks_summary")),
         flags=sorted(_changes(root, "backlinks_flags", date), key=lambda row: row.rank),
-        other_moves=other[:OTHER_MOVES],
+        other_moves=other[:MAX_OTHER_MOVES],
         coverage=_coverage(root, date, set(expected_targets)),
         cost=_cost(root, date),
     )
@@ -138,7 +138,7 @@ def _changes(root: Path, table: str, date: dt.date) -> list[Change]:
     names = list(Change.__dataclass_fields__)
     rows = read_days(root, table, date, date, names)
     if table == "backlinks_changes":  # tens of thousands of rows, of which a few are shown
-        rows = rows.filter(pc.greater_equal(pc.abs(rows["score"]), OTHER_MOVES_SCORE))
+        rows = rows.filter(pc.greater_equal(pc.abs(rows["score"]), OTHER_MOVES_MIN_SCORE))
     return [Change(**{name: _known(value) for name, value in row.items()}) for row in rows.to_pylist()]
 
 
