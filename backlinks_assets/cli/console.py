@@ -72,7 +72,6 @@ def me() -> str:
 
 
 def complain(sentence: str) -> None:
-    """Print an error's sentence on stderr."""
     err().print(f"[bold red]backlinks:[/] {escape(sentence)}")
 
 

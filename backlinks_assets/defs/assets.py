@@ -23,6 +23,7 @@ from backlinks_assets.defs.resources import BacklinksApi, BacklinksData
 from backlinks_assets.defs.run_partitions import partitions_of_run
 from backlinks_assets.defs.runs import requested_at
 from backlinks_assets.detection.settings import DetectionSettings
+from backlinks_assets.tables.schemas import TABLES
 from backlinks_assets.targets.target import Target, WatchList
 
 OWNERS = ["team:seo"]
@@ -118,7 +119,7 @@ def _table(name: str, deps: list[Any], group: str = "tables") -> dg.AssetSpec:
     return dg.AssetSpec(
         name,
         deps=deps,
-        description=tables.description(name),
+        description=TABLES[name].description,
         group_name=group,
         kinds={"parquet", "duckdb"},
         owners=OWNERS,
@@ -219,13 +220,15 @@ def flags_report(context: dg.AssetExecutionContext, backlinks_data: BacklinksDat
 
     An index of the days lies beside the pages, under `reports` in the data folder.
     """
+    from backlinks_assets.report.index import write_index
+
     settings, watched = backlinks_data.settings(), backlinks_data.targets()
     by_day = {}
     for date in partitions_of_run(context):
         day = dt.date.fromisoformat(date)
         by_day[date] = page.publish_page(settings, day, watched.expected_on(day))
     result = page.result(context, by_day)
-    page.publish_index(settings)  # once for all days of the run
+    write_index(settings.root)  # once for all days of the run
     return result
 
 

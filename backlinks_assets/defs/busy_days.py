@@ -38,7 +38,10 @@ def days_of_run(run: dg.DagsterRun) -> list[dt.date]:
     return [first + dt.timedelta(days=number) for number in range((last - first).days + 1)]
 
 
+def is_collecting(run: dg.DagsterRun) -> bool:
+    """Whether a run calls the API; otherwise it builds tables."""
+    return run.job_name == collect_job.name or _RESPONSES in (run.asset_selection or ())
+
+
 def collects_on(run: dg.DagsterRun, day: dt.date) -> bool:
-    """Whether a run collects answers of a day."""
-    collects = run.job_name == collect_job.name or _RESPONSES in (run.asset_selection or ())
-    return collects and day in days_of_run(run)
+    return is_collecting(run) and day in days_of_run(run)

@@ -66,7 +66,6 @@ def range_tags(date_first: str, date_last: str, target_first: str, target_last: 
 
 
 def day_range_tags(first: str, last: str) -> dict[str, str]:
-    """Return the run tags of a range of days."""
     return {RANGE_START: first, RANGE_END: last}
 
 

@@ -51,7 +51,6 @@ def daily_collect_schedule() -> dg.ScheduleDefinition:
 def request_the_day(
     context: dg.ScheduleEvaluationContext, backlinks_data: BacklinksData
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
-    """Yield the runs of a tick."""
     tick = context.scheduled_execution_time
     day = tick.date()
     active = [target for target in backlinks_data.targets() if target.active_on(day)]

@@ -9,7 +9,6 @@ import functools
 import time
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Final
 
 from backlinks_assets.collect.factory import open_store, watched_targets
@@ -22,10 +21,10 @@ from backlinks_assets.notify.cursor import GIVEN_UP_AFTER, Cursor
 from backlinks_assets.notify.templates import Message, compose
 from backlinks_assets.paths import page_path, parquet_path
 from backlinks_assets.report.day_sentence import day_sentence
-from backlinks_assets.report.summary import Change, read_day_report
+from backlinks_assets.report.summary import read_day_report, read_flags
 from backlinks_assets.settings import Settings
 from backlinks_assets.tables.atomic import TablesError
-from backlinks_assets.tables.parquet import days, read_days
+from backlinks_assets.tables.parquet import days
 from backlinks_assets.targets.target import TargetsError, WatchList
 
 LOOKS_BACK: Final = dt.timedelta(days=7)
@@ -57,11 +56,6 @@ def announce(
         look.deliver(list(look.due(alerts)))
     cursor.problems = look.problems
     return look
-
-
-def report_page(settings: Settings, day: dt.date) -> Path:
-    """Return where a day's page lies, once it is written."""
-    return page_path(settings.root, day)
 
 
 class Look:
@@ -97,7 +91,7 @@ class Look:
             if day not in busy:
                 alerts[day] = self._run_alerts(day, [run for run in runs if run.day == day])
                 with self._going_on():
-                    alerts[day] += found.flag_alerts(_flags(self.settings, day))
+                    alerts[day] += found.flag_alerts(read_flags(self.settings.root, day))
         if today in alerts:
             alerts[today] += self._unusable_file
             with self._going_on():
@@ -141,7 +135,7 @@ class Look:
                 continue
             for day, of_day in alerts.items():
                 if due := state.due(day, of_day, self.now):
-                    page = report_page(self.settings, day)
+                    page = page_path(self.settings.root, day)
                     message = compose(
                         day,
                         due,
@@ -158,8 +152,9 @@ class Look:
         with self._going_on():
             if day in days(settings.root, "backlinks_summary"):
                 expected = self.watched.expected_on(day)
-                facts = read_day_report(settings.root, day, simulated=settings.simulated, expected_targets=expected)
-                return day_sentence(facts)
+                return day_sentence(
+                    read_day_report(settings.root, day, simulated=settings.simulated, expected_targets=expected)
+                )
         return None
 
     def deliver(self, due: Sequence[tuple[Channel, dt.date, list[Alert], Message]]) -> None:
@@ -208,8 +203,3 @@ def _answered(settings: Settings, day: dt.date) -> set[str]:
         for key in store.landed({day}):
             kinds.setdefault(key.target, set()).add(key.status_type)
     return {target for target, statuses in kinds.items() if {"live", "lost"} <= statuses}
-
-
-def _flags(settings: Settings, day: dt.date) -> list[Change]:
-    rows = read_days(settings.root, "backlinks_flags", day, day, list(Change.__dataclass_fields__))
-    return sorted((Change(**row) for row in rows.to_pylist()), key=lambda flag: flag.rank)

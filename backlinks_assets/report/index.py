@@ -102,7 +102,6 @@ def read_rows(root: Path) -> list[Row]:
 
 
 def page_dates(root: Path) -> list[dt.date]:
-    """Return the days that have a page, in their order."""
     dates = []
     for path in reports_dir(root).glob("flags-????-??-??.html"):
         with suppress(ValueError):

@@ -67,15 +67,14 @@ def passed_over(asset: dg.AssetKey, partitions: Sequence[str]) -> dg.AssetObserv
 
 def failure(failed: Sequence[Outcome], requested: int, stopped: str | None) -> dg.Failure:
     """Return the error of a run that leaves targets without answers: how many, which, why, and the next step."""
-    named = "\n".join(f"- {outcome.target} ({outcome.date}): {outcome.error}" for outcome in failed[:MAX_NAMED])
-    more = f"\n- and {len(failed) - MAX_NAMED:,} more, in the metadata" if len(failed) > MAX_NAMED else ""
+    named = _listed([f"{outcome.target} ({outcome.date}): {outcome.error}" for outcome in failed], ", in the metadata")
     head = f"{len(failed):,} of {requested:,} target-days have no answers"
     why = f". The run stopped: {stopped}" if stopped else "; the others are stored and materialized."
-    metadata: dict[str, Any] = {"failed_targets": len(failed), "failed": failed_table(failed)}
+    metadata: dict[str, Any] = {"failed_targets": len(failed), "failed": _failed_table(failed)}
     if stopped:
         metadata[STOPPED] = stopped
     return dg.Failure(
-        description=f"{head}{why}\n{named}{more}\nRun the same partitions again: only what is missing is requested.",
+        description=f"{head}{why}\n{named}\nRun the same partitions again: only what is missing is requested.",
         metadata=metadata,
         allow_retries=False,
     )
@@ -83,25 +82,26 @@ def failure(failed: Sequence[Outcome], requested: int, stopped: str | None) -> d
 
 def bad_lines_said(watched: WatchList) -> str:
     """Return which lines of the targets file can't be used, for a run's log."""
-    named = "\n".join(f"- {bad.reason}" for bad in watched.bad_lines[:MAX_NAMED])
-    left = len(watched.bad_lines) - MAX_NAMED
-    more = f"\n- and {left:,} more: `backlinks targets check` names all" if left > 0 else ""
-    return f"{watched.source} has lines that can't be used; nothing is requested for them.\n{named}{more}"
+    named = _listed([bad.reason for bad in watched.bad_lines], ": `backlinks targets check` names all")
+    return f"{watched.source} has lines that can't be used; nothing is requested for them.\n{named}"
 
 
 def none_watched(unwatched: Sequence[str]) -> dg.Failure:
     """Return the error of a run none of whose targets is watched; it has requested nothing."""
-    named = "\n".join(f"- {name}" for name in unwatched[:MAX_NAMED])
-    more = f"\n- and {len(unwatched) - MAX_NAMED:,} more" if len(unwatched) > MAX_NAMED else ""
     return dg.Failure(
         "None of these targets is watched on these days: they are retired, not in the targets file, or on a line of it "
-        f"that can't be used. Nothing was requested.\n{named}{more}",
+        f"that can't be used. Nothing was requested.\n{_listed(unwatched)}",
         allow_retries=False,
     )
 
 
-def failed_table(failed: Sequence[Outcome]) -> dg.TableMetadataValue:
-    """Return the failed target-days with their reasons as a table."""
+def _listed(names: Sequence[str], where: str = "") -> str:
+    """Return a line for each of the first 20, and how many more there are, and where."""
+    left = len(names) - MAX_NAMED
+    return "\n".join(f"- {name}" for name in names[:MAX_NAMED]) + (f"\n- and {left:,} more{where}" if left > 0 else "")
+
+
+def _failed_table(failed: Sequence[Outcome]) -> dg.TableMetadataValue:
     return dg.MetadataValue.table(
         [
             dg.TableRecord({"date": str(outcome.date), "target": outcome.target, "reason": outcome.error or ""})

@@ -28,10 +28,6 @@ Metadata = dict[str, dict[str, Any]]
 """Metadata by asset name."""
 
 
-def description(name: str) -> str:
-    return TABLES[name].description
-
-
 def static_metadata(name: str) -> Mapping[str, Any]:
     """Return what is true of every partition of a table: its columns and their origin, its name, where it is stored."""
     columns = [
@@ -64,7 +60,6 @@ def why_nothing(by_day: Mapping[str, Metadata]) -> str:
 
 
 def answers_metadata(day: "AnswersDay") -> Metadata:
-    """Return one day's metadata of the tables made of answers."""
     by_table: Metadata = {name: {"dagster/partition_row_count": rows} for name, rows in day.rows.items()}
     by_table["backlinks_summary"] |= {
         "targets": day.targets,
