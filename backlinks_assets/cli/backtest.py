@@ -98,7 +98,7 @@ def _write(flags: pd.DataFrame, file: Path) -> None:
 
 
 def _counted(flags: pd.DataFrame, by: list[str]) -> list[dict[str, Any]]:
-    """Return how many flags there are for each value of some columns, most first. An index move is no target's."""
+    """Return how many flags there are for each value of some columns, most first. By target, index moves do not count."""
     counted = flags[flags["target"] != "*"] if by == ["target"] else flags
     counts = counted.groupby(by, sort=True).size().sort_values(ascending=False, kind="stable")
     keys = [key if isinstance(key, tuple) else (key,) for key in counts.index]

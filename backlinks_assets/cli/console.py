@@ -103,7 +103,7 @@ def _of_files(error: Exception) -> str | None:
 
 
 def settings_and_notices(*, demo: bool = False) -> Settings:
-    """Read the environment, say what of it has no effect yet, and on simulated numbers say so."""
+    """Return the settings; print which of them have no effect yet, and that numbers are simulated if they are."""
     settings = Settings.from_env(demo=demo)
     for notice in settings.notices:
         err().print(f"[yellow]Note:[/] {escape(notice)}")

@@ -36,7 +36,7 @@ MAX_AHEAD = dt.timedelta(days=366)
 """Days outside are slips of the keyboard (2062 for 2026); one of them would make the history decades long."""
 
 _UNKNOWN = frozenset({"", "na", "n/a", "#n/a", "<na>", "nan", "null", "none"})
-"""Cells that say that there is no reading."""
+"""Cells without a reading."""
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
 
@@ -129,7 +129,7 @@ def _text(file: Path) -> str:
 
 
 def _records(text: str) -> Iterator[tuple[int, list[str]]]:
-    """Yield each record with the number of its first line. Blank lines and comments, also as spreadsheets save them, are none."""
+    """Yield each record with the number of its first line; not blank lines and comments, also as spreadsheets save them."""
     number = first = 0
 
     def lines() -> Iterator[str]:

@@ -17,7 +17,7 @@ from backlinks_assets.defs.resources import BacklinksApi
 
 @dataclass
 class Tally:
-    """Counts of outcomes. `stopped` is why collecting ended early, `error` what a run failed with that is no target's.
+    """Counts of outcomes. `stopped` is why collecting ended early, `error` what a run failed with that is not about one target.
 
     `on_outcome` is called after each outcome. `began` is when the command was called, where that is not now.
     """

@@ -195,7 +195,7 @@ def _print_table(targets: list[Target], *, left_out: int) -> None:
     for index in filled:
         listed.add_column(columns[index], overflow="fold", no_wrap=columns[index] == "retired")
     for row in rows:
-        listed.add_row(*(Text(row[index]) for index in filled))  # Text: a note's [brackets] are no markup
+        listed.add_row(*(Text(row[index]) for index in filled))  # Text: a note's [brackets] are not markup
     says = "No target is watched: add one with `backlinks targets add example.com`"
     if targets:
         out().print(listed)

@@ -38,7 +38,7 @@ _ERROR_NAME: Final = re.compile(r"^[\w.]+: ")
 
 
 class NotAnnouncedError(BacklinksError):
-    """Something could not be sent; the message says what, where, how often it was tried and when it is tried again."""
+    """Something could not be sent; the message names the channel, the reason, the attempts and the next one."""
 
 
 @dg.sensor(

@@ -1,4 +1,4 @@
-"""What a run of this project is about, by its tags, and which days are at work: not built or announced meanwhile.
+"""Which days a run of this project is about, and on which days runs are at work: these are not built or announced meanwhile.
 
 Reading of Dagster's runs only. Runs whose process is gone are ended by `dead_runs.py`, and are at work until then.
 """
@@ -13,7 +13,7 @@ from backlinks_assets.defs.partitions import days_of
 from backlinks_assets.tables.schemas import TABLES
 
 WAITED_FOR: Final = dt.timedelta(hours=6)
-"""A run that was made before that holds up no day: it is frozen, or waits in a queue that nobody empties."""
+"""A run that is older holds up no day: it is frozen, or waits in a queue that nobody empties."""
 
 ENDED: Final = {dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED}
 UNFINISHED: Final = [status for status in dg.DagsterRunStatus if status not in ENDED]

@@ -55,7 +55,7 @@ class BacklinksApi(dg.ConfigurableResource):  # type: ignore[type-arg]
     """DataForSEO's `POST /v3/backlinks/summary/live` through the account's limits. Its calls cost money.
 
     The fields are the project's request parameters; a target's own ones, in the targets file, come before them.
-    Credentials are read from the environment when a run needs them and are no part of the configuration.
+    Credentials are read from the environment when a run needs them and are not part of the configuration.
     """
 
     demo: bool = Field(default=False, description="Call the simulator whatever credentials the environment holds.")

@@ -1,7 +1,7 @@
 """One look at everything that may have to be announced, and the sending of what is due.
 
-The order of things only: which days, what is new about them, who gets it, how sending went. No Dagster: failed runs come
-as plain records. Whatever may fail comes before the first message is sent, so that the cursor is saved after it.
+The order of the steps only: which days, what is new about them, which channel gets it, how sending went. No Dagster: failed
+runs come as plain records. Whatever may raise comes before the first message is sent, so that the cursor is saved after it.
 """
 
 import datetime as dt
@@ -59,7 +59,7 @@ def announce(
 
 
 class Look:
-    """What `sent` has are the messages that arrived, once for each channel; `problems` are sentences."""
+    """One evaluation of the sensor. `sent` are the messages that arrived, once for each channel; `problems` are sentences."""
 
     def __init__(self, settings: Settings, cursor: Cursor, now: dt.datetime) -> None:
         self.settings, self.cursor, self.now = settings, cursor, now
@@ -72,7 +72,7 @@ class Look:
 
     @contextmanager
     def _going_on(self) -> Iterator[None]:
-        """Take a table that can't be read for a problem: everything else is announced all the same."""
+        """Note a table that can't be read as a problem, and go on: everything else is announced all the same."""
         try:
             yield
         except TablesError as error:
@@ -82,7 +82,7 @@ class Look:
     # --- what there is to announce -------------------------------------------------------------------------------
 
     def alerts(self, runs: Sequence[FailedRun], busy: Collection[dt.date]) -> dict[dt.date, list[Alert]]:
-        """Return by day all that there is to announce, whoever has had it already."""
+        """Return by day all that there is to announce, whether or not a channel has had it already."""
         today = self.now.date()
         first = max(self.cursor.started, today - LOOKS_BACK)
         self.cursor.forget_before(first)

@@ -51,7 +51,7 @@ class CursorError(Exception):
 
 
 class ChannelState(pydantic.BaseModel):
-    """One channel: what it has not had of what was announced, its messages of each day, and how sending goes."""
+    """One channel: the announced alerts that it has not had, its messages of each day, and how sending goes."""
 
     waiting: dict[dt.datetime, Hashes] = {}
     """By when they began to wait."""
@@ -90,11 +90,10 @@ class ChannelState(pydantic.BaseModel):
         return len(self.waiting) < before
 
     def works(self) -> None:
-        """Note that nothing failed when it was time to try."""
         self.attempts, self.next_at, self.reason = 0, None, ""
 
     def take_over(self, removed: "ChannelState") -> None:
-        """Let what waits for a removed channel wait for this one, as far as it has not had it: a URL was corrected."""
+        """Take over what waits for a removed channel and this one has not had: a URL was corrected."""
         for since, hashes in removed.waiting.items():
             if moved := hashes & self.missed:
                 self.missed -= moved

@@ -131,7 +131,7 @@ class _Scale:
         return (self.x(day), self.y(value)) if math.isfinite(value) else None
 
     def columns(self, tops: Sequence[float], feet: Sequence[float] | None = None) -> str:
-        """Return the path of columns from their feet, or from the bottom; of no height none."""
+        """Return the path of columns from their feet, or from the bottom, without those of no height."""
         pairs = zip(feet or [self.low] * len(tops), tops, strict=True)
         return "".join(
             f"M{self.x(day):g} {self.y(foot):g}V{self.y(top):g}" for day, (foot, top) in enumerate(pairs) if top > foot
@@ -139,7 +139,7 @@ class _Scale:
 
 
 def _band(low: Sequence[float], high: Sequence[float], scale: _Scale) -> str:
-    """Return the path of the range: anew wherever two days' ranges have nothing in common, as no slope is between them."""
+    """Return the path of the range. It is interrupted where two days' ranges do not overlap, since no slope joins them."""
     path = ""
     run: list[tuple[int, float, float]] = []
     for day, (bottom, top) in enumerate(zip(low, high, strict=True)):
@@ -178,7 +178,7 @@ def _fell(values: Sequence[float]) -> bool:
 
 
 def _days(days: Sequence[dt.date], scale: _Scale) -> list[tuple[float, str]]:
-    """Return the last day and each so many days before it."""
+    """Return the last day and every fourteenth before it."""
     return [(scale.x(day), short_day(days[day])) for day in range(len(days) - 1, -1, -DAYS_PER_TICK)]
 
 

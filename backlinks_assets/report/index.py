@@ -45,7 +45,7 @@ _LINKS: Final = re.compile(rb"(?<=<!-- days -->).*?(?=<!-- end of days -->)", re
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A day that has a page; None is what no table says."""
+    """A day that has a page; None is what no table has."""
 
     date: dt.date
     flagged: int | None = None

@@ -29,7 +29,7 @@ MOVED_DAYS, MIN_MOVED_READINGS = 14, 3
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """One series over `days`, the last of which is the flagged one; NaN is no reading, or no range known."""
+    """One series over `days`, the last of which is the flagged one; NaN where there is no reading, or no range is known."""
 
     days: Sequence[dt.date]
     values: Floats

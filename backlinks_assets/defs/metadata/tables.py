@@ -137,7 +137,7 @@ _RECORDED_FIRST: Final = (dg.AssetKey("summary_responses"), dg.AssetKey("backlin
 def check_instance(instance: dg.DagsterInstance, settings: Settings) -> None:
     """Refuse to record simulated runs on an instance that has real ones, and the other way round.
 
-    An instance on which no run has recorded anything is nobody's yet, whatever was tried on it.
+    An instance without a materialization is free for either kind, whatever was tried on it.
 
     Raises:
         dagster.Failure: with what to do.
@@ -153,6 +153,6 @@ def check_instance(instance: dg.DagsterInstance, settings: Settings) -> None:
 
 
 def record_origin(instance: dg.DagsterInstance, settings: Settings) -> None:
-    """Make the instance that of these answers; to be called before a run records its first. Raises as `check_instance`."""
+    """Record whose answers the instance has, before a run's first materialization. Raises as `check_instance`."""
     check_instance(instance, settings)
     instance.run_storage.set_cursor_values({_ORIGIN: settings.origin})
