@@ -46,7 +46,7 @@ def dead_runs(instance: dg.DagsterInstance, now: dt.datetime | None = None) -> l
 
 
 def end_dead_runs(instance: dg.DagsterInstance, now: dt.datetime | None = None) -> list[dg.DagsterRun]:
-    """Mark the dead runs failed, or canceled where a person had asked for that, and free what they held. Return them."""
+    """Mark the dead runs failed, or canceled where a person had canceled them, and free what they held. Return them."""
     storage = instance.run_storage
     if not isinstance(storage, ProjectRunStorage):
         return []

@@ -134,7 +134,7 @@ def test_asked_to_stop_it_starts_nothing_keeps_what_is_in_flight_and_says_how_to
     asked = time.monotonic()
     ended = run.end()
     assert ended.status == 1
-    assert "what was paid for is kept" in ended.err.lower()
+    assert "what was paid for is stored" in ended.err.lower()
     assert "Traceback" not in ended.err
     assert not [call for call in server.calls if call.started > asked + 5]
     assert len(server.calls) < 120

@@ -174,7 +174,7 @@ def test_the_backtest_has_a_bar_for_each_count_and_says_how_to_get_the_reasons(t
 def test_a_first_day_says_that_it_is_too_early_for_flags(api, write_targets) -> None:
     api()
     write_targets("shop.example")
-    assert "kept so far: 1 day." in commands.command("run").out
+    assert "stored so far: 1 day." in commands.command("run").out
 
 
 @pytest.mark.parametrize("columns", [60, 120])

@@ -1,4 +1,4 @@
-"""The doctor's checks of the account and of what is asked of it: credentials, balance, targets, schedule, limits."""
+"""The doctor's checks of the account and of what is requested of it: credentials, balance, targets, schedule, limits."""
 
 import contextlib
 from contextlib import ExitStack

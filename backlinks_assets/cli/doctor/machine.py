@@ -158,6 +158,6 @@ def _not_sent(settings: Settings) -> list[str]:
 
 
 def versions(_settings: Settings) -> Finding:
-    """Name the versions that matter in a report of a fault."""
+    """Name the versions that a bug report needs."""
     named = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in _PACKAGES)
     return Finding(f"Python {platform.python_version()}, {named}")
