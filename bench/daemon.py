@@ -31,7 +31,7 @@ DEFINITIONS = '''
 """The project's definitions with the daily schedule running, its next tick at the coming minute."""
 import dagster as dg
 from backlinks_assets import definitions
-from backlinks_assets.defs.schedules import ask_for_the_day
+from backlinks_assets.defs.schedules import request_the_day
 
 def soon():
     base = definitions.build_defs()
@@ -39,7 +39,7 @@ def soon():
         assets=base.assets, jobs=base.jobs, sensors=base.sensors, resources=base.resources, executor=definitions.defs.executor,
         asset_checks=base.asset_checks, schedules=[dg.schedule(job=definitions.collect_job, cron_schedule="{cron}", execution_timezone="UTC",
         name="daily_collect_schedule", default_status=dg.DefaultScheduleStatus.RUNNING)(
-        ask_for_the_day)],
+        request_the_day)],
     )
 
 defs = soon()

@@ -25,7 +25,7 @@ from tools import ROOT, api, backlinks, environment, free_port, measured, report
 
 from backlinks_assets.dagster_instance.home import open_instance
 from backlinks_assets.definitions import build_defs
-from backlinks_assets.defs.partitions import MOST_KEYS_A_RUN
+from backlinks_assets.defs.partitions import MAX_KEYS_PER_RUN
 from backlinks_assets.defs.resources import BacklinksData
 from backlinks_assets.defs.retention import retention_job
 
@@ -58,11 +58,11 @@ def grow(index: Path, runs_file: Path, names: list[str], days: list[dt.date]) ->
     written = 0
     for day in days[:-1]:
         at = f"{day} 06:01:00.000000"
-        for start in range(0, len(names), MOST_KEYS_A_RUN):
+        for start in range(0, len(names), MAX_KEYS_PER_RUN):
             run_id = str(uuid.uuid4())
             for template in templates:
                 rows = []
-                for name in names[start : start + MOST_KEYS_A_RUN]:
+                for name in names[start : start + MAX_KEYS_PER_RUN]:
                     partition = f"{day}|{name}"
                     event = template["event"].replace(old_run, run_id).replace(old_partition, partition)
                     row = template | {"run_id": run_id, "partition": partition, "event": event, "timestamp": at}

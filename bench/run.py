@@ -15,24 +15,17 @@ HERE = Path(__file__).resolve().parent
 SMALL = [
     ["day.py", "--targets", "200"],
     ["year.py", "--targets", "200", "--days", "60"],
-    ["publish.py", "--targets", "200", "--days", "60"],
-    ["instance.py", "--targets", "200", "--days", "60"],
-    ["growth.py"],
     ["quick.py"],
     ["detection_speed.py"],
     ["page.py"],
 ]
 FULL = [
-    ["day.py", "--targets", "2000"],
-    ["day.py", "--targets", "10000", "--fast", "--history", "120"],
-    ["daemon.py", "--targets", "2000"],
-    ["year.py", "--targets", "2000", "--days", "365"],
-    ["publish.py"],
-    ["instance.py", "--targets", "2000", "--days", "365"],
-    ["growth.py", "--full"],
     ["quick.py"],
+    ["day.py", "--targets", "2000"],
+    ["daemon.py", "--targets", "2000"],
+    ["day.py", "--targets", "10000", "--fast", "--history", "120"],
+    ["year.py", "--targets", "2000", "--days", "365"],
     ["detection_speed.py", "--full"],
-    ["soak.py"],
     ["page.py"],
 ]
 

@@ -42,8 +42,8 @@ app.add_typer(targets.app, name="targets", short_help="List, add, retire and che
 
 @app.command(
     epilog=examples(
-        "backlinks run  # today; a second run asks only for what is missing",
-        "backlinks run --yes  # from a script on a terminal: do not ask before the first paid day",
+        "backlinks run  # today; a second run requests only what is missing",
+        "backlinks run --yes  # from a script on a terminal: no confirmation before the first paid day",
         "backlinks run --json | tail -1 > day.json  # for a program: what came of it, and what it cost",
         "backlinks run --date 2026-11-23  # build a past day again from the stored answers",
     ),
@@ -51,11 +51,11 @@ app.add_typer(targets.app, name="targets", short_help="List, add, retire and che
 def run(
     date: Annotated[dt.date | None, date_option("The day; today (UTC) if left out.")] = None,
     as_json: JsonOption = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before the first paid day.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Need no confirmation before the first paid day.")] = False,
 ) -> None:
     """Collect a day's answers, build the tables, flag what moved.
 
-    Costs two calls a target. A second run of a day asks only for what is missing. A day that is over is built from
+    Costs two calls a target. A second run of a day requests only what is missing. A day that is over is built from
     the stored answers: the API answers for the present only.
     """
     from backlinks_assets.cli.run import run_day
@@ -161,7 +161,7 @@ def main() -> None:
         export_other_variables()
         app(standalone_mode=True)
     except Stopped:
-        complain("Stopped. What was paid for is kept; run again to go on.")
+        complain("Stopped. What was paid for is stored; run again to go on.")
         sys.exit(1)
     except Exception as error:
         sentence, status = describe(error)

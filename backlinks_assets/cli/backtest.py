@@ -56,7 +56,7 @@ def run_backtest(history_file: Path | None, out_file: Path | None, *, as_json: b
     if as_json:
         print(json.dumps(summary))
     else:
-        _tell(summary)
+        _print_summary(summary)
     return 0
 
 
@@ -98,7 +98,7 @@ def _write(flags: pd.DataFrame, file: Path) -> None:
 
 
 def _counted(flags: pd.DataFrame, by: list[str]) -> list[dict[str, Any]]:
-    """Return how many flags there are for each value of some columns, most first. An index move is no target's."""
+    """Return how many flags there are for each value of some columns, most first. By target, index moves do not count."""
     counted = flags[flags["target"] != "*"] if by == ["target"] else flags
     counts = counted.groupby(by, sort=True).size().sort_values(ascending=False, kind="stable")
     keys = [key if isinstance(key, tuple) else (key,) for key in counts.index]
@@ -108,7 +108,7 @@ def _counted(flags: pd.DataFrame, by: list[str]) -> list[dict[str, Any]]:
     ]
 
 
-def _tell(summary: dict[str, Any]) -> None:
+def _print_summary(summary: dict[str, Any]) -> None:
     """Print the summary: tables with bars on a terminal, lines in a pipe."""
     per_thousand = 1000 * summary["flags"] / max(1, summary["target_days"])
     title = (

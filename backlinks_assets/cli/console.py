@@ -1,4 +1,4 @@
-"""How the command speaks: the two consoles, tables, errors as sentences with their exit status, notices.
+"""What the command prints with: the two consoles, tables, errors as sentences with their exit status, notices.
 
 What a call says is in its own module.
 """
@@ -72,7 +72,6 @@ def me() -> str:
 
 
 def complain(sentence: str) -> None:
-    """Print an error's sentence on stderr."""
     err().print(f"[bold red]backlinks:[/] {escape(sentence)}")
 
 
@@ -90,9 +89,9 @@ def describe(error: Exception) -> tuple[str | None, int]:
 def _of_files(error: Exception) -> str | None:
     """Return the sentence of an error that a file below the data folder is the cause of; None for any other."""
     library = type(error).__module__.partition(".")[0]
-    if library == "sqlalchemy":  # our own store speaks for itself, so that it is Dagster's
+    if library == "sqlalchemy":  # our own store has errors of its own: this is Dagster's
         said = str(getattr(error, "orig", None) or error)
-        return f"Dagster's records of runs can't be written ({said}). {next_step_of_sqlite(said)} What was paid for is kept."
+        return f"Dagster's records of runs can't be written ({said}). {next_step_of_sqlite(said)} What was paid for is stored."
     if library in {"duckdb", "_duckdb"}:
         return (
             f"The DuckDB file can't be read ({str(error).splitlines()[0]}). `backlinks doctor` says why and frees it if "
@@ -104,14 +103,14 @@ def _of_files(error: Exception) -> str | None:
 
 
 def settings_and_notices(*, demo: bool = False) -> Settings:
-    """Read the environment, say what of it has no effect yet, and on simulated numbers say so."""
+    """Return the settings; print which of them have no effect yet, and that numbers are simulated if they are."""
     settings = Settings.from_env(demo=demo)
     for notice in settings.notices:
         err().print(f"[yellow]Note:[/] {escape(notice)}")
     if settings.simulated:
         err().print(
             "[yellow]Simulated numbers:[/] no credentials are in use; the bundled simulator answers, and what it "
-            f"answers is kept under {escape(shown(settings.root))}."
+            f"answers is stored under {escape(shown(settings.root))}."
         )
     return settings
 

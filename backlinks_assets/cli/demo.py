@@ -83,11 +83,11 @@ def run_demo(days: int, *, as_json: bool) -> int:
     if as_json:
         print(json.dumps(summary))
     else:
-        _tell(summary, settings, today)
+        _print_summary(summary, settings, today)
     return 0
 
 
-def _tell(summary: dict[str, Any], settings: Settings, today: dt.date) -> None:
+def _print_summary(summary: dict[str, Any], settings: Settings, today: dt.date) -> None:
     """Print the flags of the last days and where to look next."""
     recent = []
     for back in range(min(FLAGS_SHOWN_DAYS, summary["days"])):

@@ -25,7 +25,7 @@ from backlinks_assets.dagster_instance.home import open_instance
 from backlinks_assets.dataforseo.endpoints.summary import STATUS_TYPES
 from backlinks_assets.definitions import build_defs
 from backlinks_assets.defs.dead_runs import end_dead_runs
-from backlinks_assets.defs.partitions import MOST_KEYS_A_RUN, day_range_tags, range_tags, ranges
+from backlinks_assets.defs.partitions import MAX_KEYS_PER_RUN, day_range_tags, range_tags, ranges
 from backlinks_assets.defs.resources import BacklinksData
 from backlinks_assets.defs.runs import OF_THIS_LOCATION, collects, publishes
 from backlinks_assets.defs.sensors import add_missing_targets
@@ -36,7 +36,7 @@ from backlinks_assets.targets.target import Target
 RESPONSES = dg.AssetKey("summary_responses")
 
 PARTITIONS_PER_QUERY = 500
-"""Partitions that Dagster is asked about together: each is a parameter of its statement, of which SQLite takes 32,766."""
+"""Partitions in one query of Dagster's: each is a parameter of its statement, of which SQLite takes 32,766."""
 
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 """The command prints what a person needs; the runs' own log is on the instance, in the UI."""
@@ -60,7 +60,7 @@ class Pipeline:
         self._definitions = build_defs({"backlinks_data": BacklinksData(demo=demo), "backlinks_api": api})
 
     def collect(
-        self, first: dt.date, last: dt.date, targets: Sequence[Target], tally: Tally, most_keys: int = MOST_KEYS_A_RUN
+        self, first: dt.date, last: dt.date, targets: Sequence[Target], tally: Tally, max_keys: int = MAX_KEYS_PER_RUN
     ) -> None:
         """Collect targets from the first to the last day by runs of `collect_job`; what comes of it is in `tally`.
 
@@ -77,9 +77,9 @@ class Pipeline:
             add_missing_targets(self.instance, list(names))
             known = self.instance.get_dynamic_partitions("targets")
             with open_store(self.settings) as store:
-                answers = store.landed(days)
-            stored = {(ask.date, ask.target) for ask in requests if answers.issuperset(map(ask.key, STATUS_TYPES))}
-            parts = ranges(known, self._unreported(days, names, stored), most_keys)
+                answers = store.stored_keys(days)
+            stored = {(one.date, one.target) for one in requests if answers.issuperset(map(one.key, STATUS_TYPES))}
+            parts = ranges(known, self._unreported(days, names, stored), max_keys)
             for number, (start, end) in enumerate(parts, start=1):
                 if tally.stopped:
                     break
@@ -90,8 +90,8 @@ class Pipeline:
                     raise tally.error
                 if not (result.success or tally.stopped or len(tally.failed) > failed):
                     raise RunFailedError(_cause(result))
-            rest = [ask for ask in requests if (ask.date, ask.target) not in tally.seen]
-            if not stored.issuperset((ask.date, ask.target) for ask in rest):  # only runs make calls
+            rest = [one for one in requests if (one.date, one.target) not in tally.seen]
+            if not stored.issuperset((one.date, one.target) for one in rest):  # only runs make calls
                 tally.stop("The targets file was changed while its targets were collected. Run again.")
             if rest:
                 with suppress(StopError):
@@ -148,7 +148,7 @@ def _stopping(tally: Tally) -> Iterator[None]:
     """
 
     def stop(_number: int, _frame: FrameType | None) -> None:
-        tally.stop("Stopped by a signal. What was paid for is kept; run again to go on.")
+        tally.stop("Stopped by a signal. What was paid for is stored; run again to go on.")
         for number in before:
             signal.signal(number, signal.SIG_DFL)  # the kernel's own end: nothing of ours could wait for anything
 

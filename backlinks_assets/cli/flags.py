@@ -101,7 +101,6 @@ def print_flags(flags: list[dict[str, Any]], title: str, *, simulated: bool, dat
 
 
 def _shown(flag: dict[str, Any]) -> tuple[str, str, str, str, str]:
-    """Return day, severity, target, metric and reason for a terminal."""
     severity = str(flag["severity"])
     style = "bold red" if severity == "critical" else "yellow"
     return (

@@ -28,7 +28,7 @@ from backlinks_assets.targets.target import TargetsError
 NEEDED = ("date", "target", *metrics.NEEDED)
 NUMBERS = tuple(metrics.SOURCES)
 TEXTS = ("request_key", "captured_at")
-"""Columns that detection heeds beside date and target, where the file has them; any other is passed over."""
+"""Columns that detection reads beside date and target, where the file has them; any other is ignored."""
 
 MAX_PROBLEMS = 10
 FIRST_DAY = dt.date(2000, 1, 1)
@@ -36,7 +36,7 @@ MAX_AHEAD = dt.timedelta(days=366)
 """Days outside are slips of the keyboard (2062 for 2026); one of them would make the history decades long."""
 
 _UNKNOWN = frozenset({"", "na", "n/a", "#n/a", "<na>", "nan", "null", "none"})
-"""Cells that say that there is no reading."""
+"""Cells without a reading."""
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
 
@@ -129,7 +129,7 @@ def _text(file: Path) -> str:
 
 
 def _records(text: str) -> Iterator[tuple[int, list[str]]]:
-    """Yield each record with the number of its first line. Blank lines and comments, also as spreadsheets save them, are none."""
+    """Yield each record with the number of its first line; not blank lines and comments, also as spreadsheets save them."""
     number = first = 0
 
     def lines() -> Iterator[str]:
@@ -150,8 +150,8 @@ def _records(text: str) -> Iterator[tuple[int, list[str]]]:
         except StopIteration:
             return
         except csv.Error as error:
-            mend = "See its quotes: a quote inside a quoted cell is written twice."
-            raise csv.Error(f"line {first}: it is not CSV ({error}). {mend}") from None
+            next_step = "See its quotes: a quote inside a quoted cell is written twice."
+            raise csv.Error(f"line {first}: it is not valid CSV ({error}). {next_step}") from None
         if any(cells[1:]) or (cells[0].strip() and not cells[0].startswith("#")):
             yield first, cells
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from backlinks_assets.dates import iso_date
+from backlinks_assets.paths import parquet_dir
 from backlinks_assets.settings import Settings, SettingsError
 from backlinks_assets.targets.file import load_targets
 from backlinks_assets.targets.target import TargetsError
@@ -50,7 +51,7 @@ def watched(incomplete: str) -> list[str]:
 def judged_days(incomplete: str) -> list[str]:
     """Return the newest days that flags were looked for on and that begin so, the newest first."""
     try:
-        folder = Settings.from_env().root / "parquet" / "backlinks_flags"
+        folder = parquet_dir(Settings.from_env().root) / "backlinks_flags"
         found = sorted((path.name.removeprefix("date=") for path in folder.glob("date=*")), reverse=True)
     except (SettingsError, OSError):
         return []

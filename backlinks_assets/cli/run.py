@@ -44,7 +44,7 @@ READINGS_BEFORE_FLAGS = DetectionSettings().readings_min
 def run_day(date: dt.date | None, *, as_json: bool, yes: bool) -> int:
     """Run a day, the present one for None, and print what came of it; return the exit status.
 
-    Before the first paid day a person on a terminal is asked once, unless `yes`; a program is never asked.
+    Before the first paid day a person on a terminal has to confirm once, unless `yes`; a program never has to.
     """
     began, started = utc_now(), time.monotonic()
     date = date or began.date()
@@ -61,7 +61,7 @@ def run_day(date: dt.date | None, *, as_json: bool, yes: bool) -> int:
             + (f" Lines that can't be used:\n{watched.refusal()}" if watched.bad_lines else "")
         )
     if not yes and sys.stdin.isatty() and sys.stderr.isatty() and not _agreed(settings, len(targets)):
-        complain("Stopped before the first call: nothing was asked and nothing was paid.")
+        complain("Stopped before the first call: nothing was requested and nothing was paid.")
         return STOPPED
     tally = Tally(began)
     flags: list[dict[str, Any]] = []
@@ -93,7 +93,7 @@ def run_day(date: dt.date | None, *, as_json: bool, yes: bool) -> int:
         "flags": len(flags),
         "seconds": round(time.monotonic() - started, 1),
     }
-    _tell(summary, tally, flags, settings, as_json=as_json)
+    _print_summary(summary, tally, flags, settings, as_json=as_json)
     sentences = [sentence for sentence in (tally.stopped, problem) if sentence]
     if sentences:
         complain("\n".join(sentences))
@@ -102,7 +102,7 @@ def run_day(date: dt.date | None, *, as_json: bool, yes: bool) -> int:
 
 
 def _agreed(settings: Settings, targets: int) -> bool:
-    """Ask before the first paid day; True where there is nothing to ask: simulated answers, or a day was paid before."""
+    """Have the first paid day confirmed; True where it need not be: answers are simulated, or a day was paid before."""
     if settings.simulated or _stored_days(settings):
         return True
     calls = len(STATUS_TYPES) * targets
@@ -110,7 +110,7 @@ def _agreed(settings: Settings, targets: int) -> bool:
     cap = f"the budget stops it at ${budget:,.2f}" if budget is not None else "no budget is set"
     err().print(
         f"This is the first paid day: {targets:,} targets, {calls:,} calls, some "
-        f"${calls * settings.expected_price_usd:,.2f} a day ({cap}). `backlinks doctor` tells the account's own price."
+        f"${calls * settings.expected_price_usd:,.2f} a day ({cap}). `backlinks doctor` shows the account's own price."
     )
     return typer.confirm("Go on?", default=False, err=True)
 
@@ -147,7 +147,7 @@ def _stored_days(settings: Settings) -> list[dt.date]:
         return store.dates()
 
 
-def _tell(
+def _print_summary(
     summary: dict[str, Any], tally: Tally, flags: list[dict[str, Any]], settings: Settings, *, as_json: bool
 ) -> None:
     if summary["failed"]:
@@ -160,11 +160,11 @@ def _tell(
         print_flags(flags, f"Flags of {summary['date']}", simulated=settings.simulated)
     if 0 < days <= READINGS_BEFORE_FLAGS:
         out().print(
-            f"Too early to tell: a target is judged from its reading number {READINGS_BEFORE_FLAGS + 1} on; kept so far: "
+            f"Too early for flags: a target is judged from its reading number {READINGS_BEFORE_FLAGS + 1} on; stored so far: "
             f"{counted(days, 'day')}."
         )
     out().print(
-        f"{summary['date']}: {summary['collected']:,} collected, {summary['reused']:,} already kept, "
+        f"{summary['date']}: {summary['collected']:,} collected, {summary['reused']:,} already stored, "
         f"{len(summary['empty']):,} unknown to the API, {len(summary['failed']):,} failed; {summary['calls']:,} calls, "
         f"${summary['cost_usd']:,.6g}; {summary['flags']:,} flags; {summary['seconds']:,.1f} s."
     )

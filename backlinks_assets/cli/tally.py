@@ -17,7 +17,7 @@ from backlinks_assets.defs.resources import BacklinksApi
 
 @dataclass
 class Tally:
-    """Counts of outcomes. `stopped` is why collecting ended early, `error` what a run failed with that is no target's.
+    """Counts of outcomes. `stopped` is why collecting ended early, `error` what a run failed with that is not about one target.
 
     `on_outcome` is called after each outcome. `began` is when the command was called, where that is not now.
     """
@@ -50,7 +50,7 @@ class Tally:
         self.on_outcome()
 
     def stop(self, reason: str) -> None:
-        """Start no more calls, now or later; those in flight are waited for and stored. The first reason is kept."""
+        """Start no more calls, now or later; those in flight are waited for and stored. The first reason counts."""
         self.stopped = self.stopped or reason
         if self._collector is not None:
             self._collector.stop(reason)
@@ -76,10 +76,10 @@ class ObservedApi(BacklinksApi):
             yield collector
 
     def collect(
-        self, asks: Sequence[CollectRequest], began: dt.datetime | None = None
+        self, requests: Sequence[CollectRequest], began: dt.datetime | None = None
     ) -> Generator[Outcome, None, None]:
         try:
-            with closing(super().collect(asks, began)) as outcomes:
+            with closing(super().collect(requests, began)) as outcomes:
                 for outcome in outcomes:
                     self._tally.add(outcome)
                     yield outcome

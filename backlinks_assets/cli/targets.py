@@ -188,7 +188,6 @@ def _print_json(found: dict[str, Any]) -> None:
 
 
 def _print_table(targets: list[Target], *, left_out: int) -> None:
-
     rows = [_cells(target) for target in targets]
     listed = table()
     columns = ("target", "own settings", "retired", "note")
@@ -196,12 +195,10 @@ def _print_table(targets: list[Target], *, left_out: int) -> None:
     for index in filled:
         listed.add_column(columns[index], overflow="fold", no_wrap=columns[index] == "retired")
     for row in rows:
-        listed.add_row(*(Text(row[index]) for index in filled))  # Text: a note's [brackets] are no markup
-    says = counted(len(targets), "target")
+        listed.add_row(*(Text(row[index]) for index in filled))  # Text: a note's [brackets] are not markup
+    says = "No target is watched: add one with `backlinks targets add example.com`"
     if targets:
         out().print(listed)
         says = counted(len(targets), "target")
-    else:
-        says = "No target is watched: add one with `backlinks targets add example.com`"
     retired = f"; {left_out} retired, shown by --all" if left_out else ""
     out().print(f"{says}{retired}.", markup=False)

@@ -16,8 +16,7 @@ from dagster._core.definitions.run_request import InstigatorType
 from dagster._core.scheduler.instigation import SensorInstigatorData
 
 from backlinks_assets.collect.collector import utc_now
-from backlinks_assets.defs.assets import summary_responses
-from backlinks_assets.defs.busy_days import ENDED, days_at_work, days_of_run
+from backlinks_assets.defs.busy_days import ENDED, days_at_work, days_of_run, is_collecting
 from backlinks_assets.defs.dead_runs import WHY, process_is_gone
 from backlinks_assets.defs.metadata.collecting import STOPPED
 from backlinks_assets.defs.resources import BacklinksData
@@ -26,6 +25,7 @@ from backlinks_assets.formatting import counted
 from backlinks_assets.notify import old_tables
 from backlinks_assets.notify.alerts import FailedRun
 from backlinks_assets.notify.cursor import Cursor
+from backlinks_assets.paths import page_path
 from backlinks_assets.settings import Settings
 
 TABLES_FOLLOW_WITHIN: Final = dt.timedelta(minutes=5)
@@ -38,7 +38,7 @@ _ERROR_NAME: Final = re.compile(r"^[\w.]+: ")
 
 
 class NotAnnouncedError(BacklinksError):
-    """Something could not be sent; the message says what, where, how often it was tried and when it is tried again."""
+    """Something could not be sent; the message names the channel, the reason, the attempts and the next one."""
 
 
 @dg.sensor(
@@ -98,15 +98,13 @@ def saved_cursor(instance: dg.DagsterInstance) -> Cursor | None:
 
 def busy_days(instance: dg.DagsterInstance, settings: Settings, now: dt.datetime) -> set[dt.date]:
     """Return the days on which a run of the project is at work, or whose tables are still to follow their answers."""
-    from backlinks_assets.notify.announce import report_page
-
     busy = days_at_work(instance, now)
     ended = dg.RunsFilter(statuses=list(ENDED), updated_after=now - TABLES_FOLLOW_WITHIN)
     for record in instance.get_run_records(ended, limit=_MAX_ENDED_RUNS):
         run, at = record.dagster_run, record.end_time
-        if at is not None and _collects(run):
+        if at is not None and is_collecting(run):
             for day in days_of_run(run):
-                page = report_page(settings, day)  # the last to be built
+                page = page_path(settings.root, day)  # the last to be built
                 if not page.exists() or page.stat().st_mtime < at:
                     busy.add(day)
     return busy
@@ -137,7 +135,7 @@ def _failed_run(instance: dg.DagsterInstance, record: dg.RunRecord) -> FailedRun
     return FailedRun(
         run_id=run.run_id,
         day=day,
-        collects=_collects(run),
+        collects=is_collecting(run),
         ended_at=record.update_timestamp,
         says=says,
         stopped=str(stopped.value) if stopped else None,
@@ -160,7 +158,3 @@ def _failure(instance: dg.DagsterInstance, run_id: str) -> tuple[str, dict[str, 
         if data.error is not None:
             return _ERROR_NAME.sub("", (data.error.cause or data.error).message.strip()), {}
     return says, {}
-
-
-def _collects(run: dg.DagsterRun) -> bool:
-    return run.job_name == "collect_job" or summary_responses.key in (run.asset_selection or ())

@@ -21,8 +21,9 @@ from backlinks_assets.defs.metadata import collecting, page, tables
 from backlinks_assets.defs.partitions import days, target_days
 from backlinks_assets.defs.resources import BacklinksApi, BacklinksData
 from backlinks_assets.defs.run_partitions import partitions_of_run
-from backlinks_assets.defs.runs import asked_at
+from backlinks_assets.defs.runs import requested_at
 from backlinks_assets.detection.settings import DetectionSettings
+from backlinks_assets.tables.schemas import TABLES
 from backlinks_assets.targets.target import Target, WatchList
 
 OWNERS = ["team:seo"]
@@ -61,12 +62,12 @@ def summary_responses(
     if wanted.foreign:
         context.log.warning("Passed over, of no target in the targets file: %s", collecting.named(wanted.foreign))
         yield collecting.passed_over(context.asset_key, wanted.foreign)
-    if not wanted.asks:
+    if not wanted.requests:
         raise collecting.none_watched([*wanted.unwatched, *wanted.foreign])
     failed: list[Outcome] = []
     stopped = None
     is_recorded = False
-    with closing(backlinks_api.collect(wanted.asks, asked_at(context.instance, context.run))) as outcomes:
+    with closing(backlinks_api.collect(wanted.requests, requested_at(context.instance, context.run))) as outcomes:
         try:
             for outcome in outcomes:
                 if outcome.error is not None:
@@ -83,14 +84,14 @@ def summary_responses(
         except StopError as error:
             stopped = str(error)
     if failed or stopped:
-        raise collecting.failure(failed, len(wanted.asks), stopped)
+        raise collecting.failure(failed, len(wanted.requests), stopped)
 
 
 @dataclass(slots=True)
 class _Wanted:
     """What a run collects, the partition of each (by day and target), and the partitions that it passes over."""
 
-    asks: list[CollectRequest] = field(default_factory=list)
+    requests: list[CollectRequest] = field(default_factory=list)
     keys: dict[tuple[str, str], str] = field(default_factory=dict)
     unwatched: list[str] = field(default_factory=list)
     foreign: list[str] = field(default_factory=list)
@@ -102,7 +103,7 @@ def _wanted(partitions: Sequence[str], by_key: Mapping[str, Target], watched: Wa
         date, target_key = key.split("|", 1)
         target = by_key.get(target_key)
         if target is not None and target.active_on(dt.date.fromisoformat(date)):
-            found.asks.append(api.request(date, target))
+            found.requests.append(api.request(date, target))
             found.keys[date, target.target] = key
         elif target is not None:
             found.unwatched.append(f"{target.target} ({date}), retired by then")
@@ -118,7 +119,7 @@ def _table(name: str, deps: list[Any], group: str = "tables") -> dg.AssetSpec:
     return dg.AssetSpec(
         name,
         deps=deps,
-        description=tables.description(name),
+        description=TABLES[name].description,
         group_name=group,
         kinds={"parquet", "duckdb"},
         owners=OWNERS,
@@ -146,7 +147,8 @@ def answer_tables(
     context: dg.AssetExecutionContext, backlinks_data: BacklinksData
 ) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
     """Reads each stored answer of the days once and writes the tables made of it."""
-    from backlinks_assets.pipeline import NothingKeptError, publish_days, publish_warehouse
+    from backlinks_assets.pipeline import NoAnswersError, publish_days
+    from backlinks_assets.tables.duckdb_sync import sync
 
     settings = backlinks_data.settings()
     tables.check_instance(context.instance, settings)
@@ -155,7 +157,7 @@ def answer_tables(
     built: list[dt.date] = []
     dates = [dt.date.fromisoformat(date) for date in partitions_of_run(context)]
     for date, day in zip(dates, publish_days(settings, dates, say=context.log.info), strict=True):
-        if isinstance(day, NothingKeptError):
+        if isinstance(day, NoAnswersError):
             by_day[str(date)] = tables.nothing_kept_metadata(str(day))
         else:
             by_day[str(date)] = tables.answers_metadata(day)
@@ -164,7 +166,7 @@ def answer_tables(
         raise dg.Failure(tables.why_nothing(by_day), allow_retries=False)
     tables.record_origin(context.instance, settings)
     if not tables.judges_too(context):  # one copy of the DuckDB file a run; it shows no day that is not judged
-        publish_warehouse(settings)
+        sync(settings.root)
     yield from tables.results(context, by_day)
     last = max(built)
     yield from checks.summary_results(settings.root, last, watched.expected_on(last))
@@ -219,13 +221,15 @@ def flags_report(context: dg.AssetExecutionContext, backlinks_data: BacklinksDat
 
     An index of the days lies beside the pages, under `reports` in the data folder.
     """
+    from backlinks_assets.report.index import write_index
+
     settings, watched = backlinks_data.settings(), backlinks_data.targets()
     by_day = {}
     for date in partitions_of_run(context):
         day = dt.date.fromisoformat(date)
         by_day[date] = page.publish_page(settings, day, watched.expected_on(day))
     result = page.result(context, by_day)
-    page.publish_index(settings)  # once for all days of the run
+    write_index(settings.root)  # once for all days of the run
     return result
 
 

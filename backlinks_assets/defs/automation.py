@@ -1,7 +1,7 @@
 """The sensor that builds the free assets by itself.
 
 The look at what is there, and its run requests, only; which days are behind their answers and due is `due_days.py`. The asset
-that spends money is never asked for here: that is the schedule's, or a person's (`schedules.py`).
+that spends money is never requested here: the schedule does that (`schedules.py`), or a person.
 """
 
 import datetime as dt

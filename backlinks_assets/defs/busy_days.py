@@ -1,4 +1,4 @@
-"""What a run of this project is about, by its tags, and which days are at work: not built or announced meanwhile.
+"""Which days a run of this project is about, and on which days runs are at work: these are not built or announced meanwhile.
 
 Reading of Dagster's runs only. Runs whose process is gone are ended by `dead_runs.py`, and are at work until then.
 """
@@ -13,7 +13,7 @@ from backlinks_assets.defs.partitions import days_of
 from backlinks_assets.tables.schemas import TABLES
 
 WAITED_FOR: Final = dt.timedelta(hours=6)
-"""A run that was made before that holds up no day: it is frozen, or waits in a queue that nobody empties."""
+"""A run that is older holds up no day: it is frozen, or waits in a queue that nobody empties."""
 
 ENDED: Final = {dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED}
 UNFINISHED: Final = [status for status in dg.DagsterRunStatus if status not in ENDED]
@@ -38,7 +38,10 @@ def days_of_run(run: dg.DagsterRun) -> list[dt.date]:
     return [first + dt.timedelta(days=number) for number in range((last - first).days + 1)]
 
 
-def asks_about(run: dg.DagsterRun, day: dt.date) -> bool:
-    """Whether a run asks the API about targets on a day."""
-    collects = run.job_name == collect_job.name or _RESPONSES in (run.asset_selection or ())
-    return collects and day in days_of_run(run)
+def is_collecting(run: dg.DagsterRun) -> bool:
+    """Whether a run calls the API; otherwise it builds tables."""
+    return run.job_name == collect_job.name or _RESPONSES in (run.asset_selection or ())
+
+
+def collects_on(run: dg.DagsterRun, day: dt.date) -> bool:
+    return is_collecting(run) and day in days_of_run(run)

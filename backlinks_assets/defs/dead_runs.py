@@ -46,7 +46,7 @@ def dead_runs(instance: dg.DagsterInstance, now: dt.datetime | None = None) -> l
 
 
 def end_dead_runs(instance: dg.DagsterInstance, now: dt.datetime | None = None) -> list[dg.DagsterRun]:
-    """Mark the dead runs failed, or canceled where a person had asked for that, and free what they held. Return them."""
+    """Mark the dead runs failed, or canceled where a person had canceled them, and free what they held. Return them."""
     storage = instance.run_storage
     if not isinstance(storage, ProjectRunStorage):
         return []
@@ -59,6 +59,7 @@ def end_dead_runs(instance: dg.DagsterInstance, now: dt.datetime | None = None) 
             instance.report_run_canceled(run, WHY)
         else:
             instance.report_run_failed(run, f"{WHY} {_NEXT}")
+        storage.locks.clear(run.run_id)
         ended.append(run)
     unfinished = {
         record.dagster_run.run_id for record in instance.get_run_records(dg.RunsFilter(statuses=_WITH_A_PROCESS))

@@ -80,7 +80,7 @@ def in_time(
 def _nothing_is_watched(data: BacklinksData, day: dt.date) -> bool:
     try:
         return not data.targets().expected_on(day)
-    except (SettingsError, TargetsError):  # the file is to be mended: its day is missing all the same
+    except (SettingsError, TargetsError):  # the file is to be corrected: its day is missing all the same
         return False
 
 

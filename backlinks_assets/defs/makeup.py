@@ -1,8 +1,8 @@
-"""The sensor that makes up for what the daily schedule's tick did not ask for, as soon as that can be.
+"""The sensor that requests what the daily schedule's tick of today did not, as soon as that can be.
 
-The tick may have failed or been missed; or it was made, and a target's line was mended or added after it. The sensor
-spends money, so it acts only for a tick that the running schedule owed, and asks about a target once for each. What the
-runs are is `schedules.py`.
+The tick may have failed or been missed; or it was made, and a target's line was corrected or added after it. The sensor
+spends money, so it acts only for a tick that was due while the schedule was on, and requests a target once a tick. What
+the runs are is `schedules.py`.
 """
 
 import datetime as dt
@@ -15,7 +15,7 @@ from dagster._core.remote_origin import CodeLocationOrigin
 from dagster._core.scheduler.instigation import InstigatorState, InstigatorStatus, ScheduleInstigatorData, TickStatus
 
 from backlinks_assets.collect.collector import utc_now
-from backlinks_assets.defs.busy_days import UNFINISHED, asks_about
+from backlinks_assets.defs.busy_days import UNFINISHED, collects_on
 from backlinks_assets.defs.jobs import collect_job
 from backlinks_assets.defs.partitions import ends_of
 from backlinks_assets.defs.resources import BacklinksData
@@ -37,8 +37,8 @@ class _NotOwedError(Exception):
     minimum_interval_seconds=30,
     default_status=dg.DefaultSensorStatus.RUNNING,
     description=(
-        "While daily_collect_schedule is on: asks about the active targets that its tick of today did not ask for, because "
-        "it failed or was missed, or since their lines were mended or added after it. Once a tick, and only where no call "
+        "While daily_collect_schedule is on: requests the active targets that its tick of today did not request, because it "
+        "failed or was missed, or because their lines were corrected or added after it. Once a tick, and only where no call "
         "was made today. Costs what the tick would have cost."
     ),
 )
@@ -58,11 +58,11 @@ def makeup_sensor(
         return dg.SkipReason("A call was made today about every active target.")
     at = tick.isoformat()
     if was_made:
-        asked = _partitions_asked_for(context.instance, tick.date())
-        wanted = [target for target in wanted if target.partition_key not in asked]
+        requested = _requested_partitions(context.instance, tick.date())
+        wanted = [target for target in wanted if target.partition_key not in requested]
         if not wanted:
-            return dg.SkipReason("The last tick of today was made, and a run has asked about every active target.")
-    # What is wanted is part of the key: a run that the daemon makes late is not asked for twice.
+            return dg.SkipReason("The last tick of today was made, and a run has requested every active target.")
+    # What is wanted is part of the key: a run that the daemon makes late is not requested twice.
     names = hashlib.sha256("\n".join(target.target for target in wanted).encode()).hexdigest()[:12]
     tags = {} if was_made else {MAKES_UP_FOR: at}
     return dg.SensorResult(list(requests(context.instance, tick.date(), wanted, f"{at}-{names}", tags)))
@@ -74,7 +74,7 @@ def _owed_tick(
     """Return the time of today's last tick of the schedule, and whether it was made.
 
     A schedule that was switched on after that time owed nothing then: who switches it on expects tomorrow's tick. A
-    tick that was made owes only the targets that no run has asked about: what failed is a person's, or the next day's.
+    tick that was made owes only the targets that no run has requested: what failed is for a person, or for the next day.
 
     Raises:
         _NotOwedError: it is not.
@@ -92,8 +92,8 @@ def _owed_tick(
     if made is TickStatus.STARTED or (made is None and now < due + CAUGHT_UP_WITHIN):
         raise _NotOwedError("The schedule's own tick is waited for.")
     was_made = made in (TickStatus.SUCCESS, TickStatus.SKIPPED) or was_made_up_for(context.instance, due)
-    if any(asks_about(run, due.date()) for run in context.instance.get_runs(dg.RunsFilter(statuses=UNFINISHED))):
-        raise _NotOwedError("A run that asks about today is queued or at work.")
+    if any(collects_on(run, due.date()) for run in context.instance.get_runs(dg.RunsFilter(statuses=UNFINISHED))):
+        raise _NotOwedError("A run that collects today is queued or at work.")
     return due, was_made
 
 
@@ -107,14 +107,14 @@ def running_schedule(instance: dg.DagsterInstance, origin: CodeLocationOrigin | 
     return None
 
 
-def _partitions_asked_for(instance: dg.DagsterInstance, day: dt.date) -> set[str]:
+def _requested_partitions(instance: dg.DagsterInstance, day: dt.date) -> set[str]:
     """Return the keys of the targets that a run of the day was for, however it ended."""
     known = instance.get_dynamic_partitions("targets")
     position = {key: number for number, key in enumerate(known)}
     midnight = dt.datetime.combine(day, dt.time(), dt.UTC)
-    asked: set[str] = set()
+    requested: set[str] = set()
     for run in instance.get_runs(dg.RunsFilter(created_after=midnight - dt.timedelta(hours=1))):
-        if asks_about(run, day):
+        if collects_on(run, day):
             first, last = (position.get(key.partition("|")[2]) for key in ends_of(run.tags))
-            asked.update(known[first : last + 1] if first is not None and last is not None else ())
-    return asked
+            requested.update(known[first : last + 1] if first is not None and last is not None else ())
+    return requested

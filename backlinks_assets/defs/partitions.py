@@ -19,10 +19,10 @@ DIMENSION: Final = "dagster/partition/"
 FIRST_DAY: Final = "2026-01-01"
 """The first day that has a partition; no answer of this project is older."""
 
-MOST_KEYS_A_RUN: Final = 1000
+MAX_KEYS_PER_RUN: Final = 1000
 """Dagster writes the planned events of a whole range before its run starts, some 1 ms each; a run's process takes some
 2.5 s of CPU to start, so that fewer and longer runs cost less."""
-MOST_RANGES: Final = 40
+MAX_RANGES: Final = 40
 """More runs than this cost more than the retired targets between the ranges would."""
 
 days = dg.DailyPartitionsDefinition(start_date=FIRST_DAY, end_offset=1)  # today's partition exists today
@@ -30,11 +30,11 @@ targets = dg.DynamicPartitionsDefinition(name="targets")
 target_days = dg.MultiPartitionsDefinition({"date": days, "target": targets})
 
 
-def ranges(known: Sequence[str], wanted: Collection[str], most_keys: int = MOST_KEYS_A_RUN) -> list[tuple[str, str]]:
+def ranges(known: Sequence[str], wanted: Collection[str], max_keys: int = MAX_KEYS_PER_RUN) -> list[tuple[str, str]]:
     """Return (first, last) keys of contiguous ranges that cover `wanted`, in the order of `known`.
 
     Dagster's ranges are positions in the order in which keys were added, so a retired key between two active ones
-    splits a range. Where that would make more than `MOST_RANGES` of them, the narrowest gaps are bridged: the keys
+    splits a range. Where that would make more than `MAX_RANGES` of them, the narrowest gaps are bridged: the keys
     in a gap are then part of a run, which passes over them.
     """
     wanted = set(wanted)
@@ -46,14 +46,14 @@ def ranges(known: Sequence[str], wanted: Collection[str], most_keys: int = MOST_
             spans[-1][1] = position
         else:
             spans.append([position, position])
-    while len(spans) > MOST_RANGES:
+    while len(spans) > MAX_RANGES:
         gaps = [after[0] - before[1] for before, after in itertools.pairwise(spans)]
         narrowest = gaps.index(min(gaps))
         spans[narrowest][1] = spans.pop(narrowest + 1)[1]
     return [
-        (known[start], known[min(start + most_keys - 1, last)])
+        (known[start], known[min(start + max_keys - 1, last)])
         for first, last in spans
-        for start in range(first, last + 1, most_keys)
+        for start in range(first, last + 1, max_keys)
     ]
 
 
@@ -66,7 +66,6 @@ def range_tags(date_first: str, date_last: str, target_first: str, target_last: 
 
 
 def day_range_tags(first: str, last: str) -> dict[str, str]:
-    """Return the run tags of a range of days."""
     return {RANGE_START: first, RANGE_END: last}
 
 

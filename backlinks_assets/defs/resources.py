@@ -24,7 +24,7 @@ from backlinks_assets.targets.target import Target, WatchList
 
 
 class BacklinksData(dg.ConfigurableResource):  # type: ignore[type-arg]
-    """Where everything is kept: the targets file, the response store, the tables. Spends nothing."""
+    """Where everything is stored: the targets file, the response store, the tables. Spends nothing."""
 
     demo: bool = Field(
         default=False, description="Use the simulator's data whatever credentials the environment holds."
@@ -55,10 +55,10 @@ class BacklinksApi(dg.ConfigurableResource):  # type: ignore[type-arg]
     """DataForSEO's `POST /v3/backlinks/summary/live` through the account's limits. Its calls cost money.
 
     The fields are the project's request parameters; a target's own ones, in the targets file, come before them.
-    Credentials are read from the environment when a run needs them and are no part of the configuration.
+    Credentials are read from the environment when a run needs them and are not part of the configuration.
     """
 
-    demo: bool = Field(default=False, description="Ask the simulator whatever credentials the environment holds.")
+    demo: bool = Field(default=False, description="Call the simulator whatever credentials the environment holds.")
     include_subdomains: bool = Field(default=True, description="Count links to the target's subdomains too.")
     include_indirect_links: bool = Field(
         default=True, description="Count links by way of redirects and canonical pages."
@@ -66,7 +66,7 @@ class BacklinksApi(dg.ConfigurableResource):  # type: ignore[type-arg]
     exclude_internal_backlinks: bool = Field(
         default=True, description="Leave out links from the same domain's subdomains."
     )
-    internal_list_limit: int = Field(default=100, description="Entries kept in each breakdown, 1 to 1000; no cost.")
+    internal_list_limit: int = Field(default=100, description="Entries in each breakdown, 1 to 1000; no cost.")
     rank_scale: Literal["one_hundred", "one_thousand"] = Field(default="one_thousand", description="Scale of `rank`.")
     backlinks_filters: str = Field(
         default="", description='Count only links that match, as JSON: ["dofollow", "=", true].'
@@ -77,7 +77,7 @@ class BacklinksApi(dg.ConfigurableResource):  # type: ignore[type-arg]
         return _parameters(**self.model_dump(exclude={"demo"}))
 
     def request(self, date: str, target: Target) -> CollectRequest:
-        """Return what is to be asked about a target on a day (`YYYY-MM-DD`)."""
+        """Return the request about a target on a day (`YYYY-MM-DD`)."""
         return CollectRequest(
             date=dt.date.fromisoformat(date),
             target=target.target,
@@ -91,14 +91,14 @@ class BacklinksApi(dg.ConfigurableResource):  # type: ignore[type-arg]
             yield collector
 
     def collect(
-        self, asks: Sequence[CollectRequest], began: dt.datetime | None = None
+        self, requests: Sequence[CollectRequest], began: dt.datetime | None = None
     ) -> Generator[Outcome, None, None]:
-        """Yield an outcome for every ask, as `Collector.collect`; close it where it is not read to its end."""
+        """Yield an outcome for every request, as `Collector.collect`; close it where it is not read to its end."""
         with self.collector(began) as collector:
-            yield from collector.collect(asks)
+            yield from collector.collect(requests)
 
 
 @lru_cache
 def _parameters(*, backlinks_filters: str, **fields: Any) -> RequestParameters:
-    """Return the one object that all asks with the same parameters share."""
+    """Return the one object that all requests with the same parameters share."""
     return RequestParameters(backlinks_filters=orjson.loads(backlinks_filters) if backlinks_filters else None, **fields)

@@ -1,4 +1,4 @@
-"""What runs are called in the UI's list of runs, and when a run was asked for.
+"""What runs are called in the UI's list of runs, and when a run was requested.
 
 Dagster has no names for runs: its list shows an id and, below it, the tags that are the project's own. The tag `run` is
 the name, with a short key because the list cuts a long line. Which partitions a run covers is `run_partitions.py`.
@@ -27,11 +27,11 @@ _SCHEDULED_FOR: Final = ".dagster/scheduled_execution_time"
 _REPEATS: Final = "dagster/parent_run_id"
 
 
-def asked_at(instance: dg.DagsterInstance, run: dg.DagsterRun) -> dt.datetime | None:
-    """Return when a run was asked for: by its schedule's tick, else when it was put into the queue.
+def requested_at(instance: dg.DagsterInstance, run: dg.DagsterRun) -> dt.datetime | None:
+    """Return when a run was requested: by its schedule's tick, else when it was put into the queue.
 
-    A late daemon or a long queue so takes no day away. A run that repeats another bears that one's tick, which is not its
-    own.
+    So neither a late daemon nor a long queue takes a day away. A run that repeats another has that one's tick in its tags,
+    which is not its own.
     """
     record = instance.get_run_record_by_id(run.run_id)
     if record is None:

@@ -32,11 +32,11 @@ def daily_collect_schedule() -> dg.ScheduleDefinition:
     try:
         cron = schedule_from_env()
         says = (
-            f"At the times of BACKLINKS_SCHEDULE, `{cron.text}` (UTC): asks about all active targets. Costs two calls a "
+            f"At the times of BACKLINKS_SCHEDULE, `{cron.text}` (UTC): requests all active targets. Costs two calls a "
             "target and day."
         )
     except SettingsError as error:
-        cron, says = DAILY, f"Asks about nothing until this is mended and the code location loaded again. {error}"
+        cron, says = DAILY, f"Requests nothing until this is corrected and the code location loaded again. {error}"
     schedule = dg.schedule(
         name=NAME,
         job=collect_job,
@@ -45,13 +45,12 @@ def daily_collect_schedule() -> dg.ScheduleDefinition:
         default_status=dg.DefaultScheduleStatus.STOPPED,
         description=says,
     )
-    return schedule(ask_for_the_day)
+    return schedule(request_the_day)
 
 
-def ask_for_the_day(
+def request_the_day(
     context: dg.ScheduleEvaluationContext, backlinks_data: BacklinksData
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
-    """Yield the runs of a tick."""
     tick = context.scheduled_execution_time
     day = tick.date()
     active = [target for target in backlinks_data.targets() if target.active_on(day)]
@@ -66,7 +65,7 @@ def ask_for_the_day(
 
 
 def was_made_up_for(instance: dg.DagsterInstance, tick: dt.datetime) -> bool:
-    """Whether runs were asked for in the place of a tick that failed or was missed."""
+    """Whether runs were requested in the place of a tick that failed or was missed."""
     return bool(instance.get_runs(dg.RunsFilter(tags={MAKES_UP_FOR: tick.isoformat()}), limit=1))
 
 
@@ -77,7 +76,7 @@ def requests(
     run_key: str,
     tags: Mapping[str, str] | None = None,
 ) -> Iterator[dg.RunRequest]:
-    """Yield the runs that ask about targets on a day, a range of partitions each, with these tags too."""
+    """Yield the runs that collect targets on a day, a range of partitions each, with these tags too."""
     keys = [target.partition_key for target in wanted]
     add_missing_targets(instance, keys)
     parts = ranges(instance.get_dynamic_partitions("targets"), keys)

@@ -1,4 +1,4 @@
-"""The sensor that keeps Dagster's target partitions level with the targets file, and the DuckDB file open to readers.
+"""The sensor that adds new targets to Dagster's partitions, and removes what would lock readers out of the DuckDB file.
 
 It spends nothing and writes no table.
 """
@@ -15,13 +15,13 @@ from backlinks_assets.tables.client_logs import remove_client_logs
 
 
 def missing_targets(instance: dg.DagsterInstance, keys: Sequence[str]) -> list[str]:
-    """Return the keys that are no partition yet, in their order."""
+    """Return the keys that are not partitions yet, in their order."""
     known = set(instance.get_dynamic_partitions("targets"))
     return [key for key in dict.fromkeys(keys) if key not in known]
 
 
 def add_missing_targets(instance: dg.DagsterInstance, keys: Sequence[str]) -> list[str]:
-    """Add the keys that are no partition yet, in one batch: each change rebuilds Dagster's partition cache.
+    """Add the keys that are not partitions yet, in one batch: each change rebuilds Dagster's partition cache.
 
     Other processes may add the same at the same time; those keys are returned too.
     """

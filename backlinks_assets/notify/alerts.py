@@ -1,6 +1,6 @@
-"""What a day has to announce, as alerts that are known again by their keys.
+"""What there is to announce about a day, as alerts that their keys identify.
 
-Judging only: flags, failed runs, answers and bad lines in, alerts out. When they are sent is `announce.py`; how they read
+Pure: flags, failed runs, answers and bad lines in, alerts out. When they are sent is `announce.py`; how they read
 is `templates.py`.
 """
 
@@ -42,14 +42,14 @@ class Kind(Enum):
     FLAG = "Flags, worst first", ""  # a title counts them
 
     def key(self, reason: str) -> str:
-        """Return a key for a reason whatever amounts, times and counts it names: they differ from run to run."""
+        """Return a key for a reason without the amounts, times and counts in it, which differ from run to run."""
         shape = re.sub(r"\d[\d.,:]*", "0", reason)
         return f"{self.name.lower()}|{_digest(shape)}"
 
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """One thing to announce. It is new to who has not had `keys[0]`; who has it has all its keys."""
+    """One thing to announce. It is new to a channel that has not had `keys[0]`; one that gets it has had all its keys."""
 
     kind: Kind
     keys: tuple[str, ...]
@@ -109,7 +109,7 @@ def collecting_alerts(
     return [Alert(Kind.INCOMPLETE, (INCOMPLETE,), f"{left}{_by_reason(reasons)} {next_step}")]
 
 
-RUN_AGAIN: Final = "Run summary_responses for the day again before it ends (UTC): only what is missing is asked for."
+RUN_AGAIN: Final = "Run summary_responses for the day again before it ends (UTC): only what is missing is requested."
 DAY_IS_OVER: Final = "The day is over: the API answers for the present only."
 
 
@@ -145,7 +145,7 @@ def stopped_alert(reason: str) -> Alert:
 
 
 def bad_line_alerts(bad_lines: Sequence[BadLine]) -> list[Alert]:
-    """Return an alert for each bad line, all with one key: that of the set, wherever in the file its lines stand."""
+    """Return an alert for each bad line. All have one key, that of the set, which does not depend on the lines' numbers."""
     said = sorted(f"{bad.cell}\0{re.sub(r'line [0-9]+', 'line', bad.why)}" for bad in bad_lines)
     key = f"lines|{_digest(chr(10).join(said))}"
     return [Alert(Kind.LINES, (key,), bad.reason, bad.shown_cell) for bad in bad_lines]

@@ -1,7 +1,7 @@
 """One look at everything that may have to be announced, and the sending of what is due.
 
-The order of things only: which days, what is new about them, who gets it, how sending went. No Dagster: failed runs come
-as plain records. Whatever may fail comes before the first message is sent, so that the cursor is saved after it.
+The order of the steps only: which days, what is new about them, which channel gets it, how sending went. No Dagster: failed
+runs come as plain records. Whatever may raise comes before the first message is sent, so that the cursor is saved after it.
 """
 
 import datetime as dt
@@ -9,7 +9,6 @@ import functools
 import time
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Final
 
 from backlinks_assets.collect.factory import open_store, watched_targets
@@ -22,10 +21,10 @@ from backlinks_assets.notify.cursor import GIVEN_UP_AFTER, Cursor
 from backlinks_assets.notify.templates import Message, compose
 from backlinks_assets.paths import page_path, parquet_path
 from backlinks_assets.report.day_sentence import day_sentence
-from backlinks_assets.report.summary import Change, read_day_report
+from backlinks_assets.report.summary import read_day_report, read_flags
 from backlinks_assets.settings import Settings
 from backlinks_assets.tables.atomic import TablesError
-from backlinks_assets.tables.parquet import days, read_days
+from backlinks_assets.tables.parquet import days
 from backlinks_assets.targets.target import TargetsError, WatchList
 
 LOOKS_BACK: Final = dt.timedelta(days=7)
@@ -59,13 +58,8 @@ def announce(
     return look
 
 
-def report_page(settings: Settings, day: dt.date) -> Path:
-    """Return where a day's page lies, once it is written."""
-    return page_path(settings.root, day)
-
-
 class Look:
-    """What `sent` has are the messages that arrived, once for each channel; `problems` are sentences."""
+    """One evaluation of the sensor. `sent` are the messages that arrived, once for each channel; `problems` are sentences."""
 
     def __init__(self, settings: Settings, cursor: Cursor, now: dt.datetime) -> None:
         self.settings, self.cursor, self.now = settings, cursor, now
@@ -78,7 +72,7 @@ class Look:
 
     @contextmanager
     def _going_on(self) -> Iterator[None]:
-        """Take a table that can't be read for a problem: everything else is announced all the same."""
+        """Note a table that can't be read as a problem, and go on: everything else is announced all the same."""
         try:
             yield
         except TablesError as error:
@@ -88,7 +82,7 @@ class Look:
     # --- what there is to announce -------------------------------------------------------------------------------
 
     def alerts(self, runs: Sequence[FailedRun], busy: Collection[dt.date]) -> dict[dt.date, list[Alert]]:
-        """Return by day all that there is to announce, whoever has had it already."""
+        """Return by day all that there is to announce, whether or not a channel has had it already."""
         today = self.now.date()
         first = max(self.cursor.started, today - LOOKS_BACK)
         self.cursor.forget_before(first)
@@ -97,7 +91,7 @@ class Look:
             if day not in busy:
                 alerts[day] = self._run_alerts(day, [run for run in runs if run.day == day])
                 with self._going_on():
-                    alerts[day] += found.flag_alerts(_flags(self.settings, day))
+                    alerts[day] += found.flag_alerts(read_flags(self.settings.root, day))
         if today in alerts:
             alerts[today] += self._unusable_file
             with self._going_on():
@@ -141,7 +135,7 @@ class Look:
                 continue
             for day, of_day in alerts.items():
                 if due := state.due(day, of_day, self.now):
-                    page = report_page(self.settings, day)
+                    page = page_path(self.settings.root, day)
                     message = compose(
                         day,
                         due,
@@ -158,8 +152,9 @@ class Look:
         with self._going_on():
             if day in days(settings.root, "backlinks_summary"):
                 expected = self.watched.expected_on(day)
-                facts = read_day_report(settings.root, day, simulated=settings.simulated, expected_targets=expected)
-                return day_sentence(facts)
+                return day_sentence(
+                    read_day_report(settings.root, day, simulated=settings.simulated, expected_targets=expected)
+                )
         return None
 
     def deliver(self, due: Sequence[tuple[Channel, dt.date, list[Alert], Message]]) -> None:
@@ -205,11 +200,6 @@ def _answered(settings: Settings, day: dt.date) -> set[str]:
     """Return the targets of which both answers of a day are stored, whether tables are built of them or not."""
     with open_store(settings) as store:
         kinds: dict[str, set[str]] = {}
-        for key in store.landed({day}):
+        for key in store.stored_keys({day}):
             kinds.setdefault(key.target, set()).add(key.status_type)
     return {target for target, statuses in kinds.items() if {"live", "lost"} <= statuses}
-
-
-def _flags(settings: Settings, day: dt.date) -> list[Change]:
-    rows = read_days(settings.root, "backlinks_flags", day, day, list(Change.__dataclass_fields__))
-    return sorted((Change(**row) for row in rows.to_pylist()), key=lambda flag: flag.rank)

@@ -94,7 +94,7 @@ def _style(service: Any) -> str:
 
 
 def _why(status: str, said: str) -> str:
-    """Return a reason made of what is known to hold no secret; services' own words may quote the URL."""
+    """Return a reason without the service's own text, which may quote the URL."""
     if status == "TIMEOUT":
         return f"no answer within {SEND_TIMEOUT_S:.0f} s"
     if found := _HTTP_STATUS.search(said):

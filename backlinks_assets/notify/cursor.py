@@ -1,8 +1,8 @@
 """What the announcing sensor knows from one tick to the next: what each channel has had, and when it is tried again.
 
-Dagster keeps it as the sensor's cursor, JSON in the instance, and again beside each tick for a week: so it is small. An
+It is the sensor's cursor: JSON in Dagster's instance, and again beside each tick for a week. So it is small. An
 alert is five characters, and only the last seven days are in it: 1,000 flags a day make 35 kB. What is sent when is
-`announce.py`; what versions before this one kept in the response store is read by `old_tables.py`.
+`announce.py`; what versions before this one had in the response store is read by `old_tables.py`.
 """
 
 import base64
@@ -51,7 +51,7 @@ class CursorError(Exception):
 
 
 class ChannelState(pydantic.BaseModel):
-    """One channel: what it has not had of what was announced, its messages of each day, and how sending goes."""
+    """One channel: the announced alerts that it has not had, its messages of each day, and how sending goes."""
 
     waiting: dict[dt.datetime, Hashes] = {}
     """By when they began to wait."""
@@ -90,11 +90,10 @@ class ChannelState(pydantic.BaseModel):
         return len(self.waiting) < before
 
     def works(self) -> None:
-        """Note that nothing failed when it was time to try."""
         self.attempts, self.next_at, self.reason = 0, None, ""
 
     def take_over(self, removed: "ChannelState") -> None:
-        """Let what waits for a removed channel wait for this one, as far as it has not had it: a URL was corrected."""
+        """Take over what waits for a removed channel and this one has not had: a URL was corrected."""
         for since, hashes in removed.waiting.items():
             if moved := hashes & self.missed:
                 self.missed -= moved
@@ -110,7 +109,7 @@ class Account(pydantic.BaseModel):
 
 
 class Cursor(pydantic.BaseModel):
-    """All that is kept between ticks. A channel is known by a salted hash of its URL."""
+    """All that the sensor knows between ticks. A channel is known by a salted hash of its URL."""
 
     salt: str
     started: dt.date

@@ -1,4 +1,4 @@
-"""What versions before the cursor kept in the response store: read once into the first cursor, then dropped.
+"""What versions before the cursor had in the response store: read once into the first cursor, then dropped.
 
 What was announced then is not announced again, and what waited for a channel still waits for it.
 """

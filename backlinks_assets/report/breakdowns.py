@@ -19,7 +19,7 @@ DIMENSIONS: Final = {
     "referring_links_countries": "Country",
     "referring_links_platform_types": "Platform",
 }
-KEYS_SHOWN: Final = 3
+MAX_KEYS: Final = 3
 LOOK_BACK_DAYS: Final = 7
 
 _LINKS: Final = """
@@ -99,4 +99,4 @@ def compared_day(flag: Change, history: History) -> dt.date | None:
 def _moved(before: Mapping[str, int], now: Mapping[str, int]) -> list[Row]:
     rows = [Row(key, before.get(key), now.get(key)) for key in before.keys() | now.keys()]
     moved = sorted((row for row in rows if row.change), key=lambda row: (-abs(row.change), row.key))
-    return moved[:KEYS_SHOWN]
+    return moved[:MAX_KEYS]

@@ -1,4 +1,4 @@
-"""What the page says of each flag, ready for the template: words, chart, breakdown, readings.
+"""What the page says of each flag, ready for the template: texts, chart, breakdown, readings.
 
 Which flags there are is `summary.py`; how they are laid out is `templates/`.
 """
@@ -18,16 +18,10 @@ from backlinks_assets.report.summary import Change, DayReport
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """One flag on the page. `readings` are (day, value, usual range), the latest first; `severity` is its class."""
+    """One flag on the page. `readings` are (day, value, usual range), the latest first."""
 
-    anchor: str
-    severity: str
-    severity_name: str
-    target: str
-    metric: str
+    flag: Change
     move: str
-    size: str
-    reason: str
     caption: str
     chart: Chart
     readings: Sequence[tuple[str, str, str]]
@@ -53,23 +47,15 @@ def cards(root: Path, report: DayReport, flags: Sequence[Change]) -> list[Card]:
 
 
 def _card(report: DayReport, flag: Change, history: History, breakdowns: Breakdowns) -> Card:
-    key = anchor(flag.target, flag.metric)
-    moved, unit = _moved(flag), "%" if flag.is_index_move else ""
-    name = METRICS[flag.metric].title
+    unit = "%" if flag.is_index_move else ""
     whose = "all targets" if flag.is_index_move else flag.target
-    title = f"{name} of {whose}, {SHOWN_DAYS} days to {long_day(report.date)}"
+    title = f"{METRICS[flag.metric].title} of {whose}, {SHOWN_DAYS} days to {long_day(report.date)}"
     draw = shares_chart if flag.is_index_move else history_chart
     return Card(
-        anchor=key,
-        severity="index" if flag.is_index_move else (flag.severity or "warning"),
-        severity_name="Index move" if flag.is_index_move else (flag.severity or "warning").capitalize(),
-        target=whose.capitalize() if flag.is_index_move else flag.target,
-        metric=name,
-        move=moved,
-        size=size(flag),
-        reason=flag.reason or "",
+        flag=flag,
+        move=_moved(flag),
         caption=_caption(flag, history),
-        chart=draw(history, key=key, title=title, description=_described(history, unit)),
+        chart=draw(history, key=anchor(flag.target, flag.metric), title=title, description=_described(history, unit)),
         readings=[(short_day(day), number(value), _usual(low, high)) for day, value, low, high in history.readings()],
         unit=unit,
         breakdown=breakdowns.of(flag, history),
@@ -116,7 +102,7 @@ def _described(history: History, unit: str) -> str:
     """Return in words what the chart shows."""
     readings = history.readings()
     if not readings:
-        return "No reading of these days is kept."
+        return "No reading of these days is stored."
     of = unit and f" {unit}"
     last, values = readings[0], [value for _, value, _, _ in readings]
     text = (

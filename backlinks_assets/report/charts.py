@@ -24,10 +24,10 @@ RIGHT_OF_COLUMNS: Final = 46
 CHARACTER: Final = 5.2
 """Half the width of a digit of the flagged reading, where it is largest."""
 
-DAYS_A_TICK: Final = 14
+DAYS_PER_TICK: Final = 14
 STEPS: Final = (1, 2, 5, 10)
 
-TOP_PERCENT_MIN: Final = 10.0
+MIN_TOP_PERCENT: Final = 10.0
 """The least top of a scale of percent: one target in a hundred always moves, which must not look like a mountain."""
 
 Points = Sequence[tuple[float, float]]
@@ -86,7 +86,7 @@ def history_chart(history: History, *, key: str, title: str, description: str, h
 def shares_chart(history: History, *, key: str, title: str, description: str, height: int = HEIGHT) -> Chart:
     """Return an index move's chart: percent of targets, each day's on its own, as columns."""
     values = history.values.tolist()
-    top = max([TOP_PERCENT_MIN, *filter(math.isfinite, values)])
+    top = max([MIN_TOP_PERCENT, *filter(math.isfinite, values)])
     scale = _Scale(len(values), 0.0, 1.08 * top, WIDTH - RIGHT_OF_COLUMNS, height)
     last = scale.point(len(values) - 1, values[-1])
     return Chart(
@@ -131,7 +131,7 @@ class _Scale:
         return (self.x(day), self.y(value)) if math.isfinite(value) else None
 
     def columns(self, tops: Sequence[float], feet: Sequence[float] | None = None) -> str:
-        """Return the path of columns from their feet, or from the bottom; of no height none."""
+        """Return the path of columns from their feet, or from the bottom, without those of no height."""
         pairs = zip(feet or [self.low] * len(tops), tops, strict=True)
         return "".join(
             f"M{self.x(day):g} {self.y(foot):g}V{self.y(top):g}" for day, (foot, top) in enumerate(pairs) if top > foot
@@ -139,7 +139,7 @@ class _Scale:
 
 
 def _band(low: Sequence[float], high: Sequence[float], scale: _Scale) -> str:
-    """Return the path of the range: anew wherever two days' ranges have nothing in common, as no slope is between them."""
+    """Return the path of the range. It is interrupted where two days' ranges do not overlap, since no slope joins them."""
     path = ""
     run: list[tuple[int, float, float]] = []
     for day, (bottom, top) in enumerate(zip(low, high, strict=True)):
@@ -178,8 +178,8 @@ def _fell(values: Sequence[float]) -> bool:
 
 
 def _days(days: Sequence[dt.date], scale: _Scale) -> list[tuple[float, str]]:
-    """Return the last day and each so many days before it."""
-    return [(scale.x(day), short_day(days[day])) for day in range(len(days) - 1, -1, -DAYS_A_TICK)]
+    """Return the last day and every fourteenth before it."""
+    return [(scale.x(day), short_day(days[day])) for day in range(len(days) - 1, -1, -DAYS_PER_TICK)]
 
 
 def _round_numbers(scale: _Scale, most: int) -> list[int]:

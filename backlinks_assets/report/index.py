@@ -45,7 +45,7 @@ _LINKS: Final = re.compile(rb"(?<=<!-- days -->).*?(?=<!-- end of days -->)", re
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A day that has a page; None is what no table says."""
+    """A day that has a page; None is what no table has."""
 
     date: dt.date
     flagged: int | None = None
@@ -102,7 +102,6 @@ def read_rows(root: Path) -> list[Row]:
 
 
 def page_dates(root: Path) -> list[dt.date]:
-    """Return the days that have a page, in their order."""
     dates = []
     for path in reports_dir(root).glob("flags-????-??-??.html"):
         with suppress(ValueError):

@@ -23,13 +23,13 @@ from backlinks_assets.tables.parquet import read_days
 Floats = npt.NDArray[np.float64]
 
 SHOWN_DAYS: Final = 60
-MOVED_DAYS, MOVED_READINGS_MIN = 14, 3
+MOVED_DAYS, MIN_MOVED_READINGS = 14, 3
 """A target moved if its change is larger than on any of its last 14 days, as in detection's index moves."""
 
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """One series over `days`, the last of which is the flagged one; NaN is no reading, or no range known."""
+    """One series over `days`, the last of which is the flagged one; NaN where there is no reading, or no range is known."""
 
     days: Sequence[dt.date]
     values: Floats
@@ -104,7 +104,7 @@ class Histories:
         by_day = long.pivot_table(index="date", columns="target", values="move").reindex(self.days)
         for up in (True, False):
             moves = by_day if up else -by_day
-            furthest = moves.shift(1).rolling(MOVED_DAYS, min_periods=MOVED_READINGS_MIN).max()
+            furthest = moves.shift(1).rolling(MOVED_DAYS, min_periods=MIN_MOVED_READINGS).max()
             comparable = (moves.notna() & furthest.notna()).sum(axis=1)
             moved = (moves > furthest.clip(lower=scale.smallest_move)).sum(axis=1)
             self._shares[metric, up] = (100 * moved / comparable.where(comparable > 0)).to_numpy(dtype=float)

@@ -16,10 +16,10 @@ from backlinks_assets.tables import parquet
 from backlinks_assets.tables.parquet import days, read_days
 
 ALL_TARGETS: Final = "*"
-OTHER_MOVES: Final = 8
-"""So many of the largest moves that were not flagged, if their score is `OTHER_MOVES_SCORE` or more."""
+MAX_OTHER_MOVES: Final = 8
+"""So many of the largest moves that were not flagged, if their score is `OTHER_MOVES_MIN_SCORE` or more."""
 
-OTHER_MOVES_SCORE: Final = 1.5
+OTHER_MOVES_MIN_SCORE: Final = 1.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,6 @@ class Change:
 
     @property
     def is_index_move(self) -> bool:
-        """Whether this is a move of the vendor's whole index."""
         return self.target == ALL_TARGETS
 
     @property
@@ -50,12 +49,10 @@ class Change:
 
     @property
     def mark_name(self) -> str:
-        """The mark as a heading has it."""
         return "Index move" if self.is_index_move else self.mark.capitalize()
 
     @property
     def subject(self) -> str:
-        """The target, or that all are meant."""
         return "All targets" if self.is_index_move else self.target
 
     @property
@@ -102,7 +99,6 @@ class DayReport:
 
     @property
     def index_moves(self) -> list[Change]:
-        """The flags of target `*`."""
         return [flag for flag in self.flags if flag.is_index_move]
 
     @property
@@ -119,7 +115,7 @@ def read_day_report(root: Path, date: dt.date, *, simulated: bool, expected_targ
     """
     made_from = parquet.made_from(root, "backlinks_flags", date) or ""  # first: the table may be replaced meanwhile
     changes = _changes(root, "backlinks_changes", date)
-    other = [row for row in changes if row.severity is None and abs(row.score or 0) >= OTHER_MOVES_SCORE]
+    other = [row for row in changes if row.severity is None and abs(row.score or 0) >= OTHER_MOVES_MIN_SCORE]
     other.sort(key=lambda row: row.rank)
     return DayReport(
         date=date,
@@ -127,18 +123,22 @@ def read_day_report(root: Path, date: dt.date, *, simulated: bool, expected_targ
         made_from=made_from,
         judged=date in days(root, "backlinks_changes"),
         earlier_days=sum(day < date for day in days(root, "backlinks_summary")),
-        flags=sorted(_changes(root, "backlinks_flags", date), key=lambda row: row.rank),
-        other_moves=other[:OTHER_MOVES],
+        flags=read_flags(root, date),
+        other_moves=other[:MAX_OTHER_MOVES],
         coverage=_coverage(root, date, set(expected_targets)),
         cost=_cost(root, date),
     )
 
 
+def read_flags(root: Path, date: dt.date) -> list[Change]:
+    """Return a day's flags, index moves first, then worst first; raises TablesError."""
+    return sorted(_changes(root, "backlinks_flags", date), key=lambda row: row.rank)
+
+
 def _changes(root: Path, table: str, date: dt.date) -> list[Change]:
-    names = list(Change.__dataclass_fields__)
-    rows = read_days(root, table, date, date, names)
+    rows = read_days(root, table, date, date, list(Change.__dataclass_fields__))
     if table == "backlinks_changes":  # tens of thousands of rows, of which a few are shown
-        rows = rows.filter(pc.greater_equal(pc.abs(rows["score"]), OTHER_MOVES_SCORE))
+        rows = rows.filter(pc.greater_equal(pc.abs(rows["score"]), OTHER_MOVES_MIN_SCORE))
     return [Change(**{name: _known(value) for name, value in row.items()}) for row in rows.to_pylist()]
 
 

@@ -1,4 +1,4 @@
-"""Templates into files: autoescape on, foreign characters spelled, replaced in one step.
+"""Templates into files: autoescape on, unprintable characters made visible, files replaced in one step.
 
 The templates are in `templates/`; what they are given comes from `page.py` and `index.py`.
 """
@@ -19,7 +19,7 @@ _TEMPLATES: Final = Path(__file__).parent / "templates"
 
 
 def render(template: str, **content: Any) -> str:
-    """Return a page or a picture. Whatever comes from `content` is text, but for what is `Markup` already."""
+    """Return a page or a picture. What comes from `content` is escaped, unless it is `Markup` already."""
     return _environment().get_template(template).render(**content)
 
 

@@ -1,7 +1,7 @@
 """A second code location, as another team would write it: a list of sites to look at, made of each day's flags.
 
-It shares nothing with the first one but the names of assets and the tables: it does not import `backlinks_assets`, and
-runs in an environment of its own if need be. Dagster joins the two by the asset key `backlinks_flags`.
+It shares only the names of assets and the tables with the first one. It does not import `backlinks_assets`, so that it can
+run in an environment of its own. Dagster joins the two by the asset key `backlinks_flags`.
 """
 
 import os
@@ -26,16 +26,15 @@ ORDER BY flags.severity, abs(flags.score) DESC, flags.target
 
 
 class BacklinksTables(dg.ConfigurableResource):
-    """The DuckDB file of the tables, opened read-only for one question: it may be replaced at any time."""
+    """The DuckDB file of the tables, opened read-only for one query, since it may be replaced at any time."""
 
     duckdb_file: str = Field(
         description="Where the tables are: `backlinks.duckdb` in the first location's data folder."
     )
 
-    def ask(self, query: str, *values: object) -> pd.DataFrame:
-        """Return a query's rows."""
+    def query(self, sql: str, *values: object) -> pd.DataFrame:
         with duckdb.connect(self.duckdb_file, read_only=True) as connection:
-            return connection.execute(query, values).df()
+            return connection.execute(sql, values).df()
 
 
 @dg.asset(
@@ -48,7 +47,7 @@ class BacklinksTables(dg.ConfigurableResource):
 )
 def sites_to_look_at(context: dg.AssetExecutionContext, backlinks: BacklinksTables) -> dg.MaterializeResult:
     """The sites flagged on a day, worst first, with what a colleague needs to call their owners: a CSV file a day."""
-    sites = backlinks.ask(SITES, context.partition_key)
+    sites = backlinks.query(SITES, context.partition_key)
     folder = Path(os.environ.get("SITES_FOLDER", "data/sites_to_look_at"))
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / f"{context.partition_key}.csv"

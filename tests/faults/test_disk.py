@@ -18,7 +18,7 @@ from simulated_api import PRICE_USD
 from backlinks_assets.collect.factory import open_store
 from backlinks_assets.settings import Settings
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("used_folder")]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(autouse=True)
@@ -32,7 +32,7 @@ def names(count: int) -> list[str]:
 
 def kept() -> int:
     with open_store(Settings.from_env()) as store:
-        return len(store.landed([commands.today()]))
+        return len(store.stored_keys([commands.today()]))
 
 
 @pytest.fixture

@@ -249,7 +249,7 @@ def test_a_run_for_a_target_on_a_bad_line_says_which_line_and_why(instance, api,
     [failure] = [event.step_failure_data for event in result.all_events if event.is_step_failure]
     says = failure.user_failure_data.description
     assert "its line 3 can't be used: 'maybe' can't be include_subdomains" in says
-    assert "Nothing was asked." in says
+    assert "Nothing was requested." in says
     assert not server.calls
 
 

@@ -26,9 +26,9 @@ def quick_pace(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BACKLINKS_CALLS_PER_MINUTE", "60000")
 
 
-def collect(instance: dg.DagsterInstance, tally: Tally, most_keys: int = 2) -> Tally:
+def collect(instance: dg.DagsterInstance, tally: Tally, max_keys: int = 2) -> Tally:
     settings = Settings.from_env()
-    Pipeline(settings, instance).collect(TODAY, TODAY, watched_targets(settings), tally, most_keys)
+    Pipeline(settings, instance).collect(TODAY, TODAY, watched_targets(settings), tally, max_keys)
     return tally
 
 
@@ -86,10 +86,10 @@ def test_an_error_in_what_the_command_does_beside_ends_it_and_what_was_paid_for_
         raise ZeroDivisionError("the bar broke")
 
     with pytest.raises(ZeroDivisionError, match="the bar broke"):
-        collect(instance, Tally(on_outcome=breaks), most_keys=1000)
+        collect(instance, Tally(on_outcome=breaks), max_keys=1000)
     assert 0 < len(server.calls) < 600
     with open_store(Settings.from_env()) as store:
-        assert len(store.landed([TODAY])) == len(server.calls)
+        assert len(store.stored_keys([TODAY])) == len(server.calls)
 
 
 def test_an_error_of_the_store_is_the_commands_own(instance, api, write_targets) -> None:

@@ -168,7 +168,7 @@ def test_the_commands_runs_are_named_and_are_found_by_the_pages_of_their_jobs(in
     write_targets(*TARGETS[:3])  # no credentials: the simulator
     settings = Settings.from_env()
     pipeline = Pipeline(settings, instance)
-    pipeline.collect(TODAY, TODAY, watched_targets(settings), Tally(), most_keys=2)
+    pipeline.collect(TODAY, TODAY, watched_targets(settings), Tally(), max_keys=2)
     pipeline.publish(TODAY, TODAY)
     runs = instance.get_runs(dg.RunsFilter(tags={".dagster/repository": "__repository__@backlinks_assets"}))
     assert [(run.job_name, run.tags["run"]) for run in reversed(runs)] == [

@@ -12,7 +12,7 @@ from job_runs import RESPONSES, TARGETS, TODAY, collect_run, materialized, publi
 from looks import Automation
 
 from backlinks_assets.definitions import build_defs
-from backlinks_assets.defs.partitions import MOST_RANGES, ranges
+from backlinks_assets.defs.partitions import MAX_RANGES, ranges
 from backlinks_assets.defs.resources import BacklinksData
 from backlinks_assets.defs.sensors import add_missing_targets
 from backlinks_assets.targets.name import partition_key
@@ -175,6 +175,6 @@ def test_ranges_cover_what_is_wanted_in_the_order_of_the_partitions(most: int) -
 def test_scattered_targets_become_a_bounded_number_of_ranges() -> None:
     known = [f"k{number:04d}" for number in range(1000)]
     parts = ranges(known, known[::2])
-    assert len(parts) <= MOST_RANGES + 1000 // 250
+    assert len(parts) <= MAX_RANGES + 1000 // 250
     covered = set(itertools.chain.from_iterable(known[known.index(a) : known.index(b) + 1] for a, b in parts))
     assert covered >= set(known[::2])

@@ -19,10 +19,11 @@ from backlinks_assets.definitions import build_defs, defs
 from backlinks_assets.defs import resources, schedules
 from backlinks_assets.defs.partitions import range_tags
 from backlinks_assets.defs.resources import BacklinksData
-from backlinks_assets.defs.runs import asked_at
+from backlinks_assets.defs.runs import requested_at
 from backlinks_assets.defs.sensors import add_missing_targets
 from backlinks_assets.settings import Settings, SettingsError
-from backlinks_assets.store.ledger import Budget, BudgetError, Call
+from backlinks_assets.store.budget import Budget, BudgetError
+from backlinks_assets.store.ledger import Call
 from backlinks_assets.store.responses import Key
 
 DAY = dt.date(2026, 11, 24)
@@ -177,7 +178,7 @@ def test_a_run_says_when_it_was_asked_for(instance, write_targets) -> None:
     before = utc_now()
     collect_run(instance, TODAY)
     (run,) = instance.get_runs()
-    asked = asked_at(instance, run)
+    asked = requested_at(instance, run)
     assert asked is not None
     assert before - SECOND <= asked <= utc_now()
 

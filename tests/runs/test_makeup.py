@@ -178,7 +178,7 @@ def test_a_target_whose_run_failed_is_not_asked_about_again_by_itself(instance, 
     instance.create_run_for_job(
         build_defs().resolve_job_def("collect_job"), tags=tags, status=dg.DagsterRunStatus.FAILURE
     )
-    why = "The last tick of today was made, and a run has asked about every active target."
+    why = "The last tick of today was made, and a run has requested every active target."
     assert look(instance) == ([], why)
 
 
@@ -252,7 +252,7 @@ def test_a_run_that_asks_about_the_day_is_waited_for(instance, status, job: str,
     instance.create_run_for_job(build_defs().resolve_job_def(job), tags=tags, status=status)
     requests, why = look(instance)
     assert (not requests) is waits
-    assert not waits or why == "A run that asks about today is queued or at work."
+    assert not waits or why == "A run that collects today is queued or at work."
 
 
 @pytest.mark.parametrize(

@@ -272,7 +272,7 @@ def test_a_run_over_foreign_keys_alone_says_that_nothing_was_asked(instance) -> 
     instance.add_dynamic_partitions("targets", ["eu west", "us east"])
     result = run(instance, "collect_job", range_tags(TODAY, TODAY, "eu west", "us east"))
     assert not result.success
-    assert "Nothing was asked." in failure(result)
+    assert "Nothing was requested." in failure(result)
     assert calls() == []
 
 

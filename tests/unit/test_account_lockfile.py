@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 import time
 from pathlib import Path
 
@@ -57,13 +58,21 @@ def test_a_forked_child_keeps_nothing_that_its_parent_gives_up(path: Path) -> No
         os.waitpid(child, 0)
 
 
-def test_a_forked_child_gets_slots_of_its_own_whatever_its_parent_was_waiting_for(tmp_path: Path) -> None:
-    pool = SlotPool(tmp_path, 2, Clock())
-    assert pool.acquire(lambda: False) is not None
-    queue = pool._queues[os.getpid()]
-    queue.append(object())  # as one who waits in the parent
-    assert in_child(lambda: pool.acquire(lambda: False) is not None and pool.census() == (2, 0)) == 0
-    assert pool.census() == (1, 0)
+def test_a_forked_child_gets_a_slot_whoever_was_waiting_in_its_parent(tmp_path: Path) -> None:
+    pool, end = SlotPool(tmp_path, 2, Clock()), time.monotonic() + 10
+    slots = [pool.acquire(lambda: False) for _ in range(2)]
+    waiting = threading.Thread(target=pool.acquire, args=[lambda: time.monotonic() > end])
+    waiting.start()
+    while not any(pool._queues.values()):
+        time.sleep(0.01)
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if pool.acquire(lambda: time.monotonic() > end) else 1)
+    for slot in slots:
+        assert slot is not None
+        slot.release()
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    waiting.join()
 
 
 def test_a_new_file_is_not_seen_before_it_is_locked(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -165,7 +165,7 @@ def test_the_problems_of_the_whole_file_are_named_whatever_they_are(tmp_path: Pa
     assert [sentence.split(": ")[0] for sentence in found] == ["line 3", "line 5", "line 6", "line 7", "line 9"]
     assert "there is no target" in found[0]
     assert "6 cells and the header 5" in found[1]
-    assert "it is not CSV" in found[4]
+    assert "it is not valid CSV" in found[4]
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,9 @@ import sqlalchemy as sa
 from backlinks_assets.dataforseo.answer import Answer
 from backlinks_assets.dataforseo.endpoints.summary import NAME as SUMMARY
 from backlinks_assets.store import ledger
+from backlinks_assets.store.budget import Budget, BudgetError, PriceUnknownError
 from backlinks_assets.store.database import Database, metadata
-from backlinks_assets.store.ledger import Budget, BudgetError, Call, PriceUnknownError
+from backlinks_assets.store.ledger import Call
 from backlinks_assets.store.migrations import open_tables
 
 NOW = dt.datetime(2026, 11, 24, 12, tzinfo=dt.UTC)
@@ -103,6 +104,8 @@ def test_of_each_endpoint_the_first_call_of_a_day_goes_alone_at_what_it_is_expec
     with pytest.raises(PriceUnknownError):
         start(database, "bulk 3", budget=2, endpoint=BULK, price=0.5)
     end(database, "first", cost=0.02)
+    with pytest.raises(PriceUnknownError):  # what a summary costs says nothing of it
+        start(database, "bulk 3", budget=2, endpoint=BULK, price=0.5)
     with pytest.raises(BudgetError, match=r"\$0.02 is spent and \$1 under way"):
         start(database, "second", budget=1.04 - 1e-6)
     start(database, "second", budget=1.04)

@@ -14,7 +14,6 @@ from pathlib import Path
 import commands
 import pytest
 import sqlalchemy as sa
-import zstandard
 from store_files import (
     DAYS,
     GROWN,
@@ -29,12 +28,13 @@ from store_files import (
     to_3,
 )
 
-from backlinks_assets.account.leases import Owner
+from backlinks_assets.account.leases import Lease
 from backlinks_assets.collect.factory import open_store
 from backlinks_assets.dataforseo.answer import Answer
 from backlinks_assets.dataforseo.endpoints.summary import NAME as SUMMARY, RequestParameters
 from backlinks_assets.settings import Settings
 from backlinks_assets.store import ledger, migrations
+from backlinks_assets.store.budget import Budget
 from backlinks_assets.store.database import Database, StoreError, metadata
 from backlinks_assets.store.migrations import open_tables
 from backlinks_assets.store.responses import Key, ResponseStore
@@ -146,61 +146,17 @@ def test_a_running_program_of_the_version_before_keeps_what_it_has_paid_for(file
     database = Database(file)
     with pytest.MonkeyPatch.context() as before:
         before.setattr(migrations, "STEPS", migrations.STEPS[:2])
-        owner = Owner(Settings.from_env().limits_dir / "owners")
-        store = ResponseStore(database, owner, "loopback")
+        lease = Lease(Settings.from_env().limits_dir / "owners")
+        store = ResponseStore(database, lease, "loopback")
     store.claim([key], NOW)
-    store.start_call(ledger.Call("call", day, key.target, "live", owner.name, 1, NOW), ledger.Budget(None, 0.02))
+    store.start_call(ledger.Call("call", day, key.target, "live", lease.name, 1, NOW), Budget(None, 0.02))
     bring_up(file, *GROWN)
-    store.land(key, "call", Answer(b"{}", 20000, cost_usd=0.02), parameters, 1, NOW)
+    store.store_answer(key, "call", Answer(b"{}", 20000, cost_usd=0.02), parameters, 1, NOW)
     assert any(row[1] == "new.example" for row in rows(file)["responses"])
     with pytest.raises(StoreError):  # before its next call is made
         store.claim([Key(day, "next.example", "live", parameters.key)], NOW)
-    owner.close()
+    lease.close()
     database.close()
-
-
-def test_a_running_program_of_version_1_keeps_what_it_has_paid_for(file: Path) -> None:
-    """In the statements of that version, which knows of no endpoint."""
-    key = ("2026-11-26", "new.example", "live", "key")
-    claim = (
-        "INSERT INTO claims (date, target, status_type, request_key, owner, claimed_at) VALUES (?, ?, ?, ?, 'me', 'now') "
-        "ON CONFLICT (date, target, status_type, request_key) DO UPDATE SET owner = excluded.owner"
-    )
-    with closing(sqlite3.connect(file, isolation_level=None)) as running:
-        running.execute(claim, key)
-        running.execute(
-            "INSERT INTO api_calls (call_id, booked_on, date, target, status_type, owner, attempt, started_at, outcome, "
-            "reserved_microusd) VALUES ('call', '2026-11-26', '2026-11-26', 'new.example', 'live', 'me', 1, 'now', "
-            "'in_flight', 24036)"
-        )
-        running.execute(
-            "UPDATE daily_spend SET in_flight = 1, in_flight_microusd = 24036 WHERE booked_on = '2026-11-26'"
-        )
-        bring_up(file)
-        running.execute("BEGIN IMMEDIATE")
-        running.execute(
-            "INSERT INTO responses (date, target, status_type, request_key, parameters, task_id, cost_usd, captured_at, "
-            "attempts, simulated, body) VALUES (?, ?, ?, ?, '{}', 'task', 0.024036, '2026-11-26T07:00:00+00:00', 1, 0, ?) "
-            "ON CONFLICT DO NOTHING",
-            (*key, zstandard.compress(b"{}")),
-        )
-        running.execute("UPDATE api_calls SET outcome = 'data', cost_microusd = 24036 WHERE call_id = 'call'")
-        running.execute(
-            "UPDATE daily_spend SET spent_microusd = spent_microusd + 24036, in_flight_microusd = in_flight_microusd - "
-            "24036, in_flight = in_flight - 1 WHERE booked_on = '2026-11-26'"
-        )
-        running.execute(
-            "DELETE FROM claims WHERE date = ? AND target = ? AND status_type = ? AND request_key = ? AND owner = 'me'",
-            key,
-        )
-        running.execute("COMMIT")
-        with pytest.raises(sqlite3.OperationalError, match="ON CONFLICT"):  # before its next call is made
-            running.execute(claim, ("2026-11-26", "next.example", "live", "key"))
-    with open_store(Settings.from_env()) as store:
-        answer = store.answer(Key(dt.date(2026, 11, 26), "new.example", "live", "key"))
-        assert answer is not None
-        assert (answer.body, answer.endpoint) == (b"{}", SUMMARY)
-    assert [row[2:4] for row in rows(file)["daily_spend"] if row[0] == "2026-11-26"] == [(0, 0)]
 
 
 # --- interrupted -----------------------------------------------------------------------------------------------------

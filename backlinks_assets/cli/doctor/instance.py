@@ -19,7 +19,7 @@ from backlinks_assets.formatting import counted
 from backlinks_assets.settings import Settings
 
 SILENT_S: Final = 300.0
-"""A daemon that has not been heard of for so long is not at work; it speaks every 30 s."""
+"""A daemon without a heartbeat for so long is not at work; it sends one every 30 s."""
 MAX_NAMED: Final = 3
 
 

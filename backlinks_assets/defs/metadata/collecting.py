@@ -1,6 +1,6 @@
 """What a run of `summary_responses` says: one partition's numbers, and the failure that names the rest.
 
-Words and metadata only. The asset is `assets.py`; what is collected is `collect/collector.py`.
+Metadata only. The asset is `assets.py`; what is collected is `collect/collector.py`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,8 +19,8 @@ STATIC_METADATA: Final[Mapping[str, Any]] = {
     "dagster/storage_kind": "sqlite",
 }
 STOPPED: Final = "stopped"
-"""Metadata of a run's failure: why it ended before it had asked about all, where that is so. Announcements read it."""
-MOST_NAMED: Final = 20
+"""Metadata of a run's failure: why it ended before it had requested everything. Announcements read it."""
+MAX_NAMED: Final = 20
 """Failed targets named in a run's error; all of them are in its table. Foreign partitions are named up to that."""
 
 
@@ -46,8 +46,8 @@ def partition_metadata(outcome: Outcome) -> Mapping[str, Any]:
 
 def named(partitions: Sequence[str]) -> str:
     """Return the names of partitions as a list in a sentence, cut where they are many."""
-    more = f" and {len(partitions) - MOST_NAMED:,} more" if len(partitions) > MOST_NAMED else ""
-    return ", ".join(map(shown, partitions[:MOST_NAMED])) + more
+    more = f" and {len(partitions) - MAX_NAMED:,} more" if len(partitions) > MAX_NAMED else ""
+    return ", ".join(map(shown, partitions[:MAX_NAMED])) + more
 
 
 def passed_over(asset: dg.AssetKey, partitions: Sequence[str]) -> dg.AssetObservation:
@@ -60,22 +60,21 @@ def passed_over(asset: dg.AssetKey, partitions: Sequence[str]) -> dg.AssetObserv
         description="Partitions that no target of the targets file has were passed over.",
         metadata={
             "passed_over": len(partitions),
-            "passed_over_partitions": dg.MetadataValue.json(list(partitions[:MOST_NAMED])),
+            "passed_over_partitions": dg.MetadataValue.json(list(partitions[:MAX_NAMED])),
         },
     )
 
 
-def failure(failed: Sequence[Outcome], asked: int, stopped: str | None) -> dg.Failure:
+def failure(failed: Sequence[Outcome], requested: int, stopped: str | None) -> dg.Failure:
     """Return the error of a run that leaves targets without answers: how many, which, why, and the next step."""
-    named = "\n".join(f"- {outcome.target} ({outcome.date}): {outcome.error}" for outcome in failed[:MOST_NAMED])
-    more = f"\n- and {len(failed) - MOST_NAMED:,} more, in the metadata" if len(failed) > MOST_NAMED else ""
-    head = f"{len(failed):,} of {asked:,} target-days have no answers"
-    why = f". The run stopped: {stopped}" if stopped else "; the others are kept and materialized."
-    metadata: dict[str, Any] = {"failed_targets": len(failed), "failed": failed_table(failed)}
+    named = _listed([f"{outcome.target} ({outcome.date}): {outcome.error}" for outcome in failed], ", in the metadata")
+    head = f"{len(failed):,} of {requested:,} target-days have no answers"
+    why = f". The run stopped: {stopped}" if stopped else "; the others are stored and materialized."
+    metadata: dict[str, Any] = {"failed_targets": len(failed), "failed": _failed_table(failed)}
     if stopped:
         metadata[STOPPED] = stopped
     return dg.Failure(
-        description=f"{head}{why}\n{named}{more}\nRun the same partitions again: only what is missing is asked for.",
+        description=f"{head}{why}\n{named}\nRun the same partitions again: only what is missing is requested.",
         metadata=metadata,
         allow_retries=False,
     )
@@ -83,25 +82,26 @@ def failure(failed: Sequence[Outcome], asked: int, stopped: str | None) -> dg.Fa
 
 def bad_lines_said(watched: WatchList) -> str:
     """Return which lines of the targets file can't be used, for a run's log."""
-    named = "\n".join(f"- {bad.reason}" for bad in watched.bad_lines[:MOST_NAMED])
-    left = len(watched.bad_lines) - MOST_NAMED
-    more = f"\n- and {left:,} more: `backlinks targets check` names all" if left > 0 else ""
-    return f"{watched.source} has lines that can't be used; no target is asked for by them.\n{named}{more}"
+    named = _listed([bad.reason for bad in watched.bad_lines], ": `backlinks targets check` names all")
+    return f"{watched.source} has lines that can't be used; nothing is requested for them.\n{named}"
 
 
 def none_watched(unwatched: Sequence[str]) -> dg.Failure:
-    """Return the error of a run that is asked for targets of which none is watched; it has asked nothing."""
-    named = "\n".join(f"- {name}" for name in unwatched[:MOST_NAMED])
-    more = f"\n- and {len(unwatched) - MOST_NAMED:,} more" if len(unwatched) > MOST_NAMED else ""
+    """Return the error of a run none of whose targets is watched; it has requested nothing."""
     return dg.Failure(
         "None of these targets is watched on these days: they are retired, not in the targets file, or on a line of it "
-        f"that can't be used. Nothing was asked.\n{named}{more}",
+        f"that can't be used. Nothing was requested.\n{_listed(unwatched)}",
         allow_retries=False,
     )
 
 
-def failed_table(failed: Sequence[Outcome]) -> dg.TableMetadataValue:
-    """Return the failed target-days with their reasons as a table."""
+def _listed(names: Sequence[str], where: str = "") -> str:
+    """Return a line for each of the first 20, and how many more there are, and where."""
+    left = len(names) - MAX_NAMED
+    return "\n".join(f"- {name}" for name in names[:MAX_NAMED]) + (f"\n- and {left:,} more{where}" if left > 0 else "")
+
+
+def _failed_table(failed: Sequence[Outcome]) -> dg.TableMetadataValue:
     return dg.MetadataValue.table(
         [
             dg.TableRecord({"date": str(outcome.date), "target": outcome.target, "reason": outcome.error or ""})

@@ -1,4 +1,4 @@
-"""Which columns each column of a table is made from, for Dagster's column lineage; and the columns of the kept answers.
+"""Which columns each column of a table is made from, for Dagster's column lineage; and the columns of the stored answers.
 
 Declarations only, by asset and column names. What is made is `tables/` and `detection/`; the columns of the tables
 themselves are `tables/schemas.py`.
@@ -16,8 +16,8 @@ _ANSWERS, _SUMMARY, _CHANGES = "summary_responses", "backlinks_summary", "backli
 
 ANSWER_COLUMNS: Final = dg.TableSchema(
     [
-        dg.TableColumn("date", "date", "UTC day that was asked about."),
-        dg.TableColumn("target", "string", "Domain, subdomain or page asked about."),
+        dg.TableColumn("date", "date", "UTC day of the request."),
+        dg.TableColumn("target", "string", "Domain, subdomain or page of the request."),
         dg.TableColumn("status_type", "string", "Links counted: `live` or `lost`."),
         dg.TableColumn("request_key", "string", "Hash of the request parameters."),
         dg.TableColumn("parameters", "string", "The request parameters, as JSON."),
@@ -32,7 +32,7 @@ ANSWER_COLUMNS: Final = dg.TableSchema(
 )
 """The table `responses` of the response store: a row an answer, two of them a partition."""
 
-_KEPT_AS_THEY_ARE: Final = ANSWER_COLUMNS.columns[:-2]
+_STORED_AS_THEY_ARE: Final = ANSWER_COLUMNS.columns[:-2]
 
 # What detection reads of `backlinks_summary`; other request parameters start a target's history anew.
 _READINGS: Final = [*dict.fromkeys(metric.source.column for metric in METRICS.values()), "status_type"]
@@ -69,9 +69,9 @@ def _deps(table: str, column: str) -> list[dg.TableColumnDep]:
         return _of(_SUMMARY, _CHANGES_FROM.get(column, _JUDGED))
     if table == "api_costs":
         return _of(_ANSWERS, _COSTS_FROM.get(column, []))
-    kept = {item.name for item in _KEPT_AS_THEY_ARE}
+    stored = {item.name for item in _STORED_AS_THEY_ARE}
     named = "parameters" if column == "request_parameters" else column
-    return _of(_ANSWERS, [named] if named in kept else ["body"])
+    return _of(_ANSWERS, [named] if named in stored else ["body"])
 
 
 def _of(asset: str, columns: Sequence[str]) -> list[dg.TableColumnDep]:

@@ -39,13 +39,6 @@ def publish_page(settings: Settings, day: dt.date, expected: Collection[str]) ->
     }
 
 
-def publish_index(settings: Settings) -> None:
-    """Write the list of days."""
-    from backlinks_assets.report.index import write_index
-
-    write_index(settings.root)
-
-
 def _link(settings: Settings, page: Path) -> dg.MetadataValue[Any]:
     address = settings.report_address(page)
     return dg.MetadataValue.url(address) if settings.reports_url else dg.MetadataValue.path(address)

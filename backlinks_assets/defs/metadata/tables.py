@@ -1,6 +1,6 @@
 """What the table assets say in the UI: descriptions, columns, row counts, the flags as a table.
 
-Words and metadata only. What is written is `pipeline.py`.
+Metadata only. What is written is `pipeline.py`.
 """
 
 from collections.abc import Iterator, Mapping
@@ -17,10 +17,10 @@ from backlinks_assets.tables.schemas import TABLES
 if TYPE_CHECKING:
     from backlinks_assets.pipeline import AnswersDay, ChangesDay
 
-MOST_SHOWN: Final = 50
+MAX_ROWS: Final = 50
 """Rows of a table shown in a run's metadata; the parquet file has them all."""
 
-MOST_DAYS_NAMED: Final = 10
+MAX_DAYS_NAMED: Final = 10
 
 _DAGSTER_TYPES: Final = {"BIGINT": "int", "VARCHAR": "string", "BOOLEAN": "bool", "DOUBLE": "float"}
 
@@ -28,12 +28,8 @@ Metadata = dict[str, dict[str, Any]]
 """Metadata by asset name."""
 
 
-def description(name: str) -> str:
-    return TABLES[name].description
-
-
 def static_metadata(name: str) -> Mapping[str, Any]:
-    """Return what is true of every partition of a table: its columns and their origin, its name, where it is kept."""
+    """Return what is true of every partition of a table: its columns and their origin, its name, where it is stored."""
     columns = [
         dg.TableColumn(
             column,
@@ -59,12 +55,11 @@ def nothing_kept_metadata(why: str) -> Metadata:
 def why_nothing(by_day: Mapping[str, Metadata]) -> str:
     """Return why a run over these days had nothing to build from, day by day."""
     reasons = [next(iter(tables.values()))["nothing_kept"] for tables in by_day.values()]
-    more = f"\nand {len(reasons) - MOST_DAYS_NAMED:,} more days" if len(reasons) > MOST_DAYS_NAMED else ""
-    return "\n".join(reasons[:MOST_DAYS_NAMED]) + more
+    more = f"\nand {len(reasons) - MAX_DAYS_NAMED:,} more days" if len(reasons) > MAX_DAYS_NAMED else ""
+    return "\n".join(reasons[:MAX_DAYS_NAMED]) + more
 
 
 def answers_metadata(day: "AnswersDay") -> Metadata:
-    """Return one day's metadata of the tables made of answers."""
     by_table: Metadata = {name: {"dagster/partition_row_count": rows} for name, rows in day.rows.items()}
     by_table["backlinks_summary"] |= {
         "targets": day.targets,
@@ -104,15 +99,15 @@ def worst_first(day: "ChangesDay") -> Any:
 
 
 def flags_table(day: "ChangesDay", *, simulated: bool) -> dg.MetadataValue[Any]:
-    """Return the day's flags as Markdown; names are data, so what Markdown would read in them is taken away."""
+    """Return the day's flags as Markdown; names are data, so what Markdown would read in them is escaped."""
     if day.flags.empty:
         return dg.MetadataValue.md(f"No flag on {day.date}.")
     lines = ["| severity | target | what | why |", "| --- | --- | --- | --- |"]
-    for row in worst_first(day).head(MOST_SHOWN).itertuples():
+    for row in worst_first(day).head(MAX_ROWS).itertuples():
         target = "all targets" if row.target == "*" else markdown_text(row.target)
         lines.append(f"| {row.severity} | {target} | {row.metric.replace('_', ' ')} | {markdown_text(row.reason)} |")
-    if len(day.flags) > MOST_SHOWN:
-        lines.append(f"\n… and {len(day.flags) - MOST_SHOWN:,} more in backlinks_flags.")
+    if len(day.flags) > MAX_ROWS:
+        lines.append(f"\n… and {len(day.flags) - MAX_ROWS:,} more in backlinks_flags.")
     note = "\n\n*Simulated numbers: no real target is meant.*" if simulated else ""
     return dg.MetadataValue.md("\n".join(lines) + note)
 
@@ -142,7 +137,7 @@ _RECORDED_FIRST: Final = (dg.AssetKey("summary_responses"), dg.AssetKey("backlin
 def check_instance(instance: dg.DagsterInstance, settings: Settings) -> None:
     """Refuse to record simulated runs on an instance that has real ones, and the other way round.
 
-    An instance on which no run has recorded anything is nobody's yet, whatever was tried on it.
+    An instance without a materialization is free for either kind, whatever was tried on it.
 
     Raises:
         dagster.Failure: with what to do.
@@ -158,6 +153,6 @@ def check_instance(instance: dg.DagsterInstance, settings: Settings) -> None:
 
 
 def record_origin(instance: dg.DagsterInstance, settings: Settings) -> None:
-    """Make the instance that of these answers; to be called before a run records its first. Raises as `check_instance`."""
+    """Record whose answers the instance has, before a run's first materialization. Raises as `check_instance`."""
     check_instance(instance, settings)
     instance.run_storage.set_cursor_values({_ORIGIN: settings.origin})
