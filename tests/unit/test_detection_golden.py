@@ -80,9 +80,9 @@ def test_a_step_lies_outside_its_usual_range_and_what_is_not_unusual_inside(worl
 def test_read_in_parts_the_same_is_found(world: World) -> None:
     names = sorted(set(world.history["target"]))
     parts = [names[start : start + 5] for start in range(0, len(names), 5)]
-    history, dates = world.history, world.history["date"]
-    span = dates.min(), dates.max()
-    read = [as_matrices(history[history["target"].isin(targets)], span) for targets in parts]
+    history = world.history
+    days = sorted(set(history["date"]))
+    read = [as_matrices(history[history["target"].isin(targets)], days) for targets in parts]
     together = detect(stacked(read), world.settings, world.thresholds)
     pd.testing.assert_frame_equal(together, detect(history, world.settings, world.thresholds), check_exact=True)
 
