@@ -12,7 +12,7 @@ from backlinks_assets.detection.metrics import METRICS
 from backlinks_assets.formatting import counted, long_day, number, percent, short_day, signed
 from backlinks_assets.report.breakdowns import Breakdown, Breakdowns
 from backlinks_assets.report.charts import Chart, history_chart, shares_chart
-from backlinks_assets.report.readings import MOVED_DAYS, SHOWN_DAYS, Histories, History, drawn_title
+from backlinks_assets.report.readings import MOVED_READINGS, SHOWN_DAYS, Histories, History, drawn_title
 from backlinks_assets.report.summary import Change, DayReport
 
 
@@ -118,9 +118,11 @@ def _caption(flag: Change, history: History) -> str:
     name = drawn_title(flag)
     if flag.is_vendors and not flag.is_fault:
         way = "rose" if (flag.change or 0) > 0 else "fell"
-        return f"Share of targets whose {name.lower()} {way} further than on any of their last {MOVED_DAYS} days"
+        return (
+            f"Share of targets whose {name.lower()} {way} further than at any of their last {MOVED_READINGS} readings"
+        )
     band = "; shaded: the usual range" if any(low is not None for _, _, low, _ in history.readings()) else ""
-    return f"{name}, the last {SHOWN_DAYS} days{band}"
+    return f"{name}{' of all targets together' if flag.is_fault else ''}, the last {SHOWN_DAYS} days{band}"
 
 
 def _described(history: History, unit: str) -> str:

@@ -30,8 +30,8 @@ _READ_AS: Final = {source: name for name, source in SOURCES.items()}
 _LIVE_LINKS: Final = "SELECT date, sum(backlinks)::DOUBLE AS links FROM days WHERE status_type = 'live' GROUP BY date"
 
 SHOWN_DAYS: Final = 60
-MOVED_DAYS, MOVED_READINGS_MIN = 14, 3
-"""A target moved if its change is larger than on any of its last 14 days, as in detection's index moves."""
+MOVED_READINGS, MOVED_READINGS_MIN = 14, 3
+"""A target moved if its change is larger than at any of its last 14 readings, as in detection's index moves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,15 +116,16 @@ class Histories:
                 end[self._at[row["date"]]] = np.nan if row[name] is None else row[name]
 
     def _take_shares(self, metric: str, rows: pa.Table) -> None:
-        """Percent of a day's targets that rose, and that fell, further than on any of their last 14 days."""
+        """Percent of a day's targets that rose, and that fell, further than at any of their last 14 readings."""
         scale = METRICS[metric].scale
         value, previous = (rows[name].to_numpy().astype(float) for name in ("value", "previous"))
         move = np.where(value < scale.min_to_vote, np.nan, scale.level(value) - scale.level(previous))
         long = pd.DataFrame({"date": rows["date"].to_pylist(), "target": rows["target"].to_pylist(), "move": move})
-        by_day = long.pivot_table(index="date", columns="target", values="move").reindex(self.days)
+        by_day = long.pivot_table(index="date", columns="target", values="move")  # only days with readings
         for up in (True, False):
             moves = by_day if up else -by_day
-            furthest = moves.shift(1).rolling(MOVED_DAYS, min_periods=MOVED_READINGS_MIN).max()
+            furthest = moves.shift(1).rolling(MOVED_READINGS, min_periods=MOVED_READINGS_MIN).max()
             comparable = (moves.notna() & furthest.notna()).sum(axis=1)
             moved = (moves > furthest.clip(lower=scale.smallest_move)).sum(axis=1)
-            self._shares[metric, up] = (100 * moved / comparable.where(comparable > 0)).to_numpy(dtype=float)
+            shares = 100 * moved / comparable.where(comparable > 0)
+            self._shares[metric, up] = shares.reindex(self.days).to_numpy(dtype=float)
