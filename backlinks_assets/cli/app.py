@@ -17,6 +17,7 @@ from backlinks_assets.anchor import export_other_variables
 from backlinks_assets.cli import targets
 from backlinks_assets.cli.console import complain, describe
 from backlinks_assets.cli.options import WIDTH, JsonOption, date_option, examples
+from backlinks_assets.cli.without import Rule
 from backlinks_assets.detection.metrics import NEEDED
 
 app = typer.Typer(
@@ -108,9 +109,10 @@ def flags(
         "backlinks backtest  # the project's own tables, with the thresholds of the targets file",
         "backlinks backtest --out flags.csv  # and each flag as a line of a CSV",
         "backlinks backtest history.csv --out flags.csv  # a history from elsewhere",
+        "backlinks backtest --without half --without index  # what these rules do to one's own past",
         "backlinks backtest --json  # for a program: the counts by kind, day and target",
         more=f"HISTORY.csv has a row for each target and day, with the columns date (YYYY-MM-DD), target, {', '.join(NEEDED)} "
-        "and, where there, live_backlinks.",
+        "and, where there, live_backlinks and lost_date (the vendor's, or empty), without which no target is found to be down.",
     ),
 )
 def backtest(
@@ -119,12 +121,19 @@ def backtest(
         typer.Argument(metavar="HISTORY.csv", help="A CSV of readings; the project's tables if left out."),
     ] = None,
     out: Annotated[Path | None, typer.Option(metavar="FLAGS.csv", help="Where to write the flags.")] = None,
+    without: Annotated[
+        list[Rule] | None,
+        typer.Option(
+            metavar="RULE",
+            help=f"Compare with the flags without a rule: {', '.join(Rule)}. May be given several times.",
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show what would have been flagged, never looking ahead. Costs nothing."""
     from backlinks_assets.cli.backtest import run_backtest
 
-    raise typer.Exit(run_backtest(history, out, as_json=as_json))
+    raise typer.Exit(run_backtest(history, out, without or (), as_json=as_json))
 
 
 @app.command(

@@ -4,6 +4,7 @@ import csv
 import json
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from rich.markup import escape
 
 from backlinks_assets.cli.console import UsageError, cell, err, out, progress, settings_and_notices, shown, table
 from backlinks_assets.cli.history_csv import read_history
+from backlinks_assets.cli.without import Rule, compared, print_compared, without_rules
 from backlinks_assets.detection.detect import detect
 from backlinks_assets.detection.settings import DetectionSettings, target_thresholds
 from backlinks_assets.tables.history import detection_history
@@ -31,16 +33,23 @@ _COUNTS = {
 """What is counted: its name in JSON, its title, and by which columns."""
 
 
-def run_backtest(history_file: Path | None, out_file: Path | None, *, as_json: bool = False) -> int:
-    """Judge every day of a history; print a summary and write the flags if a file is named. Returns 0."""
+def run_backtest(
+    history_file: Path | None, out_file: Path | None, without: Sequence[Rule] = (), *, as_json: bool = False
+) -> int:
+    """Judge every day of a history; print a summary and write the flags if a file is named. Returns 0.
+
+    With `without` it is judged a second time without these rules, and the two are compared; what is written are the flags
+    with all rules.
+    """
     history, thresholds = (read_history(history_file), None) if history_file else _from_tables()
     started = time.monotonic()
-    with progress("Judging", _days_in(history)) as advance:
+    judgings = [DetectionSettings(), *([without_rules(without)] if without else [])]
+    with progress("Judging", len(judgings) * history["date"].nunique()) as advance:
         try:
-            changes = detect(history, DetectionSettings(), thresholds, on_day=lambda _: advance())
+            changes = [detect(history, each, thresholds, on_day=lambda _: advance()) for each in judgings]
         except ValueError as error:
             raise UsageError(f"{history_file or 'the tables'}: {error}") from None
-    flags = changes.loc[changes["severity"].notna(), COLUMNS]
+    flags, *others = (found.loc[found["severity"].notna(), COLUMNS] for found in changes)
     if out_file is not None:
         _write(flags, out_file)
     readings = history.drop_duplicates(["date", "target"])
@@ -49,7 +58,8 @@ def run_backtest(history_file: Path | None, out_file: Path | None, *, as_json: b
         "target_days": len(readings),
         "targets": readings["target"].nunique(),
         "days": readings["date"].nunique(),
-        **{name: _counted(flags, by) for name, (_, by) in _COUNTS.items()},
+        **{name: counted(flags, by) for name, (_, by) in _COUNTS.items()},
+        **({"without": compared(flags, others[0], without)} if others else {}),
         "written_to": str(out_file) if out_file else None,
         "seconds": round(time.monotonic() - started, 1),
     }
@@ -58,13 +68,6 @@ def run_backtest(history_file: Path | None, out_file: Path | None, *, as_json: b
     else:
         _print_summary(summary)
     return 0
-
-
-def _days_in(history: pd.DataFrame) -> int:
-    """Return the days that the history spans, gaps included."""
-    if history.empty:
-        return 0
-    return (pd.Timestamp(history["date"].max()) - pd.Timestamp(history["date"].min())).days + 1
 
 
 def _from_tables() -> tuple[pd.DataFrame, dict[str, dict[str, float | bool]]]:
@@ -97,10 +100,10 @@ def _write(flags: pd.DataFrame, file: Path) -> None:
         raise UsageError(f"{file} can't be written: {error.strerror}.") from None
 
 
-def _counted(flags: pd.DataFrame, by: list[str]) -> list[dict[str, Any]]:
-    """Return how many flags there are for each value of some columns, most first. By target, index moves do not count."""
-    counted = flags[flags["target"] != "*"] if by == ["target"] else flags
-    counts = counted.groupby(by, sort=True).size().sort_values(ascending=False, kind="stable")
+def counted(flags: pd.DataFrame, by: list[str]) -> list[dict[str, Any]]:
+    """Return how many flags there are for each value of some columns, most first. An index move is no target's."""
+    of = flags[flags["target"] != "*"] if by == ["target"] else flags
+    counts = of.groupby(by, sort=True).size().sort_values(ascending=False, kind="stable")
     keys = [key if isinstance(key, tuple) else (key,) for key in counts.index]
     return [
         {**dict(zip(by, map(str, key), strict=True)), "flags": int(count)}
@@ -123,6 +126,8 @@ def _print_summary(summary: dict[str, Any]) -> None:
             print_counts(heading, by, summary[name])
     if sys.stdout.isatty():
         out().print(f"[bold]{title}[/]")
+    if "without" in summary:
+        print_compared(summary["without"], summary["flags"])
     if summary["written_to"]:
         out().print(f"Written to {escape(shown(Path(summary['written_to'])))}.")
     elif summary["flags"] and sys.stdout.isatty():

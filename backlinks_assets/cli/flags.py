@@ -19,7 +19,7 @@ _COLUMNS += ["direction", "kind", "severity", "reason"]
 
 _QUERY = f"""
     SELECT {", ".join(_COLUMNS)} FROM backlinks_flags WHERE date = ?
-    ORDER BY target <> '*', severity <> 'critical', abs(score) DESC, target, metric
+    ORDER BY target <> '*', severity <> 'critical', abs(score) DESC NULLS FIRST, target, metric
 """  # noqa: S608 - the column names are above
 
 _JUDGED = "SELECT date FROM _published WHERE table_name = 'backlinks_changes'"
@@ -30,7 +30,7 @@ TABLE_FROM_COLUMNS = 100
 
 
 def read_flags(settings: Settings, date: dt.date | None) -> tuple[dt.date, list[dict[str, Any]]]:
-    """Return the day (the latest judged one for None) and its flags, index moves first, then worst first.
+    """Return the day (the latest judged one for None) and its flags, the vendor's moves and faults first, then worst first.
 
     Raises:
         UsageError: nothing has been judged yet, or not that day.
@@ -107,6 +107,6 @@ def _shown(flag: dict[str, Any]) -> tuple[str, str, str, str, str]:
         str(flag["date"]),
         f"[{style}]{escape(severity)}[/]",
         f"[bold]{escape('all targets' if flag['target'] == '*' else flag['target'])}[/]",
-        flag["metric"].replace("_", " "),
+        ("vendor_fault" if flag["kind"] == "vendor_fault" else flag["metric"]).replace("_", " "),
         escape(flag["reason"] or ""),
     )

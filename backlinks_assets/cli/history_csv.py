@@ -26,9 +26,13 @@ from backlinks_assets.targets.pasted import column_name, is_separator_line, text
 from backlinks_assets.targets.target import TargetsError
 
 NEEDED = ("date", "target", *metrics.NEEDED)
-NUMBERS = tuple(metrics.SOURCES)
+NUMBERS = tuple(name for name, source in metrics.SOURCES.items() if not source.is_set)
+DATES = tuple(name for name, source in metrics.SOURCES.items() if source.is_set)
 TEXTS = ("request_key", "captured_at")
-"""Columns that detection reads beside date and target, where the file has them; any other is ignored."""
+"""Columns that detection heeds beside date and target, where the file has them; any other is passed over.
+
+Of a date only counts whether there is one, as in the tables' history.
+"""
 
 MAX_PROBLEMS = 10
 FIRST_DAY = dt.date(2000, 1, 1)
@@ -41,7 +45,7 @@ _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
 
 def read_history(file: Path) -> pd.DataFrame:
-    """Return the rows of a history: `date` as dates, `target`, and of `NUMBERS` and `TEXTS` what the file has.
+    """Return the rows of a history: `date` as dates, `target`, and of `NUMBERS`, `DATES` (1 or 0) and `TEXTS` what the file has.
 
     Raises:
         UsageError: the file is missing, is not CSV in UTF-8 or lacks a column, or lines of it can't be used: the first
@@ -56,7 +60,7 @@ def read_history(file: Path) -> pd.DataFrame:
         if is_separator_line(",".join(header)):
             line, header = next(records)
         header = [column_name(cell) for cell in header]
-        columns = {name: [] for name in (*NEEDED[:2], *NUMBERS, *TEXTS) if name in header}
+        columns = {name: [] for name in (*NEEDED[:2], *NUMBERS, *DATES, *TEXTS) if name in header}
         _check_header(f"{file}, line {line}", header)
         last = utc_now().date() + MAX_AHEAD
         for line, cells in records:
@@ -78,7 +82,7 @@ def read_history(file: Path) -> pd.DataFrame:
         named = problems[:MAX_PROBLEMS] + ([f"and {more:,} more such lines"] if more > 0 else [])
         raise UsageError("\n".join(named))
     frame = pd.DataFrame({name: columns[name] for name in ("date", "target", *TEXTS) if name in columns}, dtype=object)
-    for name in NUMBERS:
+    for name in (*NUMBERS, *DATES):
         if name in columns:
             frame[name] = pd.Series(columns[name], dtype="float64")
     return frame
@@ -106,7 +110,19 @@ def _row(header: list[str], cells: list[str], last: dt.date) -> dict[str, object
             row[name] = float(cell)
         else:
             raise ValueError(f"{name} is {cell!r}, which is not a valid number: write it as 1234 or 12.5.")
+    for name in DATES:
+        row[name] = _is_set(name, texts.get(name, "").strip())
     return row | {name: texts.get(name) or None for name in TEXTS}
+
+
+def _is_set(name: str, cell: str) -> float:
+    if cell.lower() in _UNKNOWN:
+        return 0.0
+    try:
+        iso_date(cell[:10])  # the vendor's own are `2026-01-09 04:31:07 +00:00`
+    except ValueError as error:
+        raise ValueError(f"the {name} {cell!r} can't be used: {error}") from None
+    return 1.0
 
 
 @lru_cache
@@ -162,6 +178,8 @@ def _check_header(where: str, header: list[str]) -> None:
         separator = next((one for one in (";", "\t", "|") if len(header) == 1 and one in header[0]), None)
         todo = f"It is separated by {separator!r}: save the file with commas. " if separator else ""
         raise UsageError(f"{where}: the header has no column {', '.join(missing)}. {todo}It needs {', '.join(NEEDED)}.")
-    twice = [name for name in dict.fromkeys(header) if name in {*NEEDED, *NUMBERS, *TEXTS} and header.count(name) > 1]
+    twice = [
+        name for name in dict.fromkeys(header) if name in {*NEEDED, *NUMBERS, *DATES, *TEXTS} and header.count(name) > 1
+    ]
     if twice:
         raise UsageError(f"{where}: the header has the column {', '.join(twice)} more than once. Keep one of them.")

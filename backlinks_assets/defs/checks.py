@@ -26,7 +26,11 @@ _SUMMARY: Final = {
     "schema_is_as_declared": "The parquet files have the declared columns and types.",
 }
 _FLAGS: Final = {
-    **{f"{name}_did_not_change_sharply": metric.statement for name, metric in METRICS.items()},
+    **{
+        "no_target_went_down" if metric.is_state else f"{name}_did_not_change_sharply": metric.statement
+        for name, metric in METRICS.items()
+    },
+    "no_vendor_fault": "The vendor's numbers can be right; if not, this is the one message about it, and nothing is flagged.",
     "vendor_index_did_not_move": "The vendor's index did not move; if it did, this is the one message about it.",
 }
 
@@ -77,6 +81,7 @@ def flags_results(day: dt.date, flags: "pd.DataFrame") -> list[dg.AssetCheckResu
 
     findings = (
         *(quality.sharp_changes(flags, metric, day) for metric in METRICS),
+        quality.vendor_faults(flags, day),
         quality.index_moves(flags, day),
     )
     pairs = zip(_FLAGS, findings, strict=True)

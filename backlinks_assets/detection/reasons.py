@@ -65,8 +65,8 @@ def index_sentence(metric: Metric, moved: int, compared: int, usual_share: float
     """`size` is the movers' median, in percent on a log scale, in points otherwise."""
     way = "rose" if size > 0 else "fell"
     return (
-        f"The vendor's index moved: {metric.subject.lower()} {way} further than on any of their last 14 days for {moved:,} of "
-        f"{compared:,} targets ({moved / compared:.0%}; usually {usual_share:.0%}), by "
+        f"The vendor's index moved: {metric.subject.lower()} {way} further than at any of their last 14 readings for "
+        f"{moved:,} of {compared:,} targets ({moved / compared:.0%}; usually {usual_share:.0%}), by "
         f"{abs(size):.0f}{metric.change_words} in the median. Targets that only moved along are not flagged."
     )
 

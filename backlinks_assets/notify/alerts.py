@@ -38,6 +38,7 @@ class Kind(Enum):
     LINES = "Lines of the targets file that can't be used", "bad lines in the targets file"
     UNPUBLISHED = "The tables could not be built", "tables not built"
     BALANCE = "The account's balance is low", "low balance"
+    FAULT = "The vendor's fault", "vendor's fault"
     INDEX = "The vendor's index moved", "index move"
     FLAG = "Flags, worst first", ""  # a title counts them
 
@@ -76,12 +77,16 @@ class FailedRun:
 
 
 def flag_alerts(flags: "Sequence[Change]") -> list[Alert]:
-    """Return a day's flags and index moves as alerts, in their order. A warning that turns critical is new again."""
+    """Return a day's flags, index moves and vendor's faults as alerts, in their order.
+
+    A warning that turns critical is new again.
+    """
     alerts = []
     for flag in flags:
         key = f"flag|{flag.target}|{flag.metric}"
-        if flag.is_index_move:
-            alerts.append(Alert(Kind.INDEX, (key,), flag.reason or ""))
+        if flag.is_vendors:
+            kind, key = (Kind.FAULT, f"fault|{key}") if flag.is_fault else (Kind.INDEX, key)
+            alerts.append(Alert(kind, (key,), flag.reason or ""))
             continue
         severity = flag.severity or "warning"
         keys = (f"{key}|critical", key) if severity == "critical" else (key,)

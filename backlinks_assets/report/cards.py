@@ -12,20 +12,24 @@ from backlinks_assets.detection.metrics import METRICS
 from backlinks_assets.formatting import counted, long_day, number, percent, short_day, signed
 from backlinks_assets.report.breakdowns import Breakdown, Breakdowns
 from backlinks_assets.report.charts import Chart, history_chart, shares_chart
-from backlinks_assets.report.readings import MOVED_DAYS, SHOWN_DAYS, Histories, History
+from backlinks_assets.report.readings import MOVED_READINGS, SHOWN_DAYS, Histories, History, drawn_title
 from backlinks_assets.report.summary import Change, DayReport
 
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """One flag on the page. `readings` are (day, value, usual range), the latest first."""
+    """One flag on the page. `readings` are (day, value, usual range), the latest first.
+
+    `series` names what is drawn, and `has_usual` says whether there can be a usual range of it.
+    """
 
     flag: Change
     move: str
     caption: str
     chart: Chart
     readings: Sequence[tuple[str, str, str]]
-    unit: str
+    series: str
+    has_usual: bool
     breakdown: Breakdown | None
 
 
@@ -42,22 +46,26 @@ def cards(root: Path, report: DayReport, flags: Sequence[Change]) -> list[Card]:
         TablesError: a parquet file can't be read; the message names it.
     """
     histories = Histories(root, report.date, flags)
-    breakdowns = Breakdowns(root, report.date, {flag.target for flag in flags if not flag.is_index_move})
+    breakdowns = Breakdowns(root, report.date, {flag.target for flag in flags if not flag.is_vendors})
     return [_card(report, flag, histories.of(flag), breakdowns) for flag in flags]
 
 
 def _card(report: DayReport, flag: Change, history: History, breakdowns: Breakdowns) -> Card:
-    unit = "%" if flag.is_index_move else ""
-    whose = "all targets" if flag.is_index_move else flag.target
-    title = f"{METRICS[flag.metric].title} of {whose}, {SHOWN_DAYS} days to {long_day(report.date)}"
-    draw = shares_chart if flag.is_index_move else history_chart
+    key = anchor(flag.target, flag.metric)
+    is_move = flag.is_vendors and not flag.is_fault
+    series = drawn_title(flag)
+    title = (
+        f"{series} of {'all targets' if flag.is_vendors else flag.target}, {SHOWN_DAYS} days to {long_day(report.date)}"
+    )
+    draw = shares_chart if is_move else history_chart
     return Card(
         flag=flag,
-        move=_moved(flag),
+        move=moved(flag),
         caption=_caption(flag, history),
-        chart=draw(history, key=anchor(flag.target, flag.metric), title=title, description=_described(history, unit)),
+        chart=draw(history, key=key, title=title, description=_described(history, "%" if is_move else "")),
         readings=[(short_day(day), number(value), _usual(low, high)) for day, value, low, high in history.readings()],
-        unit=unit,
+        series="Share of targets, %" if is_move else series,
+        has_usual=not flag.is_vendors and not METRICS[flag.metric].is_state,
         breakdown=breakdowns.of(flag, history),
     )
 
@@ -70,18 +78,23 @@ def _whole(edge: float | None) -> float | None:
     return edge if edge is None or edge < 100 else round(edge)
 
 
-def _moved(flag: Change) -> str:
+def moved(flag: Change) -> str:
     """Return from what to what, as `20 → 43`."""
-    if flag.is_index_move:
-        return counted(int(flag.value or 0), "target") + " moved together"
-    return f"{number(flag.baseline)} → {number(flag.value)}"
+    if flag.is_vendors:
+        return counted(int(flag.value or 0), "target") + (" at once" if flag.is_fault else " moved together")
+    before = flag.previous if METRICS[flag.metric].is_state else flag.baseline
+    return f"{number(before)} → {number(flag.value)}"
 
 
 def size(flag: Change) -> str:
-    """Return a flag's change in the unit it is judged by: points, or links and percent."""
+    """Return a flag's change in the unit it is judged by: points, or links and percent; of a state when it was last seen."""
     metric = METRICS[flag.metric]
+    if flag.is_fault:
+        return "not counted"
+    if metric.is_state:
+        return f"links last seen on {short_day(flag.previous_date)}" if flag.previous_date else "no links seen before"
     change = round(flag.change or 0) if metric.scale.log else flag.change
-    if flag.is_index_move:
+    if flag.is_vendors:
         return f"{signed(change)}{metric.change_words} in the median"
     if not metric.scale.log:
         return f"{signed(change)} {metric.unit}"
@@ -90,12 +103,14 @@ def size(flag: Change) -> str:
 
 
 def _caption(flag: Change, history: History) -> str:
-    name = METRICS[flag.metric].title
-    if flag.is_index_move:
+    name = drawn_title(flag)
+    if flag.is_vendors and not flag.is_fault:
         way = "rose" if (flag.change or 0) > 0 else "fell"
-        return f"Share of targets whose {name.lower()} {way} further than on any of their last {MOVED_DAYS} days"
+        return (
+            f"Share of targets whose {name.lower()} {way} further than at any of their last {MOVED_READINGS} readings"
+        )
     band = "; shaded: the usual range" if any(low is not None for _, _, low, _ in history.readings()) else ""
-    return f"{name}, the last {SHOWN_DAYS} days{band}"
+    return f"{name}{' of all targets together' if flag.is_fault else ''}, the last {SHOWN_DAYS} days{band}"
 
 
 def _described(history: History, unit: str) -> str:

@@ -5,7 +5,7 @@ from backlinks_assets.report.summary import DayReport
 
 
 def day_sentence(report: DayReport, *, dated: bool = True) -> str:
-    """Return the day in one sentence: its date, flags, index moves, coverage, spend."""
+    """Return the day in one sentence: its date, flags, the vendor's moves and faults, coverage, spend."""
     coverage, cost = report.coverage, report.cost
     unknown = f", {len(coverage.unknown):,} unknown to the API" if coverage.unknown else ""
     parts = [
@@ -24,6 +24,8 @@ def _flagged(report: DayReport) -> str:
         return "no answer was collected" if report.coverage.watched else "no target was watched"
     if not report.judged:
         return "not judged yet"
+    if report.none_counts:
+        return "the vendor's fault, not your links" if report.faults else "no reading of this day counts"
     if not report.target_flags:
         first = "the first day, with nothing before it to compare with"
         return f"nothing moved sharply among {watched}" if report.earlier_days else first

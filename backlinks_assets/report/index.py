@@ -29,7 +29,8 @@ LOCK_TIMEOUT_S: Final = 60.0
 _NUMBERS: Final = {
     "backlinks_flags": """count(DISTINCT target) FILTER (target <> '*') AS flagged,
         count(DISTINCT target) FILTER (target <> '*' AND severity = 'critical') AS critical,
-        count(*) FILTER (target = '*') AS index_moves""",
+        count(*) FILTER (kind = 'index_move') AS index_moves,
+        count(*) FILTER (kind = 'vendor_fault') AS faults""",
     "backlinks_summary": """least(count(*) FILTER (status_type = 'live'), count(*) FILTER (status_type = 'lost'))
         AS collected""",
     "api_costs": "any_value(cost_usd) AS cost_usd, any_value(simulated) AS simulated",
@@ -51,6 +52,7 @@ class Row:
     flagged: int | None = None
     critical: int | None = None
     index_moves: int | None = None
+    faults: int | None = None
     collected: int | None = None
     cost_usd: float | None = None
     simulated: bool | None = None

@@ -1,6 +1,7 @@
 """What is drawn of a flag: the readings of its last 60 days and the usual range of each, as detection wrote it.
 
-From the parquet tables; how it is drawn is `charts.py`.
+Of a target that is down, or back, these are its live links; of the vendor's fault those of all targets together. From the
+parquet tables; how it is drawn is `charts.py`.
 """
 
 import datetime as dt
@@ -15,16 +16,22 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from backlinks_assets.detection.metrics import METRICS
+from backlinks_assets.detection.metrics import METRICS, SOURCES
+from backlinks_assets.report.file_query import query_days
 from backlinks_assets.report.summary import Change
 from backlinks_assets.tables.history import detection_history
-from backlinks_assets.tables.parquet import read_days
+from backlinks_assets.tables.parquet import days, read_days
 
 Floats = npt.NDArray[np.float64]
 
+_READ_AS: Final = {source: name for name, source in SOURCES.items()}
+"""The column of a history by where it is read from: a state is drawn as the series it is a state of."""
+
+_LIVE_LINKS: Final = "SELECT date, sum(backlinks)::DOUBLE AS links FROM days WHERE status_type = 'live' GROUP BY date"
+
 SHOWN_DAYS: Final = 60
-MOVED_DAYS, MIN_MOVED_READINGS = 14, 3
-"""A target moved if its change is larger than on any of its last 14 days, as in detection's index moves."""
+MOVED_READINGS, MOVED_READINGS_MIN = 14, 3
+"""A target moved if its change is larger than at any of its last 14 readings, as in detection's index moves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +53,12 @@ class History:
         ]
 
 
+def drawn_title(flag: Change) -> str:
+    """Return the name of what is drawn of a flag."""
+    metric = METRICS[flag.metric]
+    return "Live backlinks" if flag.is_fault or metric.is_state else metric.title
+
+
 class Histories:
     """The last 60 days up to a date, read once for all flags of the day."""
 
@@ -60,13 +73,20 @@ class Histories:
         self._values: dict[tuple[str, str], Floats] = {}
         self._ranges: dict[tuple[str, str], tuple[Floats, Floats]] = {}
         self._shares: dict[tuple[str, bool], Floats] = {}
+        self._live = self._blank()
         if flags:
             self._take_values(detection_history(root, date, SHOWN_DAYS, sorted({flag.target for flag in flags})))
             self._take_changes(root, flags)
+        if any(flag.is_fault for flag in flags):
+            known = [day for day in days(root, "backlinks_summary") if day in self._at]
+            for row in query_days(root, "backlinks_summary", known, _LIVE_LINKS):
+                self._live[self._at[row["date"]]] = np.nan if row["links"] is None else row["links"]
 
     def of(self, flag: Change) -> History:
         """Return a flag's series: a target's readings, or of an index move the share of targets that moved its way."""
-        if flag.is_index_move:
+        if flag.is_fault:
+            return History(self.days, self._live, self._blank(), self._blank())
+        if flag.is_vendors:
             share = self._shares.get((flag.metric, (flag.change or 0) > 0), self._blank())
             return History(self.days, share, self._blank(), self._blank())
         key = flag.target, flag.metric
@@ -79,15 +99,15 @@ class Histories:
     def _take_values(self, history: pd.DataFrame) -> None:
         for target, rows in history.groupby("target"):
             at = [self._at[day.date()] for day in rows["date"]]
-            for metric in METRICS:
+            for metric in METRICS.values():
                 series = self._blank()
-                series[at] = rows[metric].to_numpy()
-                self._values[str(target), metric] = series
+                series[at] = rows[_READ_AS[metric.source]].to_numpy()
+                self._values[str(target), metric.name] = series
 
     def _take_changes(self, root: Path, flags: Collection[Change]) -> None:
         columns = ["date", "target", "metric", "value", "previous", "usual_low", "usual_high"]
         rows = read_days(root, "backlinks_changes", self.days[0], self.days[-1], columns)
-        for metric in {flag.metric for flag in flags if flag.is_index_move}:
+        for metric in {flag.metric for flag in flags if flag.is_vendors and not flag.is_fault}:
             self._take_shares(metric, rows.filter(pc.equal(rows["metric"], metric)))
         wanted = pa.array(sorted({flag.target for flag in flags}))
         for row in rows.filter(pc.is_in(rows["target"], wanted)).to_pylist():
@@ -96,15 +116,16 @@ class Histories:
                 end[self._at[row["date"]]] = np.nan if row[name] is None else row[name]
 
     def _take_shares(self, metric: str, rows: pa.Table) -> None:
-        """Percent of a day's targets that rose, and that fell, further than on any of their last 14 days."""
+        """Percent of a day's targets that rose, and that fell, further than at any of their last 14 readings."""
         scale = METRICS[metric].scale
         value, previous = (rows[name].to_numpy().astype(float) for name in ("value", "previous"))
         move = np.where(value < scale.min_to_vote, np.nan, scale.level(value) - scale.level(previous))
         long = pd.DataFrame({"date": rows["date"].to_pylist(), "target": rows["target"].to_pylist(), "move": move})
-        by_day = long.pivot_table(index="date", columns="target", values="move").reindex(self.days)
+        by_day = long.pivot_table(index="date", columns="target", values="move")  # only days with readings
         for up in (True, False):
             moves = by_day if up else -by_day
-            furthest = moves.shift(1).rolling(MOVED_DAYS, min_periods=MIN_MOVED_READINGS).max()
+            furthest = moves.shift(1).rolling(MOVED_READINGS, min_periods=MOVED_READINGS_MIN).max()
             comparable = (moves.notna() & furthest.notna()).sum(axis=1)
             moved = (moves > furthest.clip(lower=scale.smallest_move)).sum(axis=1)
-            self._shares[metric, up] = (100 * moved / comparable.where(comparable > 0)).to_numpy(dtype=float)
+            shares = 100 * moved / comparable.where(comparable > 0)
+            self._shares[metric, up] = shares.reindex(self.days).to_numpy(dtype=float)

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import pyarrow.compute as pc
 
+from backlinks_assets.detection.metrics import METRICS
 from backlinks_assets.tables import parquet
 from backlinks_assets.tables.parquet import days, read_days
 
@@ -34,31 +35,53 @@ class Change:
     baseline: float | None
     change: float | None
     score: float | None
+    direction: str | None
     kind: str | None
     severity: str | None
     reason: str | None
 
     @property
-    def is_index_move(self) -> bool:
+    def is_vendors(self) -> bool:
+        """Whether it is about all targets: a move of the vendor's index, or the vendor's fault."""
         return self.target == ALL_TARGETS
+
+    @property
+    def is_fault(self) -> bool:
+        """Whether the vendor's numbers can't be right."""
+        return self.kind == "vendor_fault"
 
     @property
     def mark(self) -> str:
         """`index`, `critical` or `warning`: how it is marked."""
-        return "index" if self.is_index_move else (self.severity or "warning")
+        return "index" if self.is_vendors else (self.severity or "warning")
 
     @property
     def mark_name(self) -> str:
-        return "Index move" if self.is_index_move else self.mark.capitalize()
+        """The mark as a heading has it."""
+        if self.is_vendors:
+            return "Vendor's fault" if self.is_fault else "Index move"
+        return self.mark.capitalize()
 
     @property
     def subject(self) -> str:
-        return "All targets" if self.is_index_move else self.target
+        """The target, or that all are meant."""
+        return "All targets" if self.is_vendors else self.target
+
+    @property
+    def title(self) -> str:
+        """What changed."""
+        if self.is_fault:
+            return "All readings"
+        return "Target back" if self.kind == "down" and self.direction == "up" else METRICS[self.metric].title
 
     @property
     def rank(self) -> tuple[bool, bool, float, str, str]:
-        """Sorts index moves first, then critical before warning, then the most unusual: as `backlinks flags` does."""
-        return (not self.is_index_move, self.severity != "critical", -abs(self.score or 0), self.target, self.metric)
+        """Sorts the vendor's first, then critical before warning, then the most unusual: as `backlinks flags` does.
+
+        A target that went down has no score, and comes before those that have one.
+        """
+        unusual = math.inf if self.score is None else abs(self.score)
+        return (not self.is_vendors, self.severity != "critical", -unusual, self.target, self.metric)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +107,7 @@ class Cost:
 class DayReport:
     """One day. `judged` is false if it has no `backlinks_changes`; `earlier_days` counts earlier days with answers.
 
+    `readings` is how many of `backlinks_changes` are targets': none where the vendor's fault or a person has them left out.
     `made_from` is what `backlinks_flags` says that it was made from.
     """
 
@@ -91,6 +115,7 @@ class DayReport:
     simulated: bool
     made_from: str
     judged: bool
+    readings: int
     earlier_days: int
     flags: list[Change]
     other_moves: list[Change]
@@ -98,13 +123,25 @@ class DayReport:
     cost: Cost | None
 
     @property
+    def faults(self) -> list[Change]:
+        """The vendor's faults that begin on this day."""
+        return [flag for flag in self.flags if flag.is_fault]
+
+    @property
     def index_moves(self) -> list[Change]:
-        return [flag for flag in self.flags if flag.is_index_move]
+        """The moves of the vendor's index."""
+        return [flag for flag in self.flags if flag.is_vendors and not flag.is_fault]
 
     @property
     def target_flags(self) -> list[Change]:
         """The flags of targets, worst first."""
-        return [flag for flag in self.flags if not flag.is_index_move]
+        return [flag for flag in self.flags if not flag.is_vendors]
+
+    @property
+    def none_counts(self) -> bool:
+        """Whether the day has readings, and none of them counts."""
+        known = self.coverage.answered - len(self.coverage.unknown)
+        return self.judged and known > 0 and not self.readings
 
 
 def read_day_report(root: Path, date: dt.date, *, simulated: bool, expected_targets: Collection[str] = ()) -> DayReport:
@@ -115,6 +152,7 @@ def read_day_report(root: Path, date: dt.date, *, simulated: bool, expected_targ
     """
     made_from = parquet.made_from(root, "backlinks_flags", date) or ""  # first: the table may be replaced meanwhile
     changes = _changes(root, "backlinks_changes", date)
+    targets = read_days(root, "backlinks_changes", date, date, ["target"])["target"]
     other = [row for row in changes if row.severity is None and abs(row.score or 0) >= OTHER_MOVES_MIN_SCORE]
     other.sort(key=lambda row: row.rank)
     return DayReport(
@@ -122,6 +160,7 @@ def read_day_report(root: Path, date: dt.date, *, simulated: bool, expected_targ
         simulated=simulated,
         made_from=made_from,
         judged=date in days(root, "backlinks_changes"),
+        readings=pc.sum(pc.not_equal(targets, ALL_TARGETS)).as_py() or 0,
         earlier_days=sum(day < date for day in days(root, "backlinks_summary")),
         flags=read_flags(root, date),
         other_moves=other[:MAX_OTHER_MOVES],

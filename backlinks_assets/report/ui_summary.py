@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from backlinks_assets.detection.metrics import METRICS
-from backlinks_assets.formatting import markdown_name, markdown_text, number
-from backlinks_assets.report.cards import anchor, size
+from backlinks_assets.formatting import markdown_name, markdown_text
+from backlinks_assets.report.cards import anchor, moved, size
 from backlinks_assets.report.charts import WIDTH, Chart, history_chart, shares_chart
 from backlinks_assets.report.day_sentence import day_sentence
 from backlinks_assets.report.readings import Histories, History
@@ -38,8 +37,8 @@ def flags_markdown(flags: Sequence[Change]) -> str:
     """Return flags as a Markdown table, at most 50 rows and how many more there are."""
     lines = ["| severity | target | what | change | why |", "| --- | --- | --- | --- | --- |"]
     for flag in flags[:MAX_ROWS]:
-        target = "all targets" if flag.is_index_move else markdown_name(flag.target)
-        cells = (flag.severity or "", flag.metric.replace("_", " "), size(flag), flag.reason or "")
+        target = "all targets" if flag.is_vendors else markdown_name(flag.target)
+        cells = (flag.severity or "", flag.title.lower(), size(flag), flag.reason or "")
         severity, what, change, why = (markdown_text(cell) for cell in cells)
         lines.append(f"| {severity} | {target} | {what} | {change} | {why} |")
     if len(flags) > MAX_ROWS:
@@ -65,10 +64,10 @@ def overview_svg(root: Path, report: DayReport) -> str:
 
 
 def _panel(flag: Change, history: History) -> dict[str, str | Chart]:
-    move = size(flag) if flag.is_index_move else f"{number(flag.baseline)} → {number(flag.value)}"
+    is_move = flag.is_vendors and not flag.is_fault
     name = flag.subject
-    draw = shares_chart if flag.is_index_move else history_chart
-    said = f"{flag.mark_name.lower()} · {METRICS[flag.metric].title.lower()} {move}"
+    draw = shares_chart if is_move else history_chart
+    said = f"{flag.mark_name.lower()} · {flag.title.lower()} {size(flag) if is_move else moved(flag)}"
     return {
         "severity": flag.mark,
         "name": name if len(name) <= MAX_NAME_LENGTH else f"{name[: MAX_NAME_LENGTH - 1]}…",

@@ -13,6 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from backlinks_assets.detection.metrics import METRICS
 from backlinks_assets.formatting import counted
 from backlinks_assets.paths import parquet_path
 from backlinks_assets.tables.history import MAX_SPAM_SCORE
@@ -122,29 +123,43 @@ def schema_as_declared(root: Path, day: dt.date, tables: Collection[str]) -> Fin
 
 
 def sharp_changes(flags: pd.DataFrame, metric: str, day: dt.date) -> Finding:
-    """Whether nothing was flagged in a metric; `flags` are one day's, worst first."""
+    """Whether nothing was flagged in a metric; `flags` are one day's, worst first.
+
+    A target that came back is flagged, and speaks against nothing.
+    """
+    is_state = METRICS[metric].is_state
     found = flags[(flags["metric"] == metric) & (flags["target"] != "*")]
+    if is_state:
+        found = found[found["direction"] == "down"]
     rows = [
         {"severity": row.severity, "target": row.target, "reason": row.reason}
         for row in found.head(MAX_LISTED).itertuples()
     ]
-    what = metric.replace("_", " ")
+    did = "went down" if is_state else f"changed sharply in {metric.replace('_', ' ')}"
     critical = int((found["severity"] == "critical").sum())
     how = f", {critical:,} of them critically" if len(found) > 1 else ", critically" if critical else ""
-    sentence = (
-        f"{counted(len(found), 'target')} changed sharply in {what} on {day}{how}."
-        if rows
-        else f"No target changed sharply in {what} on {day}."
-    )
+    how = "" if is_state else how
+    sentence = f"{counted(len(found), 'target')} {did} on {day}{how}." if rows else f"No target {did} on {day}."
     return Finding(not rows, len(found), rows, sentence)
 
 
 def index_moves(flags: pd.DataFrame, day: dt.date) -> Finding:
-    found = flags[flags["target"] == "*"]
-    rows = [{"metric": row.metric, "reason": row.reason} for row in found.itertuples()]
+    """Whether the vendor's index did not move."""
+    rows = _of_kind(flags, "index_move")
     sentence = (
         f"The vendor's index moved on {day}: targets that only moved along are not flagged."
         if rows
         else f"The vendor's index did not move on {day}."
     )
     return Finding(not rows, len(rows), rows, sentence)
+
+
+def vendor_faults(flags: pd.DataFrame, day: dt.date) -> Finding:
+    """Whether the vendor's numbers can be right."""
+    rows = _of_kind(flags, "vendor_fault")
+    sentence = " ".join(row["reason"] for row in rows) or f"No fault of the vendor's began on {day}."
+    return Finding(not rows, len(rows), rows, sentence)
+
+
+def _of_kind(flags: pd.DataFrame, kind: str) -> list[dict[str, Any]]:
+    return [{"metric": row.metric, "reason": row.reason} for row in flags[flags["kind"] == kind].itertuples()]

@@ -217,7 +217,7 @@ def _change_columns() -> pa.Schema:
     return pa.schema(
         [
             _DATE,
-            _text("target", "The target; `*` is a move of the whole index.", key=True),
+            _text("target", "The target; `*` is all: a move of the whole index, or the vendor's fault.", key=True),
             _text("metric", f"{' or '.join(f'`{name}`' for name in METRICS)}.", key=True),
             _number("value", "The day's reading.", unit),
             _number("previous", "The reading before it.", unit),
@@ -230,7 +230,7 @@ def _change_columns() -> pa.Schema:
             _number("change", "`value` less `baseline`.", unit),
             _number("score", "How unusual the change is: its robust z, multiples of the target's robust scale."),
             _text("direction", "`up` or `down`."),
-            _text("kind", "Shape of the change, as detection names it."),
+            _text("kind", "NULL, `step`, `confirmed_loss` or `down`; of target `*` `index_move` or `vendor_fault`."),
             _text("severity", "NULL, `warning` or `critical`."),
             _text("reason", "One sentence for a person."),
             _SIMULATED,
@@ -247,7 +247,8 @@ _CHANGES = TableSchema(
 
 _FLAGS = TableSchema(
     name="backlinks_flags",
-    description="The rows of `backlinks_changes` that changed sharply, and moves of the whole index.",
+    description="The rows of `backlinks_changes` that changed sharply, targets that went down or came back, moves of the whole "
+    "index and the vendor's faults.",
     primary_key=("date", "target", "metric"),
     arrow=_change_columns(),
 )

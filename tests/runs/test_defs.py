@@ -134,13 +134,20 @@ def test_a_published_day_has_numbers_to_plot_of_every_asset(instance, write_targ
     assert numbers["backlinks_summary"] >= {"targets", "targets_unknown_to_the_api"}
     assert numbers["flags_report"] >= {"flags"}
     for name in ("backlinks_changes", "backlinks_flags"):
-        assert numbers[name] >= {"flags", "critical", "spam_score_flags", "lost_backlinks_flags", "index_moves"}
+        assert numbers[name] >= {
+            "flags",
+            "critical",
+            "spam_score_flags",
+            "lost_backlinks_flags",
+            "index_moves",
+            "vendor_faults",
+        }
 
 
 def test_what_a_person_may_start_and_what_runs_by_itself_is_described_in_a_sentence() -> None:
     repository = build_defs().get_repository_def()
     checks = [spec for asset in ASSET_DEFS for spec in asset.check_specs]
-    assert len(checks) == 6
+    assert len(checks) == 8
     for thing in [*repository.get_all_jobs(), *repository.schedule_defs, *repository.sensor_defs, *checks]:
         if thing.name.startswith("__"):
             continue  # Dagster's own job of all assets

@@ -18,6 +18,7 @@ FIRST = dt.date(2026, 3, 2)
 
 Change = Callable[[float], float]
 SPAM, LOST, LIVE, DOMAINS = "spam_score", "lost_backlinks", "live_backlinks", "referring_main_domains"
+LOST_DATE = "lost_date"
 
 
 @dataclass
@@ -85,7 +86,9 @@ def site(seed: int, days: int, size: float, *, swing: float = 0.003, drift: floa
         scores.append(float(min(100, max(0, round(spam + 0.6 * normal())))))
     domains = [float(max(1, round(size / 4)))] * days
     return Site(
-        {SPAM: list(scores), LOST: list(lost), LIVE: list(live), DOMAINS: list(domains)}, set(), ["first"] * days
+        {SPAM: list(scores), LOST: list(lost), LIVE: list(live), DOMAINS: list(domains), LOST_DATE: [0.0] * days},
+        set(),
+        ["first"] * days,
     )
 
 

@@ -7,7 +7,7 @@ import datetime as dt
 import random
 
 import pandas as pd
-from detection_sites import FIRST, LIVE, LOST, SPAM, Change, World, frame, plus, site, sites, times
+from detection_sites import FIRST, LIVE, LOST, LOST_DATE, SPAM, Change, World, frame, plus, site, sites, times
 
 from backlinks_assets.detection.settings import DetectionSettings
 
@@ -249,6 +249,50 @@ def sensitive() -> World:
     return World("sensitive", frame(s), settings, thresholds)
 
 
+def vendor_fault() -> World:
+    """Most targets read near zero for three days and come back; later every number stands still."""
+    s = sites(14, 14, 70, swing=0.004)
+    for number, one in enumerate(s):
+        if number < 12:
+            one.from_day(30, until=33, live_backlinks=times(0.01), lost_backlinks=times(1.4))
+        for name in (SPAM, LOST, LIVE):
+            one.columns[name][60:65] = one.columns[name][59:60] * 5
+    s[12].from_day(31, spam_score=plus(30))  # read on days that don't count: it is flagged when they do
+    s[3].from_day(36, live_backlinks=times(0.4), lost_backlinks=times(2))
+    return World("vendor fault", frame(s))
+
+
+def weekly() -> World:
+    """A reading on Mondays only: an index move, a week without, a step, a loss of half; one target is read on Thursdays."""
+    s = sites(15, 30, 210, swing=0.004, drift=0.0004)
+    for number, one in enumerate(s):
+        one.from_day(140, lost_backlinks=times(1.25 + 0.002 * number))
+        one.skip(*(day for day in range(210) if day % 7 or day == 119))
+    s[4].from_day(154, lost_backlinks=times(1.6))
+    s[5].from_day(161, spam_score=plus(12))
+    s[6].from_day(168, live_backlinks=plus(-300), lost_backlinks=plus(300))
+    s[7].from_day(140, live_backlinks=times(0.3), lost_backlinks=times(2))  # its own loss on the day of the move
+    s[8].unread = {day for day in range(210) if day % 7 != 3}
+    s[8].from_day(150, lost_backlinks=times(1.7))
+    return World("weekly", frame(s))
+
+
+def down() -> World:
+    """Targets whose last link goes, that the vendor calls lost, that come back, that never had any link."""
+    s = sites(16, 12, 50)
+    for one, last in ((s[0], 40), (s[1], 50), (s[2], 33)):
+        one.from_day(30, until=last, live_backlinks=times(0), lost_backlinks=times(3))
+    s[2].from_day(38, until=44, live_backlinks=times(0))  # down again within two weeks
+    s[3].from_day(25, lost_date=plus(1))
+    s[4].from_day(0, until=20, live_backlinks=times(0), lost_date=plus(1))  # from its first reading on
+    s[5].from_day(0, live_backlinks=times(0))
+    s[6].from_day(34, live_backlinks=times(0)).null(LIVE, 34, 35)  # not read on the days before
+    s[7].from_day(28, live_backlinks=times(0))
+    s[8].from_day(28, live_backlinks=times(0)).request(28, "second")
+    own: dict[str, dict[str, float | bool]] = {"t07.example": {"mute_flags": True}}
+    return World("down", frame(s, (SPAM, LOST, LIVE, LOST_DATE), requests=True), thresholds=own)
+
+
 def worlds() -> list[World]:
     return [
         steps(),
@@ -264,4 +308,7 @@ def worlds() -> list[World]:
         without_live(),
         other_settings(),
         sensitive(),
+        vendor_fault(),
+        weekly(),
+        down(),
     ]

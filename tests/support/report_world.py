@@ -105,6 +105,25 @@ INDEX_MOVE = a_flag(
 )  # fmt: skip
 
 
+FAULT = INDEX_MOVE | {
+    "change": None, "direction": None, "kind": "vendor_fault", "severity": "critical",
+    "reason": "The vendor's fault, not your links: 11 of 12 targets read near zero.",
+}  # fmt: skip
+
+
+def a_turn(target: str, *, back: bool = False) -> dict[str, Any]:
+    """Return the flag of a target that went down, or came back, with 10,000 live links before."""
+    row = a_flag(target, metric="target_down", value=0.0, previous=10_000.0, kind="down", severity="critical")
+    row |= dict.fromkeys(("baseline", "usual_low", "usual_high", "change", "score"))
+    row |= {
+        "direction": "down",
+        "reason": "The target is down: no live link is left; the last 10,000 were seen yesterday.",
+    }
+    if back:
+        row |= {"value": 10_000.0, "previous_date": days_before(5), "direction": "up", "severity": "warning"}
+    return row
+
+
 HOSTILE = [
     "<img src=x onerror=alert(1)>.example",
     '"><script>alert(1)</script>',

@@ -2,7 +2,7 @@
 
 `golden/detection-flags.csv` has every flag with its sentence, to be read; `golden/detection-rows.parquet` the numbers of
 every row. A change of the judgement is a change of these files, in a commit that says why:
-`python -m tests.test_detection_golden` from the project's folder writes them anew.
+`PYTHONPATH=tests/support:tests/unit python -m test_detection_golden` from the project's folder writes them anew.
 """
 
 from pathlib import Path
@@ -80,15 +80,16 @@ def test_a_step_lies_outside_its_usual_range_and_what_is_not_unusual_inside(worl
 def test_read_in_parts_the_same_is_found(world: World) -> None:
     names = sorted(set(world.history["target"]))
     parts = [names[start : start + 5] for start in range(0, len(names), 5)]
-    history, dates = world.history, world.history["date"]
-    span = dates.min(), dates.max()
-    read = [as_matrices(history[history["target"].isin(targets)], span) for targets in parts]
+    history = world.history
+    days = sorted(set(history["date"]))
+    read = [as_matrices(history[history["target"].isin(targets)], days) for targets in parts]
     together = detect(stacked(read), world.settings, world.thresholds)
     pd.testing.assert_frame_equal(together, detect(history, world.settings, world.thresholds), check_exact=True)
 
 
 def test_the_histories_have_every_kind_of_flag() -> None:
     seen = golden_flags()
+    seen = seen.astype(object).where(seen.notna(), None)
     kinds = set(zip(seen["metric"], seen["kind"], seen["severity"], seen["direction"], strict=True))
     spam, lost = "spam_score", "lost_backlinks"
     assert kinds >= {
@@ -104,6 +105,9 @@ def test_the_histories_have_every_kind_of_flag() -> None:
         (lost, "index_move", "warning", "down"),
         (spam, "index_move", "warning", "up"),
         (spam, "index_move", "warning", "down"),
+        (lost, "vendor_fault", "critical", None),
+        ("target_down", "down", "critical", "down"),
+        ("target_down", "down", "warning", "up"),
     }
 
 

@@ -67,6 +67,20 @@ def test_the_message_leads_to_the_report_and_tells_coverage_and_spend(hook: Webh
     assert "1 of 2 collected; $0.25 spent on 3 calls." in body
 
 
+def test_the_vendors_fault_is_one_alert_and_a_target_down_is_a_flag(hook: Webhook, look: Looks) -> None:
+    fault = "The vendor's fault, not your links: 1,900 of 2,000 targets read near zero."
+    write_flags(flag("*", score=None, severity="critical", kind="index_move", reason="The vendor's index moved."))
+    look(hook.url())
+    write_flags(
+        flag("*", score=None, severity="critical", kind="vendor_fault", reason=fault),
+        flag("a.example", "target_down", "critical", score=None, kind="down", reason="The target is down."),
+    )
+    look(hook.url(), MORNING + LATER)
+    assert hook.titles[1] == "Simulated backlinks, 24 November 2026: vendor's fault; 1 flag, 1 critical"
+    assert f"The vendor's fault\n- {fault}\n" in hook.posts[1]["message"]
+    assert "- critical a.example: The target is down." in hook.posts[1]["message"]
+
+
 BACKSLASH = "\\"
 WHERE = "https://intranet.example/seo_team/reports"
 

@@ -5,15 +5,30 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from report_world import DAY, INDEX_MOVE, a_day, a_flag, a_history, answers, days_before, links, write_rows
+from report_world import (
+    DAY,
+    FAULT,
+    INDEX_MOVE,
+    a_day,
+    a_flag,
+    a_history,
+    a_page,
+    a_turn,
+    answers,
+    days_before,
+    links,
+    write_rows,
+)
 
 from backlinks_assets.formatting import dollars, number, percent, signed
-from backlinks_assets.paths import parquet_path
+from backlinks_assets.paths import index_path, parquet_path
 from backlinks_assets.report.breakdowns import Breakdowns, Row
 from backlinks_assets.report.cards import cards
 from backlinks_assets.report.day_sentence import day_sentence
+from backlinks_assets.report.index import read_rows
 from backlinks_assets.report.readings import Histories
 from backlinks_assets.report.summary import read_day_report
+from backlinks_assets.report.ui_summary import markdown, overview_svg
 
 
 def test_index_moves_come_first_then_critical_then_the_most_unusual(tmp_path: Path) -> None:
@@ -88,6 +103,75 @@ def test_an_index_moves_chart_shows_the_share_of_targets_that_moved(tmp_path: Pa
     a_day(tmp_path, [INDEX_MOVE], unflagged=[*moved, *still])
     report = read_day_report(tmp_path, DAY, simulated=False)
     assert Histories(tmp_path, DAY, report.flags).of(report.flags[0]).values[-1] == pytest.approx(40)
+
+
+def test_a_target_that_went_down_comes_first_with_its_live_links_drawn_and_when_they_were_last_seen(
+    tmp_path: Path,
+) -> None:
+    a_history(tmp_path, ["gone.example", "back.example"])
+    a_day(
+        tmp_path,
+        [a_flag("loud.example", severity="critical"), a_turn("back.example", back=True), a_turn("gone.example")],
+    )
+    report = read_day_report(tmp_path, DAY, simulated=False)
+    gone, _, back = cards(tmp_path, report, report.flags)
+    assert (gone.target, gone.metric, gone.move) == ("gone.example", "Target down", "10,000 → 0")
+    assert (gone.size, gone.series, gone.has_usual) == ("links last seen on 23 Nov", "Live backlinks", False)
+    assert [value for _, value, _ in gone.readings] == ["10,000"] * 60
+    assert not gone.chart.band
+    assert (back.severity, back.metric, back.size) == ("warning", "Target back", "links last seen on 19 Nov")
+    assert "| target down | links last seen on 23 Nov |" in markdown(report)
+    assert "critical · target down 10,000 → 0" in overview_svg(tmp_path, report)
+
+
+def test_the_vendors_fault_is_told_like_an_index_move_and_the_day_says_that_nothing_counts(tmp_path: Path) -> None:
+    a_history(tmp_path, ["shop.example", "blog.example"])
+    a_day(tmp_path, [FAULT])
+    report = read_day_report(tmp_path, DAY, simulated=False)
+    assert (report.index_moves, report.target_flags, len(report.faults)) == ([], [], 1)
+    assert day_sentence(report).startswith("24 November 2026: the vendor's fault, not your links; 2 of 2 collected")
+    (card,) = cards(tmp_path, report, report.flags)
+    assert (card.severity, card.severity_name, card.target) == ("index", "Vendor's fault", "All targets")
+    assert (card.metric, card.move, card.size) == ("All readings", "11 targets at once", "not counted")
+    assert [value for _, value, _ in card.readings] == ["20,000"] * 60
+    assert card.breakdown is None
+    assert "| critical | all targets | all readings | not counted | The vendor's fault" in markdown(report)
+    assert "vendor&#39;s fault · all readings" in overview_svg(tmp_path, report)
+
+
+def test_a_later_day_of_the_fault_says_that_no_reading_counts(tmp_path: Path) -> None:
+    a_history(tmp_path, ["shop.example"])
+    a_day(tmp_path, [])
+    report = read_day_report(tmp_path, DAY, simulated=False)
+    assert day_sentence(report).startswith("24 November 2026: no reading of this day counts; 1 of 1 collected")
+    page = a_page(tmp_path).read_text()
+    assert "No reading of this day counts: they are part of the vendor" in page
+    assert "No target moved sharply" not in page
+
+
+def test_the_list_of_days_names_a_fault_and_counts_it_as_no_index_move(tmp_path: Path) -> None:
+    a_history(tmp_path, ["shop.example"], days=2)
+    a_day(tmp_path, [FAULT])
+    a_page(tmp_path)
+    (row,) = read_rows(tmp_path)
+    assert (row.index_moves, row.faults, row.flagged) == (0, 1, 0)
+    assert ">vendor&#39;s fault</td>" in index_path(tmp_path).read_text()
+
+
+def test_a_weekly_watch_has_its_index_moves_drawn_too(tmp_path: Path) -> None:
+    targets = [f"t{i}.example" for i in range(10)]
+    for back in range(56, 0, -7):
+        write_rows(
+            tmp_path, "backlinks_changes", days_before(back), [a_flag(t, value=1003.0, severity=None) for t in targets]
+        )
+    moved = [a_flag(t, value=1200.0, severity=None) for t in targets[:4]]
+    a_day(
+        tmp_path, [INDEX_MOVE | {"change": 20.0}], unflagged=[*moved, *(a_flag(t, value=1003.0) for t in targets[4:])]
+    )
+    report = read_day_report(tmp_path, DAY, simulated=False)
+    shares = Histories(tmp_path, DAY, report.flags).of(report.flags[0]).values
+    assert shares[-1] == pytest.approx(40)
+    assert np.flatnonzero(np.isfinite(shares)).tolist() == [24, 31, 38, 45, 52, 59]
 
 
 def test_the_largest_breakdown_moves_are_shown_with_keys_that_come_and_go(tmp_path: Path) -> None:

@@ -49,10 +49,16 @@ def test_live_and_lost_answers_meet_in_one_row(tmp_path: Path) -> None:
         "lost_backlinks": [],
         "live_backlinks": pytest.approx([float("nan"), 1000, 1000], nan_ok=True),
         "referring_main_domains": pytest.approx([float("nan"), 50, 50], nan_ok=True),
+        "lost_date": [0, 0, 0],
         "request_key": ["k1", "k1", "k1"],
     }
     assert list(rows["date"].dt.date) == [DAY - dt.timedelta(days=1)] * 2 + [DAY]
     assert list(rows["lost_backlinks"].fillna(-1)) == [70, -1, 70]
+
+
+def test_of_the_vendors_date_of_a_loss_only_counts_whether_there_is_one(tmp_path: Path) -> None:
+    keep(tmp_path, DAY, ("a.com", "live", LIVE | {"lost_date": "2026-01-09 04:31:07 +00:00"}), ("b.com", "live", LIVE))
+    assert list(detection_history(tmp_path, DAY, 1)["lost_date"]) == [1, 0]
 
 
 def test_an_empty_answer_is_a_row_of_unknowns_and_not_of_zeros(tmp_path: Path) -> None:

@@ -83,6 +83,7 @@ def test_flags_are_listed_worst_first_ten_at_most() -> None:
             "target": ["*"] + [f"t{number}" for number in range(12)],
             "metric": ["spam_score"] * 13,
             "severity": ["warning"] + ["critical"] * 3 + ["warning"] * 9,
+            "kind": ["index_move"] + ["step"] * 12,
             "reason": ["moved"] * 13,
         }
     )
@@ -91,3 +92,29 @@ def test_flags_are_listed_worst_first_ten_at_most() -> None:
     assert "3 of them critically" in found.sentence
     assert quality.sharp_changes(flags, "lost_backlinks", DAY).holds
     assert quality.index_moves(flags, DAY).count == 1
+    assert quality.vendor_faults(flags, DAY).holds
+
+
+def test_the_vendors_fault_is_no_index_move_and_a_return_is_no_target_down() -> None:
+    rows = [
+        (
+            "*",
+            "lost_backlinks",
+            "critical",
+            None,
+            "vendor_fault",
+            "The vendor's fault, not your links: 9 of 9 targets.",
+        ),
+        ("gone.example", "target_down", "critical", "down", "down", "The target is down."),
+        ("back.example", "target_down", "warning", "up", "down", "The target is back."),
+    ]
+    flags = pd.DataFrame(rows, columns=["target", "metric", "severity", "direction", "kind", "reason"])
+    fault = quality.vendor_faults(flags, DAY)
+    assert (fault.holds, fault.count) == (False, 1)
+    assert fault.sentence == "The vendor's fault, not your links: 9 of 9 targets."
+    assert quality.index_moves(flags, DAY).holds
+    assert quality.sharp_changes(flags, "lost_backlinks", DAY).holds
+    down = quality.sharp_changes(flags, "target_down", DAY)
+    assert [row["target"] for row in down.rows] == ["gone.example"]
+    assert down.sentence == f"1 target went down on {DAY}."
+    assert quality.sharp_changes(flags[2:], "target_down", DAY).holds

@@ -4,6 +4,7 @@ Metadata only. What is written is `pipeline.py`.
 """
 
 from collections.abc import Iterator, Mapping
+from math import inf
 from typing import TYPE_CHECKING, Any, Final
 
 import dagster as dg
@@ -81,7 +82,8 @@ def changes_metadata(day: "ChangesDay", *, simulated: bool) -> Metadata:
         "flags": len(of_target),
         "critical": int((of_target["severity"] == "critical").sum()),
         **{f"{name}_flags": int((of_target["metric"] == name).sum()) for name in METRICS},
-        "index_moves": len(day.flags) - len(of_target),
+        "index_moves": int((day.flags["kind"] == "index_move").sum()),
+        "vendor_faults": int((day.flags["kind"] == "vendor_fault").sum()),
     }
     by_table: Metadata = {name: {"dagster/partition_row_count": rows, **numbers} for name, rows in day.rows.items()}
     by_table["backlinks_flags"]["flags_table"] = flags_table(day, simulated=simulated)
@@ -89,11 +91,11 @@ def changes_metadata(day: "ChangesDay", *, simulated: bool) -> Metadata:
 
 
 def worst_first(day: "ChangesDay") -> Any:
-    """Return the flags, index moves first, then critical before warning, then the most unusual."""
+    """Return the flags, the vendor's first, then critical before warning, then the most unusual: as `backlinks flags` does."""
     order = day.flags.assign(
         _index=day.flags["target"] != "*",
         _severity=day.flags["severity"] != "critical",
-        _unusual=-day.flags["score"].abs(),
+        _unusual=-day.flags["score"].abs().fillna(inf),
     )
     return order.sort_values(["_index", "_severity", "_unusual", "target"], kind="stable")
 
@@ -105,7 +107,8 @@ def flags_table(day: "ChangesDay", *, simulated: bool) -> dg.MetadataValue[Any]:
     lines = ["| severity | target | what | why |", "| --- | --- | --- | --- |"]
     for row in worst_first(day).head(MAX_ROWS).itertuples():
         target = "all targets" if row.target == "*" else markdown_text(row.target)
-        lines.append(f"| {row.severity} | {target} | {row.metric.replace('_', ' ')} | {markdown_text(row.reason)} |")
+        what = row.kind if row.kind == "vendor_fault" else row.metric
+        lines.append(f"| {row.severity} | {target} | {what.replace('_', ' ')} | {markdown_text(row.reason)} |")
     if len(day.flags) > MAX_ROWS:
         lines.append(f"\n… and {len(day.flags) - MAX_ROWS:,} more in backlinks_flags.")
     note = "\n\n*Simulated numbers: no real target is meant.*" if simulated else ""
