@@ -14,6 +14,8 @@ from backlinks_assets.cli.console import UsageError, cell, err, out, progress, s
 from backlinks_assets.cli.history_csv import read_history
 from backlinks_assets.detection.detect import detect
 from backlinks_assets.detection.settings import DetectionSettings, target_thresholds
+from backlinks_assets.detection.vendor_faults import Verdict
+from backlinks_assets.store.digests import verdicts_in
 from backlinks_assets.tables.history import detection_history
 from backlinks_assets.tables.parquet import days
 from backlinks_assets.targets.file import load_targets
@@ -33,11 +35,11 @@ _COUNTS = {
 
 def run_backtest(history_file: Path | None, out_file: Path | None, *, as_json: bool = False) -> int:
     """Judge every day of a history; print a summary and write the flags if a file is named. Returns 0."""
-    history, thresholds = (read_history(history_file), None) if history_file else _from_tables()
+    history, thresholds, verdicts = (read_history(history_file), None, []) if history_file else _from_tables()
     started = time.monotonic()
     with progress("Judging", _days_in(history)) as advance:
         try:
-            changes = detect(history, DetectionSettings(), thresholds, on_day=lambda _: advance())
+            changes = detect(history, DetectionSettings(), thresholds, on_day=lambda _: advance(), verdicts=verdicts)
         except ValueError as error:
             raise UsageError(f"{history_file or 'the tables'}: {error}") from None
     flags = changes.loc[changes["severity"].notna(), COLUMNS]
@@ -67,22 +69,25 @@ def _days_in(history: pd.DataFrame) -> int:
     return (pd.Timestamp(history["date"].max()) - pd.Timestamp(history["date"].min())).days + 1
 
 
-def _from_tables() -> tuple[pd.DataFrame, dict[str, dict[str, float | bool]]]:
+def _from_tables() -> tuple[pd.DataFrame, dict[str, dict[str, float | bool]], list[Verdict]]:
     settings = settings_and_notices()
     dates = days(settings.root, "backlinks_summary")
     if not dates:
         raise UsageError(f"No table is in {settings.root} yet. Make the first with `backlinks run`, or name a CSV.")
     history = detection_history(settings.root, dates[-1], (dates[-1] - dates[0]).days + 1)
+    verdicts = [
+        Verdict(one.first, one.last, one.counts, one.target, one.metric) for one in verdicts_in(settings.store_file)
+    ]
     try:
         targets = load_targets(settings.targets_file)
     except TargetsError as error:
         err().print(f"[yellow]Note:[/] no thresholds of single targets are used: {escape(str(error))}")
-        return history, {}
+        return history, {}, verdicts
     if targets.bad_lines:
         err().print(
             f"[yellow]Note:[/] of bad lines only those thresholds are used that can be read: {escape(str(targets.refusal()))}"
         )
-    return history, {target: target_thresholds(texts) for target, texts in targets.thresholds.items()}
+    return history, {target: target_thresholds(texts) for target, texts in targets.thresholds.items()}, verdicts
 
 
 def _write(flags: pd.DataFrame, file: Path) -> None:
