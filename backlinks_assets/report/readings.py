@@ -15,7 +15,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from backlinks_assets.detection.metrics import METRICS
+from backlinks_assets.detection.metrics import METRICS, SERIES
 from backlinks_assets.report.summary import Change
 from backlinks_assets.tables.history import detection_history
 from backlinks_assets.tables.parquet import read_days
@@ -79,7 +79,7 @@ class Histories:
     def _take_values(self, history: pd.DataFrame) -> None:
         for target, rows in history.groupby("target"):
             at = [self._at[day.date()] for day in rows["date"]]
-            for metric in METRICS:
+            for metric in SERIES:
                 series = self._blank()
                 series[at] = rows[metric].to_numpy()
                 self._values[str(target), metric] = series
