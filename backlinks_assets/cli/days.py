@@ -1,6 +1,6 @@
 """`backlinks days`: which days' readings stay out of baselines and flags. The calls and their options only.
 
-What they do is `day_verdicts.py`, imported when it is needed.
+What they do is `day_verdicts.py` and `day_list.py`, imported when they are needed.
 """
 
 import datetime as dt
@@ -39,7 +39,7 @@ NoRebuild = Annotated[
 @app.command("list", epilog=examples("backlinks days list --json  # for a program"))
 def list_days(as_json: JsonOption = False) -> None:
     """List what was said of days and found by detection, and whether their readings are out now."""
-    from backlinks_assets.cli.day_verdicts import show_days
+    from backlinks_assets.cli.day_list import show_days
 
     raise typer.Exit(show_days(as_json=as_json))
 

@@ -7,11 +7,12 @@ from typing import Any
 import commands
 import pyarrow as pa
 import pytest
-from looks import Automation
+from looks import Automation, collect_run
 from summary_days import keep
 
 from backlinks_assets.collect.collector import utc_now
 from backlinks_assets.collect.factory import open_store
+from backlinks_assets.defs.sensors import add_missing_targets
 from backlinks_assets.detection.settings import DetectionSettings
 from backlinks_assets.due_days import judged_from
 from backlinks_assets.paths import page_path
@@ -104,7 +105,6 @@ def test_an_excluded_day_is_in_no_flag_and_no_baseline_and_comes_back_as_it_was(
     ]
 
     back = commands.command("days", "include", str(day(WRONG)), "--by", "Ada")
-    assert back.err == ""
     assert back.out.splitlines()[-1] == f"{day(WRONG)} to {TODAY}: 1 flag, 0 before."
     for name, table in before.items():
         assert rows(tables, name).equals(table), name
@@ -121,11 +121,7 @@ def test_a_day_that_detection_found_is_listed_and_comes_back_whole(tables: Setti
     assert "Such days come back whole only" in for_one.err
     assert "are still those of before" in for_one.out
     assert commands.command("days", "include", *span).status == 0
-    assert (day(FAULT[0]), "*") not in {
-        (row["date"], row["target"])
-        for row in rows(tables, "backlinks_flags").to_pylist()
-        if row["kind"] == "vendor_fault"
-    }
+    assert "vendor_fault" not in rows(tables, "backlinks_flags")["kind"].to_pylist()
     assert day(FAULT[0]) in rows(tables, "backlinks_changes")["date"].to_pylist()
     assert [(one["said"], one["now"]) for one in listed()] == [("include", "in"), ("include", "in")]
 
@@ -220,10 +216,6 @@ def test_a_backtest_over_the_tables_leaves_excluded_days_out(tables: Settings) -
 
 
 def test_the_automation_evaluates_a_day_that_was_excluded(instance, write_targets) -> None:
-    from looks import collect_run
-
-    from backlinks_assets.defs.sensors import add_missing_targets
-
     write_targets(*NAMES)
     add_missing_targets(instance, NAMES)
     collect_run(instance, TODAY, *NAMES)
