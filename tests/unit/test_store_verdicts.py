@@ -22,10 +22,10 @@ def file(clean_environment: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_store_of_an_older_version_takes_what_people_say_of_days(file: Path) -> None:
     assert verdicts_in(file) == ()  # whoever only looks finds no table and makes none
     assert contents(file)[0] == 0
-    before = digests(file, DAYS)
     out = StoredVerdict(DAYS[0], DAYS[1], False, "Ada", NOW, "shop000.example", "spam_score", "half was missing")
     back = StoredVerdict(DAYS[0], DAYS[0], True, "Ben", NOW)
     with open_store(Settings.from_env()) as store:
+        before = digests(file, DAYS)
         store.add_verdict(out)
         store.add_verdict(back)
     with open_store(Settings.from_env()) as store:
