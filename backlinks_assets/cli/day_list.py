@@ -46,7 +46,7 @@ def show_days(*, as_json: bool) -> int:
     else:
         listed = table()
         for heading in ("days", "target", "metric", "said", "now", "by", "note"):
-            listed.add_column(heading, overflow="fold")
+            listed.add_column(heading, overflow="fold", no_wrap=heading == "days")
         for row in rows:
             who = row["by"] + (f" {row['said_at'][:10]}" if row["said_at"] else "")
             texts = (row["target"] or "all", row["metric"] or "all", row["said"], row["now"], who, row["note"] or "")
