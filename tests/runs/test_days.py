@@ -1,6 +1,7 @@
 """`backlinks days`: readings go out of flags and baselines by what a person says, and come back as they were."""
 
 import datetime as dt
+import getpass
 from collections.abc import Callable
 from typing import Any
 
@@ -21,6 +22,8 @@ from backlinks_assets.settings import Settings
 from backlinks_assets.store.digests import verdicts_in
 from backlinks_assets.store.verdicts import StoredVerdict
 from backlinks_assets.tables.parquet import made_from, read_days
+
+pytestmark = pytest.mark.slow
 
 TODAY = utc_now().date()
 DAYS = 34
@@ -79,7 +82,6 @@ def listed() -> list[dict[str, Any]]:
     return commands.command("days", "list", "--json").summary["days"]
 
 
-@pytest.mark.slow
 def test_an_excluded_day_is_in_no_flag_and_no_baseline_and_comes_back_as_it_was(tables: Settings) -> None:
     before = {name: rows(tables, name) for name in ("backlinks_changes", "backlinks_flags")}
     assert flagged(tables) == {(day(FAULT[0]), "*"), (day(WRONG), CHANGED)}
@@ -111,7 +113,6 @@ def test_an_excluded_day_is_in_no_flag_and_no_baseline_and_comes_back_as_it_was(
     assert [(one["said"], one["now"]) for one in listed()[1:]] == [("exclude", "in"), ("include", "in")]
 
 
-@pytest.mark.slow
 def test_a_day_that_detection_found_is_listed_and_comes_back_whole(tables: Settings) -> None:
     (fault,) = listed()
     assert (fault["first"], fault["last"], fault["said"]) == (str(day(FAULT[0])), str(day(FAULT[-1])), "fault")
@@ -141,12 +142,23 @@ def test_a_day_that_detection_found_is_listed_and_comes_back_whole(tables: Setti
     ],
 )
 def test_what_cannot_be_used_is_told_in_a_sentence_and_nothing_is_stored(
-    tables: Settings, arguments: list[str], sentence: str
+    settings: Settings, write_targets: Callable[..., object], arguments: list[str], sentence: str
 ) -> None:
+    write_targets(*NAMES)
+    keep(settings.root, TODAY, *reading(DAYS - 1, NAMES[0]))
     ended = commands.command("days", *arguments)
     assert ended.status == 2
     assert sentence in " ".join(ended.err.replace("│", "").split())
-    assert verdicts_in(tables.store_file) == ()
+    assert verdicts_in(settings.store_file) == ()
+
+
+def test_a_target_that_is_only_in_the_tables_can_be_named(settings: Settings, write_targets) -> None:
+    write_targets(NAMES[0])
+    keep(settings.root, TODAY, *reading(DAYS - 1, NAMES[1]))
+    ended = commands.command("days", "exclude", str(TODAY), "--target", f"WWW.{NAMES[1]}")
+    assert (ended.status, "No day from" in ended.out) == (0, True)
+    (said,) = verdicts_in(settings.store_file)
+    assert (said.target, said.by) == (NAMES[1], getpass.getuser())
 
 
 def test_without_tables_nothing_can_be_said_and_nothing_is_made(settings: Settings) -> None:
