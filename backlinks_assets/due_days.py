@@ -8,11 +8,12 @@ and DuckDB are not imported here, since this is checked three times a minute.
 import datetime as dt
 import hashlib
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from backlinks_assets.paths import page_path
+from backlinks_assets.store.verdicts import StoredVerdict
 from backlinks_assets.tables.parquet import made_from
 
 RECENT_DAYS: Final = 7
@@ -38,23 +39,28 @@ def recent_days(today: dt.date) -> list[dt.date]:
     return [today - dt.timedelta(days=back) for back in reversed(range(RECENT_DAYS))]
 
 
-def is_level(root: Path, day: dt.date, digest: str) -> bool:
-    """Whether a day's tables are made from answers of that digest, its flags from these tables, its page from these flags."""
+def is_level(root: Path, day: dt.date, digest: str, verdicts: Sequence[StoredVerdict] = ()) -> bool:
+    """Return whether a day's tables are made from answers of that digest, its flags from these and what people say of days.
+
+    And its page from these flags.
+    """
     answers = {made_from(root, table, day) for table in ("backlinks_summary", "referring_links", "api_costs")}
     evaluations = {
         made_from(root, "backlinks_changes", day),
         made_from(root, "backlinks_flags", day),
         _page_made_from(root, day),
     }
-    return answers == {digest} and evaluations == {evaluated_from(root, day)}
+    return answers == {digest} and evaluations == {evaluated_from(root, day, verdicts)}
 
 
-def evaluated_from(root: Path, day: dt.date) -> str:
-    """Return a digest of what a day is evaluated from: the answers of its table and of the recent days before it.
+def evaluated_from(root: Path, day: dt.date, verdicts: Sequence[StoredVerdict] = ()) -> str:
+    """Return a short text for what a day is evaluated from: its answers and those of the days before, as the tables have them.
 
-    Older tables change only when a person builds them.
+    As many days before as are built by themselves: what changes in older ones was built by a person. What people say of
+    any day up to it is part of the text, since it changes what is usual.
     """
-    return _hash([made_from(root, "backlinks_summary", one) for one in recent_days(day)])
+    said = [tuple(verdict) for verdict in verdicts if verdict.first <= day]
+    return _hash([*(made_from(root, "backlinks_summary", one) for one in recent_days(day)), *said])
 
 
 def due(

@@ -22,10 +22,11 @@ from backlinks_assets.collect.factory import open_store
 from backlinks_assets.detection.detect import detect
 from backlinks_assets.detection.matrices import as_matrices, stacked
 from backlinks_assets.detection.settings import DetectionSettings, target_thresholds
+from backlinks_assets.detection.vendor_faults import Verdict
 from backlinks_assets.due_days import evaluated_from
 from backlinks_assets.errors import BacklinksError
 from backlinks_assets.settings import Settings
-from backlinks_assets.store.digests import digests
+from backlinks_assets.store.digests import digests, verdicts_in
 from backlinks_assets.store.responses import ResponseStore
 from backlinks_assets.store.stored_answer import StoredAnswer
 from backlinks_assets.tables.evolution import fit_older_days
@@ -169,15 +170,18 @@ def publish_changes(
 ) -> Iterator[ChangesDay]:
     """Evaluate the days of one span together and write `backlinks_changes` and `backlinks_flags` of each as parquet.
 
-    Days without a summary table are left out. `thresholds` are targets' own (`WatchList.thresholds`); which targets are
-    evaluated depends on the tables alone.
+    Days without a summary table are passed over.
+
+    `thresholds` are those that targets have of their own (`WatchList.thresholds`); what is judged is what the tables hold,
+    but for readings that people have excluded (`store/verdicts.py`).
     Older days' files are brought to the columns of this version first; `say` is called with what was done.
     """
     _fit_older_days(settings, _CHANGE_TABLES, dates, say)
     evaluated = sorted(set(dates) & set(days(settings.root, "backlinks_summary")))
     if not evaluated:
         return
-    made_from = {date: evaluated_from(settings.root, date) for date in evaluated}  # before any of it is read
+    said = verdicts_in(settings.store_file)
+    made_from = {date: evaluated_from(settings.root, date, said) for date in evaluated}  # before any of it is read
     first, last = evaluated[0], evaluated[-1]
     read = [day for day in days(settings.root, "backlinks_summary") if day <= last]
     read = read[max(0, read.index(first) - HISTORY_DAYS) :]
@@ -192,7 +196,8 @@ def publish_changes(
             for start in range(0, len(names) or 1, TARGETS_PER_READ)
         ]
     )
-    found = detect(history, detection, own, first)
+    verdicts = [Verdict(one.first, one.last, one.counts, one.target, one.metric) for one in said]
+    found = detect(history, detection, own, first, verdicts=verdicts)
     del history
     schema = TABLES["backlinks_changes"].arrow
     found = found.assign(simulated=settings.simulated)[schema.names]

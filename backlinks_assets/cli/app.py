@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from backlinks_assets.anchor import export_other_variables
-from backlinks_assets.cli import targets
+from backlinks_assets.cli import days, targets
 from backlinks_assets.cli.console import complain, describe
 from backlinks_assets.cli.options import WIDTH, JsonOption, date_option, examples
 from backlinks_assets.cli.without import Rule
@@ -39,6 +39,7 @@ app = typer.Typer(
     ),
 )
 app.add_typer(targets.app, name="targets", short_help="List, add, retire and check what is watched.")
+app.add_typer(days.app, name="days", short_help="Take the vendor's faults out of baselines and flags, and back in.")
 
 
 @app.command(

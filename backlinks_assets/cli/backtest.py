@@ -16,6 +16,8 @@ from backlinks_assets.cli.history_csv import read_history
 from backlinks_assets.cli.without import Rule, compared, print_compared, without_rules
 from backlinks_assets.detection.detect import detect
 from backlinks_assets.detection.settings import DetectionSettings, target_thresholds
+from backlinks_assets.detection.vendor_faults import Verdict
+from backlinks_assets.store.digests import verdicts_in
 from backlinks_assets.tables.history import detection_history
 from backlinks_assets.tables.parquet import days
 from backlinks_assets.targets.file import load_targets
@@ -41,12 +43,14 @@ def run_backtest(
     With `without` it is judged a second time without these rules, and the two are compared; what is written are the flags
     with all rules.
     """
-    history, thresholds = (read_history(history_file), None) if history_file else _from_tables()
+    history, thresholds, verdicts = (read_history(history_file), None, []) if history_file else _from_tables()
     started = time.monotonic()
     judgings = [DetectionSettings(), *([without_rules(without)] if without else [])]
     with progress("Judging", len(judgings) * history["date"].nunique()) as advance:
         try:
-            changes = [detect(history, each, thresholds, on_day=lambda _: advance()) for each in judgings]
+            changes = [
+                detect(history, each, thresholds, on_day=lambda _: advance(), verdicts=verdicts) for each in judgings
+            ]
         except ValueError as error:
             raise UsageError(f"{history_file or 'the tables'}: {error}") from None
     flags, *others = (found.loc[found["severity"].notna(), COLUMNS] for found in changes)
@@ -70,22 +74,25 @@ def run_backtest(
     return 0
 
 
-def _from_tables() -> tuple[pd.DataFrame, dict[str, dict[str, float | bool]]]:
+def _from_tables() -> tuple[pd.DataFrame, dict[str, dict[str, float | bool]], list[Verdict]]:
     settings = settings_and_notices()
     dates = days(settings.root, "backlinks_summary")
     if not dates:
         raise UsageError(f"No table is in {settings.root} yet. Make the first with `backlinks run`, or name a CSV.")
     history = detection_history(settings.root, dates[-1], (dates[-1] - dates[0]).days + 1)
+    verdicts = [
+        Verdict(one.first, one.last, one.counts, one.target, one.metric) for one in verdicts_in(settings.store_file)
+    ]
     try:
         targets = load_targets(settings.targets_file)
     except TargetsError as error:
         err().print(f"[yellow]Note:[/] no thresholds of single targets are used: {escape(str(error))}")
-        return history, {}
+        return history, {}, verdicts
     if targets.bad_lines:
         err().print(
             f"[yellow]Note:[/] of bad lines only those thresholds are used that can be read: {escape(str(targets.refusal()))}"
         )
-    return history, {target: target_thresholds(texts) for target, texts in targets.thresholds.items()}
+    return history, {target: target_thresholds(texts) for target, texts in targets.thresholds.items()}, verdicts
 
 
 def _write(flags: pd.DataFrame, file: Path) -> None:

@@ -27,13 +27,14 @@ from backlinks_assets.definitions import build_defs
 from backlinks_assets.defs.dead_runs import end_dead_runs
 from backlinks_assets.defs.partitions import MAX_KEYS_PER_RUN, day_range_tags, range_tags, ranges
 from backlinks_assets.defs.resources import BacklinksData
-from backlinks_assets.defs.runs import OF_THIS_LOCATION, collects, publishes
+from backlinks_assets.defs.runs import OF_THIS_LOCATION, collects, evaluates, publishes
 from backlinks_assets.defs.sensors import add_missing_targets
 from backlinks_assets.errors import BacklinksError
 from backlinks_assets.settings import Settings
 from backlinks_assets.targets.target import Target
 
 RESPONSES = dg.AssetKey("summary_responses")
+EVALUATED = [dg.AssetKey(name) for name in ("backlinks_changes", "backlinks_flags", "flags_report")]
 
 PARTITIONS_PER_QUERY = 500
 """Partitions in one query of Dagster's: each is a parameter of its statement, of which SQLite takes 32,766."""
@@ -117,16 +118,35 @@ class Pipeline:
         Raises:
             RunFailedError: the run failed.
         """
-        result = self._execute("publish_job", day_range_tags(str(first), str(last)) | publishes(first, last))
+        self._publish(first, last, publishes(first, last))
+
+    def evaluate(self, first: dt.date, last: dt.date) -> None:
+        """Evaluate a span of days that have tables again, and write their pages; the stored answers are not read.
+
+        Raises:
+            RunFailedError: the run failed.
+        """
+        self._publish(first, last, evaluates(first, last), EVALUATED)
+
+    def _publish(
+        self, first: dt.date, last: dt.date, named: dict[str, str], assets: list[dg.AssetKey] | None = None
+    ) -> None:
+        result = self._execute("publish_job", day_range_tags(str(first), str(last)) | named, assets)
         if not result.success:
             raise RunFailedError(_cause(result))
 
-    def _execute(self, job: str, tags: dict[str, str]) -> dg.ExecuteInProcessResult:
+    def _execute(
+        self, job: str, tags: dict[str, str], assets: list[dg.AssetKey] | None = None
+    ) -> dg.ExecuteInProcessResult:
         definition = self._definitions.resolve_job_def(job)
         # Not in the main thread: there Dagster would replace our handlers of signals by its own.
         return _in_thread(
             lambda: definition.execute_in_process(
-                instance=self.instance, tags=tags | OF_THIS_LOCATION, run_config=_QUIET, raise_on_error=False
+                instance=self.instance,
+                tags=tags | OF_THIS_LOCATION,
+                run_config=_QUIET,
+                raise_on_error=False,
+                asset_selection=assets,
             )
         )
 

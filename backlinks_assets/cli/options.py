@@ -21,8 +21,12 @@ WIDTH: Final = {"max_content_width": 100}
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on the last line of stdout.")]
 
 
-def date_option(text: str) -> Any:
-    return typer.Option("--date", metavar="YYYY-MM-DD", help=text, parser=_day, autocompletion=judged_days)
+def date_option(text: str, name: str = "--date") -> Any:
+    return typer.Option(name, metavar="YYYY-MM-DD", help=text, parser=_day, autocompletion=judged_days)
+
+
+def date_argument(text: str) -> Any:
+    return typer.Argument(metavar="DATE", help=text, parser=_day, autocompletion=judged_days)
 
 
 def _day(text: str) -> dt.date:

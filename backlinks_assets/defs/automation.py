@@ -18,14 +18,14 @@ from backlinks_assets.defs.partitions import FIRST_DAY, day_range_tags
 from backlinks_assets.defs.resources import BacklinksData
 from backlinks_assets.defs.runs import PUBLISHES_BY_ITSELF
 from backlinks_assets.due_days import Tries, due, is_level, recent_days
-from backlinks_assets.store.digests import digests
+from backlinks_assets.store.digests import digests, verdicts_in
 
 
 @dg.sensor(
     job=publish_job,
     minimum_interval_seconds=20,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Builds tables, flags and page of each of the last seven days that lack stored answers. Spends nothing.",
+    description="Builds tables, flags and page of the last seven days that lack stored answers or verdicts. Spends nothing.",
 )
 def publish_automation_sensor(context: dg.SensorEvaluationContext, backlinks_data: BacklinksData) -> dg.SensorResult:
     """Request runs for the recent days whose tables, flags or page are not made from what the response store holds.
@@ -37,7 +37,8 @@ def publish_automation_sensor(context: dg.SensorEvaluationContext, backlinks_dat
     settings, now = backlinks_data.settings(), utc_now()
     recent = [day for day in recent_days(now.date()) if str(day) >= FIRST_DAY]
     held = digests(settings.store_file, recent)
-    behind = [day for day, digest in held.items() if not is_level(settings.root, day, digest)]
+    verdicts = verdicts_in(settings.store_file)
+    behind = [day for day, digest in held.items() if not is_level(settings.root, day, digest, verdicts)]
     busy = days_at_work(context.instance, now) if behind else set()
     wanted, tries = due(held, behind, busy, _read(context.cursor), now)
     waiting = [_why(day, tries[day], day in busy) for day in sorted(behind)]
@@ -60,7 +61,7 @@ def _requests(days: Iterable[dt.date]) -> Iterator[dg.RunRequest]:
 
 def _why(day: dt.date, tries: Tries, busy: bool) -> str:
     if busy:
-        return f"{day} has new answers and is built as soon as the run that is at work on it has ended."
+        return f"{day} has new answers or verdicts and is built as soon as the run that is at work on it has ended."
     return (
         f"{day} is still not built after {tries.times} tries and is tried again at {tries.again_at:%H:%M} UTC, or once other "
         "answers come: the last run of publish_job over it says what is wrong."

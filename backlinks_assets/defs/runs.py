@@ -57,5 +57,10 @@ def publishes(first: dt.date, last: dt.date) -> dict[str, str]:
     return {RUN: "Publish " + _span(first, last)}
 
 
+def evaluates(first: dt.date, last: dt.date) -> dict[str, str]:
+    """Return the tag of a run that evaluates days again, after a verdict about them: `Evaluate 2026-11-24 again`."""
+    return {RUN: f"Evaluate {_span(first, last)} again"}
+
+
 def _span(first: dt.date, last: dt.date) -> str:
     return str(first) if first == last else f"{first} to {last}"

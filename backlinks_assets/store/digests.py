@@ -16,6 +16,7 @@ from backlinks_assets.dataforseo.endpoints.summary import NAME as SUMMARY
 from backlinks_assets.store import ledger
 from backlinks_assets.store.database import Database
 from backlinks_assets.store.responses import responses
+from backlinks_assets.store.verdicts import StoredVerdict, of_days, verdicts
 
 
 def digests(file: Path, dates: Iterable[dt.date]) -> dict[dt.date, str]:
@@ -27,8 +28,18 @@ def digests(file: Path, dates: Iterable[dt.date]) -> dict[dt.date, str]:
     Raises:
         StoreError: the file can't be read.
     """
-    state = [_state(file), _state(file.with_name(file.name + "-wal"))]
+    state = _states(file)
     return _digests(file, tuple(dates), *state) if state[0] else {}
+
+
+def verdicts_in(file: Path) -> tuple[StoredVerdict, ...]:
+    """Return what people have said of days, in that order. Looks and raises as `digests`."""
+    state = _states(file)
+    return _verdicts(file, *state) if state[0] else ()
+
+
+def _states(file: Path) -> list[tuple[int, ...] | None]:
+    return [_state(file), _state(file.with_name(file.name + "-wal"))]
 
 
 def _state(file: Path) -> tuple[int, ...] | None:
@@ -46,6 +57,12 @@ def _digests(file: Path, dates: tuple[dt.date, ...], *_states: tuple[int, ...] |
             return {}  # just being made
         found = {date: _digest(tx, date) for date in dates}
     return {date: digest for date, digest in found.items() if digest}
+
+
+@lru_cache(maxsize=1)
+def _verdicts(file: Path, *_states: tuple[int, ...] | None) -> tuple[StoredVerdict, ...]:
+    with closing(Database(file)) as database, database.read() as tx:
+        return of_days(tx) if sa.inspect(tx).has_table(verdicts.name) else ()
 
 
 def _digest(tx: sa.Connection, date: dt.date) -> str:

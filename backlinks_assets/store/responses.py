@@ -22,6 +22,7 @@ from backlinks_assets.store.budget import Budget, give_back, room_set_aside, set
 from backlinks_assets.store.database import Database, Instant, StoreError, metadata, upsert
 from backlinks_assets.store.migrations import open_tables
 from backlinks_assets.store.stored_answer import StoredAnswer
+from backlinks_assets.store.verdicts import StoredVerdict, append, of_days
 
 
 def _key() -> list[sa.Column[Any]]:
@@ -244,6 +245,20 @@ class ResponseStore:
         with self._database.write() as tx:
             for call_id, cost_usd, task_id in costs:
                 ledger.correct(tx, call_id, cost_usd, task_id)
+
+    # --- verdicts -----------------------------------------------------------------------------------------------
+
+    def add_verdict(self, verdict: StoredVerdict) -> None:
+        """Append what a person says of a span of days; what was said before stays."""
+        with self._database.write() as tx:
+            append(tx, verdict)
+
+    def verdicts(self) -> tuple[StoredVerdict, ...]:
+        """Return what people have said of days, in that order; `digests.verdicts_in` reads it without opening a store."""
+        with self._database.read() as tx:
+            return of_days(tx)
+
+    # --- reading ------------------------------------------------------------------------------------------------
 
     def stored_keys(self, dates: Iterable[dt.date], endpoint: str = SUMMARY) -> set[Key]:
         """Return the keys of all answers stored for these days."""

@@ -157,7 +157,10 @@ def test_a_day_waits_for_a_run_that_is_at_work_on_it_unless_it_is_long_dead(
     a_run(instance, dg.DagsterRunStatus.STARTED, {"dagster/partition": str(TODAY)})
     clock.now = utc_now()
     assert auto.look() == []
-    assert auto.said == f"{TODAY} has new answers and is built as soon as the run that is at work on it has ended."
+    assert (
+        auto.said
+        == f"{TODAY} has new answers or verdicts and is built as soon as the run that is at work on it has ended."
+    )
     clock.now += busy_days.WAITED_FOR + EVERY
     assert (TODAY, TODAY) in auto.look()
 

@@ -63,7 +63,7 @@ def test_a_store_of_the_first_version_opens_with_all_that_it_held(file: Path) ->
         name: sorted([(*row, SUMMARY) for row in before[name]], key=repr)
         for name in ("responses", "api_calls", "daily_spend")
     }
-    assert rows(file) == before | of_the_summary | {"claims": [], "evidence": [], "set_aside": []}
+    assert rows(file) == before | of_the_summary | {"claims": [], "evidence": [], "set_aside": [], "verdicts": []}
     assert contents(file)[0] == 2
     assert beside(file) == ["responses.sqlite"]
 
