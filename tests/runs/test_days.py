@@ -17,10 +17,11 @@ from backlinks_assets.defs.sensors import add_missing_targets
 from backlinks_assets.detection.settings import DetectionSettings
 from backlinks_assets.due_days import evaluated_from
 from backlinks_assets.paths import page_path
-from backlinks_assets.pipeline import publish_changes, publish_warehouse
+from backlinks_assets.pipeline import publish_changes
 from backlinks_assets.settings import Settings
 from backlinks_assets.store.digests import verdicts_in
 from backlinks_assets.store.verdicts import StoredVerdict
+from backlinks_assets.tables.duckdb_sync import sync
 from backlinks_assets.tables.parquet import made_from, read_days
 
 pytestmark = pytest.mark.slow
@@ -48,7 +49,7 @@ def reading(number: int, name: str) -> list[tuple[str, str, dict[str, Any]]]:
 
 def evaluate(settings: Settings) -> None:
     list(publish_changes(settings, [day(number) for number in range(DAYS)], {}, DetectionSettings()))
-    publish_warehouse(settings)
+    sync(settings.root)
 
 
 @pytest.fixture
