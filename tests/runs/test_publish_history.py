@@ -13,7 +13,7 @@ from backlinks_assets.tables.parquet import read_days
 
 DAY = dt.date(2026, 11, 24)
 FURTHEST = 120
-"""Days back to the oldest reading that a day is judged by. The rules themselves look back 67 days, and to the last reading."""
+"""Days with readings back to the oldest that a day is judged by. The rules themselves look back 67, and to the last reading."""
 
 
 def before(days: int) -> dt.date:
@@ -35,13 +35,22 @@ def judged(settings: Settings, *days: dt.date) -> list[dict[str, Any]]:
     ("back", "known"),
     [(1, True), (28, True), (67, True), (FURTHEST - 1, True), (FURTHEST, True), (FURTHEST + 1, False)],
 )
-def test_a_reading_is_compared_with_the_last_one_of_the_120_days_before(
+def test_a_reading_is_compared_with_the_last_one_of_the_120_days_with_readings_before(
     settings: Settings, back: int, *, known: bool
 ) -> None:
     keep(settings.root, before(back), *reading("shop.example"))
+    for between in range(1, back):
+        keep(settings.root, before(between), *reading("other.example"))
+    keep(settings.root, DAY, *reading("shop.example", spam_score=12))
+    (row,) = [row for row in judged(settings, DAY) if row["target"] == "shop.example"]
+    assert (row["previous"], row["previous_date"]) == ((10, before(back)) if known else (None, None))
+
+
+def test_days_without_any_reading_are_not_among_them(settings: Settings) -> None:
+    keep(settings.root, before(3 * FURTHEST), *reading("shop.example"))
     keep(settings.root, DAY, *reading("shop.example", spam_score=12))
     (row,) = judged(settings, DAY)
-    assert (row["previous"], row["previous_date"]) == ((10, before(back)) if known else (None, None))
+    assert (row["previous"], row["previous_date"]) == (10, before(3 * FURTHEST))
 
 
 def test_of_days_that_are_judged_together_each_is_judged_as_far_back(settings: Settings) -> None:
