@@ -1,8 +1,7 @@
-"""Where relative folders and `.env` are looked for: in `DAGSTER_HOME` where it is this project's, else here.
+"""The anchor of relative folders and `.env`: `DAGSTER_HOME` if it is this project's, else the current folder.
 
-The webserver, the daemon, the code server and the command may each have another working folder; with one
-`DAGSTER_HOME` they all use one data folder. Which data folders can't be used by their name or place is here, too. The
-other variables are `settings.py`. Nothing is written.
+The webserver, the daemon, the code server and the command may have different working folders. With one `DAGSTER_HOME` they
+all use one data folder. Here belongs also which data folders can't be used. The other variables are `settings.py`.
 """
 
 import os
@@ -22,7 +21,7 @@ _DATA_DIR: Final = "BACKLINKS_DATA_DIR"
 DUCKDB_TAKES_FOR_SYNTAX: Final = "?\\"
 """DuckDB puts its log of `why?/x.duckdb` into the folder `why.wal?`, and takes a backslash for a slash."""
 MAX_DATA_DIR_BYTES: Final = 380
-"""SQLite opens paths of 512 bytes at most; below the data folder the longest one of Dagster's has some 110."""
+"""SQLite opens paths of 512 bytes at most. Dagster's longest below the data folder has some 110."""
 MAX_NAME_BYTES: Final = 255
 
 _PACKAGE: Final = __name__.partition(".")[0]
@@ -36,9 +35,9 @@ class AnchorError(BacklinksError, ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Anchor:
-    """The folder that relative paths start from, and the environment over what the folder's `.env` says.
+    """The folder of relative paths, and the environment together with the folder's `.env`, over which it takes precedence.
 
-    `other` is the second folder that relative paths could have started from, if there is one.
+    `other` is the other possible folder of relative paths, if there is one.
     """
 
     folder: Path
@@ -52,7 +51,7 @@ class Anchor:
         """Return the anchor of an environment and this process's working folder.
 
         Raises:
-            AnchorError: `.env` can't be read, or there is no folder to start from.
+            AnchorError: `.env` could not be read, or the current folder was removed.
         """
         here, home = _here(), _dagster_home(given)
         ours = home is not None and names_this_project(home)
@@ -65,7 +64,6 @@ class Anchor:
 
     @property
     def name(self) -> str:
-        """What the folder is, in words."""
         return "DAGSTER_HOME" if self.is_dagster_home else "the current folder"
 
     @property
@@ -73,19 +71,19 @@ class Anchor:
         return self.folder / ENV_FILE
 
     def path(self, variable: str, text: str) -> Path:
-        """Return the whole path that a variable's text means; raises AnchorError for one that can't be used."""
+        """Return the absolute path of a variable's text; raises AnchorError for one that can't be used."""
         return _path(self.folder, variable, text)
 
     def data_dir(self, *, simulated: bool) -> Path:
-        """Return the data folder, for answers of one kind.
+        """Return the data folder.
 
         Raises:
-            AnchorError: its path can't be used, or the store that is meant is probably another folder's.
+            AnchorError: its path can't be used, or the intended store is probably in another folder.
         """
         text = self.env.get(_DATA_DIR, "").strip() or "data"
         data_dir = self.path(_DATA_DIR, text)
         _refuse_unusable(data_dir)
-        if self.other is not None and not text.startswith(("/", "~")):  # a whole path is meant as it stands
+        if self.other is not None and not text.startswith(("/", "~")):  # an absolute path is unambiguous
             there = self._data_dir_of(self.other, self.given)
             if missed := _store_missed(data_dir, there, simulated=simulated):
                 raise AnchorError(
@@ -114,9 +112,9 @@ class Anchor:
 
 
 def env_variables(folder: Path) -> dict[str, str]:
-    """Return what the `.env` of a folder sets, as python-dotenv (and so Dagster) reads it; nothing without one.
+    """Return what the `.env` of a folder sets, as python-dotenv (and so Dagster) reads it.
 
-    Raises AnchorError where it is there and can't be read.
+    Raises AnchorError where it could not be read.
     """
     file = folder / ENV_FILE
     try:
@@ -126,9 +124,11 @@ def env_variables(folder: Path) -> dict[str, str]:
 
         values = dotenv_values(file, encoding="utf-8-sig")
     except OSError as error:
-        raise AnchorError(f"{file} can't be read ({error.strerror}). Give this user the right to read it.") from None
+        raise AnchorError(
+            f"{file} could not be read ({error.strerror}). Give this user the right to read it."
+        ) from None
     except UnicodeDecodeError:
-        raise AnchorError(f"{file} can't be read, since it is not UTF-8. Save it as UTF-8.") from None
+        raise AnchorError(f"{file} could not be read, since it is not UTF-8. Save it as UTF-8.") from None
     return {name: value for name, value in values.items() if value is not None}
 
 
@@ -139,9 +139,9 @@ def _env_variables_if_any(folder: Path) -> dict[str, str]:
 
 
 def export_other_variables() -> None:
-    """Put what `.env` says for libraries (a proxy, certificates) into this process's environment, where it is not set.
+    """Put what `.env` sets for libraries (a proxy, certificates) into this process's environment, where it is not set.
 
-    The project's own variables are left to `Settings`, which reads them each time and says what is wrong with the file.
+    `Settings` reads the project's own variables each time, and raises for an unreadable file.
     """
     with suppress(AnchorError):
         for name, value in Anchor.of(os.environ).env.items():
@@ -150,12 +150,12 @@ def export_other_variables() -> None:
 
 
 def names_this_project(home: Path) -> bool:
-    """Whether a folder's `dagster.yaml` stores Dagster's records in this project's storage."""
+    """Whether a folder's `dagster.yaml` names this project's storage."""
     try:
         text = (home / "dagster.yaml").read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
         return False
-    if _PACKAGE not in text:  # spares the parser's import
+    if _PACKAGE not in text:  # without importing the parser
         return False
     import yaml
 
@@ -175,7 +175,7 @@ def _here() -> Path | None:
 
 
 def _dagster_home(given: Mapping[str, str]) -> Path | None:
-    """Return `DAGSTER_HOME` as Dagster takes it: a whole path, or one that starts with `~`; also from `.env` here."""
+    """Return `DAGSTER_HOME` as Dagster reads it: an absolute path or one with `~`, also from `.env` here."""
     text, here = given.get("DAGSTER_HOME", ""), _here()
     if not text and here is not None:
         text = env_variables(here).get("DAGSTER_HOME", "")
@@ -228,7 +228,7 @@ def _stores(data_dir: Path) -> list[str]:
 
 
 def _store_missed(data_dir: Path, other: Path, *, simulated: bool) -> str | None:
-    """Return a sentence if a store is in another folder and none in this. For simulated answers any store here will do."""
+    """Return a sentence if another folder has a store and this has none. For simulated answers any store here counts."""
     here, there = _stores(data_dir), _stores(other)
     missing = not here or (not simulated and STORE in there and STORE not in here)
     if not there or not missing or _same(data_dir, other):

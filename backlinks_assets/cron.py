@@ -1,8 +1,7 @@
 """The times that a cron text of five fields names, in UTC: `0 6 * * *` is 06:00 every day.
 
-cronsim reads the texts; here belongs which of them are accepted, and what is wrong with another. What is accepted means
-the same to Dagster, whose own parser takes a second to import. What programs read differently is refused (`L`, `fri#1`,
-`5/10`, seconds).
+cronsim reads the texts; here belongs which are accepted, and what is wrong with others. An accepted text means the same to
+Dagster, whose own parser takes a second to import. What programs read differently is refused (`L`, `fri#1`, `5/10`, seconds).
 """
 
 import datetime as dt
@@ -41,7 +40,7 @@ _ANY_MOMENT: Final = dt.datetime(_LEAP_YEAR - 1, 12, 31, tzinfo=dt.UTC)
 
 @dataclass(frozen=True)
 class Cron:
-    """A cron text that was checked, in lower case and with single spaces."""
+    """A valid cron text, in lower case and with single spaces."""
 
     text: str
 
@@ -50,7 +49,7 @@ class Cron:
         """Read five fields, or a nickname such as `@daily`.
 
         Raises:
-            ValueError: with what is wrong, to go on from "… is not a usable cron: ".
+            ValueError: what is wrong, as the end of "… is not a usable cron: …".
         """
         fields = _NICKNAMES.get(text.strip().lower(), text).lower().split()
         if len(fields) != len(_FIELDS):
@@ -75,16 +74,16 @@ class Cron:
         return cls(" ".join(fields))
 
     def last_until(self, moment: dt.datetime) -> dt.datetime:
-        """Return the last time that is not after a moment."""
+        """Return the last time at or before a moment."""
         return next(CronSim(self.text, _whole_second(moment) + dt.timedelta(seconds=1), reverse=True))
 
     def last_today(self, now: dt.datetime) -> dt.datetime | None:
-        """Return the last time of now's UTC day that has come, or None."""
+        """Return the last time so far on now's UTC day, or None."""
         last = self.last_until(now)
         return last if last.date() == now.astimezone(dt.UTC).date() else None
 
     def longest_interval(self) -> dt.timedelta:
-        """Return the longest time from the first time of a day to that of the next day that has any."""
+        """Return the longest interval between the first times of two successive days that have any."""
         longest, first = dt.timedelta(), self.next_after(_ANY_MOMENT)
         while first.year < _LEAP_YEAR + 1:
             following = self.next_after(first.replace(hour=23, minute=59))
@@ -101,7 +100,7 @@ def _whole_second(moment: dt.datetime) -> dt.datetime:
 
 
 def _is_usable(field: Field, text: str) -> bool:
-    """Whether a field can be used. Dagster's parser takes a span of one value, such as `6-6`, for every value."""
+    """Whether a field can be used. Dagster's parser reads a span of one value, such as `6-6`, as every value."""
     if not _FIELD.fullmatch(text):
         return False
     try:

@@ -1,8 +1,8 @@
-"""The recent days: whether their tables, flags and page are made from what the response store holds, and which are due.
+"""Which recent days are due: their tables, flags or page are not made from what the response store holds.
 
-Judged by state alone: each file says what it was made from, whoever made it and when. Answers are made into
-`backlinks_summary`, that and the days before it into `backlinks_flags`, those into the day's page (`pipeline.py`). Who requests
-the runs is `defs/automation.py`. pandas and DuckDB are not imported here: the look is taken three times a minute.
+Each file says what it was made from, whoever made it and when. `backlinks_summary` is made from answers, `backlinks_flags` from
+that and the days before it, the day's page from those (`pipeline.py`). The runs are requested by `defs/automation.py`. pandas
+and DuckDB are not imported here, since this is checked three times a minute.
 """
 
 import datetime as dt
@@ -16,17 +16,17 @@ from backlinks_assets.paths import page_path
 from backlinks_assets.tables.parquet import made_from
 
 RECENT_DAYS: Final = 7
-"""Days, today included, whose tables follow the stored answers by themselves; older ones are built by hand."""
+"""Days, today included, whose tables are built automatically; older ones are built by hand."""
 
 WAITS_MIN: Final = (0, 1, 4, 16, 60)
-"""Minutes until a day is tried again after the first, second … try that left it behind the same answers."""
+"""Minutes until a day is tried again after the first, second … failed try with the same answers."""
 
 _PAGE_HEAD_BYTES: Final = 4096
 _PAGE_MADE_FROM: Final = re.compile(r'<meta name="made-from" content="([^"]*)">')
 
 
 class Tries(NamedTuple):
-    """How many times a run was requested for a day, for which answers, and from when on it may be requested again."""
+    """How many times a run was requested for a day, with which answers, and when it may be requested again."""
 
     answers: str
     times: int
@@ -39,20 +39,20 @@ def recent_days(today: dt.date) -> list[dt.date]:
 
 
 def is_level(root: Path, day: dt.date, digest: str) -> bool:
-    """Return whether a day's tables are made from answers of that digest, its flags from these tables, its page from these."""
+    """Whether a day's tables are made from answers of that digest, its flags from these tables, its page from these flags."""
     answers = {made_from(root, table, day) for table in ("backlinks_summary", "referring_links", "api_costs")}
-    judged = {
+    evaluations = {
         made_from(root, "backlinks_changes", day),
         made_from(root, "backlinks_flags", day),
         _page_made_from(root, day),
     }
-    return answers == {digest} and judged == {judged_from(root, day)}
+    return answers == {digest} and evaluations == {evaluated_from(root, day)}
 
 
-def judged_from(root: Path, day: dt.date) -> str:
-    """Return a short text for what a day is judged from: its answers and those of the days before, as the tables have them.
+def evaluated_from(root: Path, day: dt.date) -> str:
+    """Return a digest of what a day is evaluated from: the answers of its table and of the recent days before it.
 
-    As many days before as are built by themselves: what changes in older ones was built by a person.
+    Older tables change only when a person builds them.
     """
     return _hash([made_from(root, "backlinks_summary", one) for one in recent_days(day)])
 
@@ -67,9 +67,9 @@ def due(
     """Return the days to build now, oldest first, and the tries of the days behind, these included.
 
     `held` are the digests of the recent days that have answers; `behind` are those of them that are not level; `busy` have
-    a run at work and wait. Days after one that is behind go with it, since they are judged by its tables. A day that is
-    still behind after it was tried is tried again by itself, so that it does not make others fail, and after longer and
-    longer waits; at once, where other answers have come.
+    a run at work and wait. Days after one that is behind are built with it, since they are evaluated from its tables. A day
+    that is still behind after a try is tried again alone, so that it does not make others fail, and after longer and longer
+    waits; at once if other answers have come.
     """
     known = {}
     for day in behind:

@@ -1,6 +1,6 @@
-"""Whether a folder can hold what must not be lost, tried by writing, locking and opening a database in it.
+"""Tries whether a folder can hold the store, by writing, locking and opening a database in it.
 
-Also the one list of what to do about an error that a file system reports. Which folder it is, is `settings.py`.
+Also the next step for each error of a file system. Which folder it is, is `settings.py`.
 """
 
 import errno
@@ -16,13 +16,13 @@ from backlinks_assets.errors import BacklinksError
 
 _ROOM: Final = "Free some space and run again."
 _RIGHTS: Final = "Give this user the right to write there, or set {variable} to another folder."
-_A_FILE: Final = "A file stands where a folder should be: move it, or set {variable} to another folder."
+_A_FILE: Final = "A file is where a folder should be: move it, or set {variable} to another folder."
 _NO_LOCKS: Final = (
-    "The file system there keeps no locks, without which two processes could pay for one answer: set {variable} "
+    "The file system there has no locks, without which two processes could pay for one answer: set {variable} "
     "to a folder on a local disk."
 )
-_DISK: Final = "Look whether the disk there has space left, or fails, and run again."
-_OTHER: Final = "Look at that path, or set {variable} to another folder."
+_DISK: Final = "Check that the disk there has space left and does not fail, and run again."
+_OTHER: Final = "Check that path, or set {variable} to another folder."
 _NEXT_STEPS: Final = {
     errno.ENOSPC: _ROOM,
     errno.EDQUOT: _ROOM,
@@ -39,26 +39,26 @@ _NEXT_STEPS: Final = {
 
 
 class FolderError(BacklinksError):
-    """A folder can't hold the project's files; the message names the cause and the next step."""
+    """A folder can't hold the project's files; the message has the cause and the next step."""
 
 
 def next_step(number: int | None, variable: str = "BACKLINKS_DATA_DIR") -> str:
-    """Return what a person does about an error number of a file system; `variable` names another path."""
+    """Return the next step for an error number of a file system; `variable` is the one to set to another path."""
     return _NEXT_STEPS.get(number or 0, _OTHER).format(variable=variable)
 
 
 def next_step_of_sqlite(said: str) -> str:
-    """Return what a person does about an error of SQLite's, by its message."""
+    """Return the next step for an error of SQLite, by its message."""
     if "disk I/O" in said:
         return _DISK
     return next_step(errno.ENOSPC if "full" in said else errno.ENOLCK if "locking protocol" in said else None)
 
 
 def try_folder(folder: Path) -> None:
-    """Write, lock and open a database in a folder, which is made where it is missing; nothing of it stays.
+    """Write, lock and open a database in a folder, then remove them. A missing folder is made.
 
     Raises:
-        FolderError: one of these can't be done there.
+        FolderError: one of these failed.
     """
     missing = [path for path in (folder, *folder.parents) if not _exists(path)]
     try:
@@ -98,7 +98,7 @@ def _lock(trial: Path) -> None:
             fcntl.flock(another, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return
-    raise FolderError(f"A lock in {trial.parent} keeps nobody out. {next_step(errno.ENOLCK)}")
+    raise FolderError(f"A lock in {trial.parent} excludes no one. {next_step(errno.ENOLCK)}")
 
 
 def _open_database(trial: Path) -> None:
@@ -111,7 +111,7 @@ def _open_database(trial: Path) -> None:
 
 
 def _not_a_folder(folder: Path) -> str | None:
-    """Return a sentence about what stands in the folder's way, if it is not a folder; None if nothing does."""
+    """Return a sentence about a file or broken link on the folder's path; None without one."""
     for path in (folder, *folder.parents):
         if _exists(path):
             return None if path.is_dir() else f"{path} is not a folder. {next_step(errno.ENOTDIR)}"

@@ -1,7 +1,6 @@
-"""A host name as DNS holds it: lower-case ASCII, internationalised labels in punycode.
+"""A host name as in DNS: lower-case ASCII, internationalised labels in punycode.
 
-Here belongs one host name's spelling and what DNS can hold at all. Which host names may be watched (public suffixes,
-`www.`, pages) is `name.py`.
+Which host names may be watched (public suffixes, `www.`, pages) is `targets/name.py`.
 """
 
 import unicodedata
@@ -10,7 +9,7 @@ import idna
 from idna.core import valid_contextj
 
 ZERO_WIDTH_JOINERS = "\u200c\u200d"
-"""Letters of Persian and Indic words, and what joins emoji; anywhere else they are a mistake that nobody sees."""
+"""Needed in Persian and Indic words and in emoji; anywhere else they are an invisible mistake."""
 
 _A_LABEL = "xn--"
 
@@ -18,9 +17,8 @@ _A_LABEL = "xn--"
 def ascii_host(name: str) -> str:
     """Return a host name in lower-case ASCII: UTS 46's mapping without its choice of letters, then punycode.
 
-    IDNA 2008 leaves out emoji and other symbols, under which names are registered all the same; DNS holds them. A
-    label that is in punycode already stays as it is, whether or not it can be decoded. Lengths and which ASCII
-    characters may stand in a label are the caller's to check.
+    IDNA 2008 excludes emoji and other symbols, but such names are registered and in DNS. A label in punycode stays as it is,
+    even if it can't be decoded. The caller checks lengths and the ASCII characters of labels.
 
     Raises:
         ValueError: a character that no registry maps to a name, or a joiner that joins nothing.
@@ -65,7 +63,7 @@ def _unicode_label(label: str) -> str:
 
 
 def _joins(label: str, position: int) -> bool:
-    """Whether a joiner stands where a script needs it (RFC 5892, A.1 and A.2), or between two emoji."""
+    """Whether a joiner is where a script needs it (RFC 5892, A.1 and A.2), or between two emoji."""
     if 0 < position < len(label) - 1 and label[position] == "\u200d":
         before, after = (unicodedata.category(label[at]) for at in (position - 1, position + 1))
         if before in {"So", "Sk"} and after == "So":  # Sk: the skin tones

@@ -1,6 +1,6 @@
-"""The tables as data frames, for consumers in Python: a span of days, or the partitions of a running asset.
+"""The tables as data frames: a span of days, or the partitions of a running asset.
 
-Reading only, from the parquet files: any number of readers disturb nothing. What the columns mean is `docs/tables.md`.
+Reading only, from the parquet files, beside any number of readers and writers. The columns are in `docs/tables.md`.
 """
 
 import datetime as dt
@@ -19,11 +19,11 @@ from backlinks_assets.tables.schemas import TABLES
 from backlinks_assets.targets.name import partition_key
 
 _NULLABLE: Final = {pa.int64(): pd.Int64Dtype(), pa.bool_(): pd.BooleanDtype()}
-"""pandas' own integers and truth values know no NULL: an unknown count would become a float, an unknown truth None."""
+"""numpy's integers and truth values have no NULL: with an unknown one they would become floats and objects."""
 
 
 class PartitionContext(Protocol):
-    """What is needed of Dagster's `AssetExecutionContext`."""
+    """The part of Dagster's `AssetExecutionContext` that is used."""
 
     @property
     def partition_time_window(self) -> Any: ...
@@ -52,9 +52,9 @@ def load_table(
         columns: their names, in the order wanted.
 
     Raises:
-        ValueError: no such table or column, a day that is not one, or a span that ends before it starts.
+        ValueError: the table, column or day does not exist, or the span ends before it starts.
         FileNotFoundError: the folder holds no tables; the message says where they may be.
-        TablesError: a file can't be read; the message names it.
+        TablesError: a file could not be read; the message names it.
     """
     if name not in TABLES:
         raise ValueError(f"There is no table {name!r}. The tables are {', '.join(TABLES)}.")
@@ -92,7 +92,7 @@ def load_partition(
     keys = {keys["target"] for keys in dimensions if "target" in keys}
     if not keys or "target" not in frame:
         return frame
-    # The names are made keys, not the keys names: a key that another code location added may be of no target.
+    # Names are made keys and not the reverse: a key that another code location added may not be a target's.
     return frame[frame["target"].isin([name for name in frame["target"].unique() if partition_key(name) in keys])]
 
 

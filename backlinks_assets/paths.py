@@ -1,6 +1,6 @@
-"""Where each file under the data folder is: every path is built here, from the root of one kind of answers.
+"""The paths of all files under the data folder, from the root of one kind of answers.
 
-Names only: nothing is looked at or made. Which folder is the root is `settings.py`.
+Nothing is read or made. Which folder is the root is `settings.py`.
 """
 
 import datetime as dt
@@ -9,10 +9,10 @@ from typing import Final
 
 STORE: Final = "responses.sqlite"
 DEMO: Final = "demo"
-"""Folder of the data folder for what the simulator answered, apart from real answers."""
+"""Folder in the data folder for simulated answers, apart from real ones."""
 
 TEMPORARY: Final = ".tmp"
-"""Folder, of the pages and of the tables, in which files are written before they are renamed."""
+"""Folder, in those of the pages and the tables, in which files are written before they are renamed."""
 
 
 def targets_path(data_dir: Path) -> Path:
@@ -24,7 +24,6 @@ def store_path(root: Path) -> Path:
 
 
 def account_dir(root: Path) -> Path:
-    """Return the folder of the account's limits, for every process that uses this root."""
     return root / "account"
 
 

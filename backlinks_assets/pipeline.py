@@ -1,7 +1,7 @@
-"""From stored answers to published tables, and from tables to changes and flags, a day or a span of days at a time.
+"""From stored answers to tables, and from tables to changes and flags, for a day or a span of days.
 
-Here belongs the order of the steps; rows and files are `tables/`, judging is `detection/`. No Dagster: the
-assets call this and say what came out.
+Here belongs the order of the steps. Rows and files are `tables/`, evaluating is `detection/`. Without Dagster: the assets call
+this and report the result.
 """
 
 import datetime as dt
@@ -22,13 +22,12 @@ from backlinks_assets.collect.factory import open_store
 from backlinks_assets.detection.detect import detect
 from backlinks_assets.detection.matrices import as_matrices, stacked
 from backlinks_assets.detection.settings import DetectionSettings, target_thresholds
-from backlinks_assets.due_days import judged_from
+from backlinks_assets.due_days import evaluated_from
 from backlinks_assets.errors import BacklinksError
 from backlinks_assets.settings import Settings
 from backlinks_assets.store.digests import digests
 from backlinks_assets.store.responses import ResponseStore
 from backlinks_assets.store.stored_answer import StoredAnswer
-from backlinks_assets.tables import duckdb_sync
 from backlinks_assets.tables.evolution import fit_older_days
 from backlinks_assets.tables.history import detection_history, targets_with_answers
 from backlinks_assets.tables.parquet import days, write_day, writing_day
@@ -36,11 +35,11 @@ from backlinks_assets.tables.rows import answer_tables, costs_table
 from backlinks_assets.tables.schemas import TABLES
 
 HISTORY_DAYS: Final = 120
-"""Days before the first judged one that detection is given: more than it looks back, so that the first is whole."""
+"""Days of history before the first evaluated one: more than detection looks back."""
 TARGETS_PER_ROW_GROUP: Final = 1000
-"""Targets whose answers are in memory together; each part is a row group of the day's files."""
+"""Targets whose answers are in memory together, and in one row group of the day's files."""
 TARGETS_PER_READ: Final = 2000
-"""Targets whose history is read together: 120 days of one take 60 kB of memory as rows, and 15 kB as matrices."""
+"""Targets whose history is read together: 120 days of one take 60 kB as rows, 15 kB as matrices."""
 
 _ANSWER_TABLES: Final = ("backlinks_summary", "referring_links", "api_costs")
 _CHANGE_TABLES: Final = ("backlinks_changes", "backlinks_flags")
@@ -48,13 +47,13 @@ _CHANGE_TABLES: Final = ("backlinks_changes", "backlinks_flags")
 _LOG: Final = logging.getLogger(__name__)
 
 
-class NothingKeptError(BacklinksError):
-    """The store holds no answer for a day, so that no table of it can be built; the message says what to do."""
+class NoAnswersError(BacklinksError):
+    """The store holds no answer for a day, so its tables can't be built; the message says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class AnswersDay:
-    """What was published of one day's answers: rows a table, and what could not be read in them."""
+    """What was published of one day's answers: rows per table, and what was unreadable."""
 
     date: dt.date
     targets: int
@@ -78,15 +77,15 @@ def publish_answers(settings: Settings, store: ResponseStore, date: dt.date) -> 
     """Write `backlinks_summary`, `referring_links` and `api_costs` of one day as parquet.
 
     Raises:
-        NothingKeptError: the store holds no answer for the day; no file is touched.
+        NoAnswersError: the store holds no answer for the day; no file is touched.
     """
-    # Before the answers are read: one that lands meanwhile has the day built again.
+    # Before the answers are read, so that one which is stored meanwhile has the day built again.
     made_from = digests(settings.store_file, [date]).get(date)
     parts = _parts(store.answers(date))
     first = next(parts, None)
     if first is None:
-        raise NothingKeptError(
-            f"No answer is kept for {date}: there is nothing to build its tables from. Answers come by a run of "
+        raise NoAnswersError(
+            f"No answer is stored for {date}: there is nothing to build its tables from. Answers come by a run of "
             "summary_responses on the day itself; the API answers for the present only."
         )
     rows: Counter[str] = Counter()
@@ -130,7 +129,7 @@ def publish_answers(settings: Settings, store: ResponseStore, date: dt.date) -> 
 
 
 def _parts(answers: Iterable[StoredAnswer]) -> Iterator[list[StoredAnswer]]:
-    """Yield a day's answers, which come in the order of their targets, some hundred targets at a time."""
+    """Yield a day's answers, which are sorted by target, `TARGETS_PER_ROW_GROUP` targets at a time."""
     targets = (list(of_target) for _, of_target in groupby(answers, attrgetter("target")))
     while part := list(chain.from_iterable(islice(targets, TARGETS_PER_ROW_GROUP))):
         yield part
@@ -145,18 +144,18 @@ def _fit_older_days(
 
 def publish_days(
     settings: Settings, dates: Sequence[dt.date], say: Callable[[str], object] = _LOG.info
-) -> Iterator[AnswersDay | NothingKeptError]:
-    """Do `publish_answers` for each of some days and yield what came of it, in their order.
+) -> Iterator[AnswersDay | NoAnswersError]:
+    """Do `publish_answers` for each of some days and yield the results in their order.
 
-    A day without any answer gives its error instead of raising it. Older days' files are brought to the columns of
-    this version first; `say` is called with what was done.
+    The error of a day without answers is yielded, not raised. Older days' files are brought to the columns of this version
+    first; `say` is called with what was done.
     """
     _fit_older_days(settings, _ANSWER_TABLES, dates, say)
     with open_store(settings) as store:
         for date in dates:
             try:
-                published: AnswersDay | NothingKeptError = publish_answers(settings, store, date)
-            except NothingKeptError as error:
+                published: AnswersDay | NoAnswersError = publish_answers(settings, store, date)
+            except NoAnswersError as error:
                 published = error
             yield published
 
@@ -168,19 +167,18 @@ def publish_changes(
     detection: DetectionSettings,
     say: Callable[[str], object] = _LOG.info,
 ) -> Iterator[ChangesDay]:
-    """Judge the days of one span together and write `backlinks_changes` and `backlinks_flags` of each as parquet.
+    """Evaluate the days of one span together and write `backlinks_changes` and `backlinks_flags` of each as parquet.
 
-    Days without a summary table are passed over.
-
-    `thresholds` are those that targets have of their own (`WatchList.thresholds`); what is judged is what the tables hold.
+    Days without a summary table are left out. `thresholds` are targets' own (`WatchList.thresholds`); which targets are
+    evaluated depends on the tables alone.
     Older days' files are brought to the columns of this version first; `say` is called with what was done.
     """
     _fit_older_days(settings, _CHANGE_TABLES, dates, say)
-    judged = sorted(set(dates) & set(days(settings.root, "backlinks_summary")))
-    if not judged:
+    evaluated = sorted(set(dates) & set(days(settings.root, "backlinks_summary")))
+    if not evaluated:
         return
-    made_from = {date: judged_from(settings.root, date) for date in judged}  # before any of it is read
-    first, last = judged[0], judged[-1]
+    made_from = {date: evaluated_from(settings.root, date) for date in evaluated}  # before any of it is read
+    first, last = evaluated[0], evaluated[-1]
     many_days = (last - first).days + 1 + HISTORY_DAYS
     own = {target: target_thresholds(texts) for target, texts in thresholds.items()}
     names = targets_with_answers(settings.root, last, many_days)
@@ -195,10 +193,12 @@ def publish_changes(
     )
     found = detect(history, detection, own, first)
     del history
-    changes = _days_of(_typed("backlinks_changes", found.assign(simulated=settings.simulated)))
+    schema = TABLES["backlinks_changes"].arrow
+    found = found.assign(simulated=settings.simulated)[schema.names]
+    changes = _days_of(pa.Table.from_pandas(found, schema=schema, preserve_index=False))
     del found
-    for date in judged:
-        of_day = {"backlinks_changes": changes.pop(date, TABLES["backlinks_changes"].arrow.empty_table())}
+    for date in evaluated:
+        of_day = {"backlinks_changes": changes.pop(date, schema.empty_table())}
         flagged = of_day["backlinks_changes"].filter(pc.field("severity").is_valid())
         of_day["backlinks_flags"] = flagged.cast(TABLES["backlinks_flags"].arrow)
         for name, rows in of_day.items():
@@ -208,11 +208,6 @@ def publish_changes(
         )
 
 
-def publish_warehouse(settings: Settings) -> duckdb_sync.SyncResult:
-    """Bring the DuckDB file level with the parquet files; readers that hold the old one go on reading it."""
-    return duckdb_sync.sync(settings.root)
-
-
 def _days_of(table: pa.Table) -> dict[dt.date, pa.Table]:
     """Return each day's rows of a table that is sorted by day, without a copy."""
     dates, firsts, counts = np.unique(table["date"].to_numpy(), return_index=True, return_counts=True)
@@ -220,8 +215,3 @@ def _days_of(table: pa.Table) -> dict[dt.date, pa.Table]:
         date: table.slice(first, count)
         for date, first, count in zip(dates.tolist(), firsts.tolist(), counts.tolist(), strict=True)
     }
-
-
-def _typed(name: str, frame: pd.DataFrame) -> pa.Table:
-    schema = TABLES[name].arrow
-    return pa.Table.from_pandas(frame[schema.names], schema=schema, preserve_index=False)

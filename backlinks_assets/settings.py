@@ -8,7 +8,7 @@ import ipaddress
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
@@ -19,13 +19,13 @@ from backlinks_assets.errors import BacklinksError
 
 VENDOR_URL = "https://api.dataforseo.com"
 SIMULATOR_PATH = "/simulator"
-"""Path that the bundled simulator serves under: how a base URL tells that its answers are simulated."""
+"""Path of the bundled simulator: a base URL with it gives simulated answers."""
 
 DAILY = Cron.parse("0 6 * * *")
-"""Where BACKLINKS_SCHEDULE is not set."""
+"""The default of BACKLINKS_SCHEDULE."""
 
 SIMULATED_CALLS_PER_MINUTE = 60_000
-"""The simulator is an account of its own; its limits only have to keep the paced path in use."""
+"""The simulator has no limit; with this one the rate limiter is in use all the same."""
 
 
 class SettingsError(BacklinksError, ValueError):
@@ -57,10 +57,10 @@ class Settings:
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] | None = None, *, demo: bool = False) -> "Settings":
-        """Read the variables; `demo` means the embedded simulator whatever the credentials.
+        """Read the variables; `demo` means the embedded simulator, even with credentials.
 
-        `env` stands for the process's environment; what it does not name may be in the anchor's `.env`. The demo has
-        targets of its own. They are watched on the embedded simulator, too, as long as the user has no targets file.
+        `env` replaces the process's environment; what it does not name may be in the anchor's `.env`. The demo has targets
+        of its own, which are also watched on the embedded simulator as long as the user has no targets file.
 
         Raises:
             SettingsError: naming the variable, what is wrong with it and what to do.
@@ -131,17 +131,16 @@ class Settings:
 
     @property
     def root(self) -> Path:
-        """The folder of this kind of answers: simulated ones keep to `demo`, apart from real ones."""
+        """The folder of this kind of answers: simulated ones are in `demo`, apart from real ones."""
         return self.data_dir / paths.DEMO if self.simulated else self.data_dir
 
     @property
     def demo_targets_file(self) -> Path:
-        """The targets of `backlinks demo`."""
         return paths.targets_path(self.data_dir / paths.DEMO)
 
     @property
     def own_targets_file(self) -> Path:
-        """The user's targets file: what `backlinks targets add` and `retire` change, also where the demo's is watched."""
+        """The user's targets file, which `backlinks targets add` and `retire` change, also while the demo's is watched."""
         of_demo = self.targets_file == self.demo_targets_file
         return paths.targets_path(self.data_dir) if of_demo else self.targets_file
 
@@ -154,7 +153,7 @@ class Settings:
         return paths.duckdb_path(self.root)
 
     def report_address(self, page: Path) -> str:
-        """Return where a person opens a page of the folder `reports`: on the web where it is served, or its path."""
+        """Return the web address of a page of the folder `reports`, or its path where it is not served."""
         return f"{self.reports_url}/{page.name}" if self.reports_url else str(page)
 
     @property
@@ -168,23 +167,19 @@ class Settings:
 
     @property
     def origin(self) -> str:
-        """Whose answers these are: `simulator`, `loopback`, or the API's host. A store holds those of one origin."""
+        """The origin of answers: `simulator`, `loopback`, or the API's host. A store holds those of one origin."""
         if self.simulated or self.base_url is None:
             return "simulator"
         return "loopback" if _is_loopback(self.base_url) else urlsplit(self.base_url).netloc.lower()
 
     @property
     def accepts_example_targets(self) -> bool:
-        """Whether names under the reserved `.example` and `.test` may be requested: never from the real API."""
+        """Whether targets under the reserved `.example` and `.test` may be requested: not from the real API."""
         return self.base_url is None or _is_loopback(self.base_url)
-
-    def at(self, base_url: str) -> "Settings":
-        """Return the same settings with the address of a running simulator."""
-        return replace(self, base_url=base_url)
 
 
 def schedule_from_env() -> Cron:
-    """Return the times of the daily schedule, which Dagster needs before anything else; raises as `Settings.from_env`."""
+    """Return the daily schedule, without the other settings; raises as `Settings.from_env`."""
     try:
         return _schedule(Anchor.of(os.environ).env)
     except AnchorError as error:
@@ -221,7 +216,7 @@ def _is_loopback(url: str) -> bool:
 
 
 def _web_address(variable: str, text: str, what: str, how: str, on_credentials: str) -> SplitResult:
-    """Return the parts of an address that something may be added to: a scheme of the web, a host, no query, no fragment."""
+    """Return the parts of an http(s) address with a host, without query and fragment; raises SettingsError."""
     try:
         parts = urlsplit(text)
         _ = parts.port
@@ -260,14 +255,14 @@ def _reports_url(text: str | None) -> str | None:
 
 
 _WEB_ADDRESS = re.compile(r"[A-Za-z0-9._~:/%@!$&'*+,;=\[\]-]+")
-"""What may stand in an address as it is; anything else is written with percent signs."""
+"""Characters of an address that need no percent-encoding."""
 _URL_START = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
 def _notify_urls(text: str | None) -> tuple[str, ...]:
-    """Return the URLs, separated by white space, or by commas before a scheme: a URL may hold commas itself.
+    """Return the URLs, separated by white space, or by commas before a scheme: a URL may have commas.
 
-    A URL is never quoted in an error: most hold a secret.
+    Errors never quote a URL, since most hold a secret.
     """
     urls = re.split(rf"\s+|,(?={_URL_START.pattern})", text or "")
     urls = [url.strip(",") for url in urls if url.strip(",")]
@@ -281,12 +276,12 @@ def _notify_urls(text: str | None) -> tuple[str, ...]:
     return tuple(urls)
 
 
-def _whole(env: Mapping[str, str], name: str, default: int, most: int) -> int:
+def _whole(env: Mapping[str, str], name: str, default: int, highest: int) -> int:
     text = _text(env, name)
     if text is None:
         return default
-    if not text.isdecimal() or not 1 <= int(text) <= most:
-        raise SettingsError(f"{name} is {text!r}; it must be a whole number from 1 to {most:,}.")
+    if not text.isdecimal() or not 1 <= int(text) <= highest:
+        raise SettingsError(f"{name} is {text!r}; it must be a whole number from 1 to {highest:,}.")
     return int(text)
 
 

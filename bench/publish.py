@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from backlinks_assets.paths import parquet_path
-from backlinks_assets.tables.duckdb_sync import reading, sync, warehouse_path
+from backlinks_assets.paths import duckdb_path, parquet_path
+from backlinks_assets.tables.duckdb_sync import reading, sync
 from backlinks_assets.tables.history import detection_history
 from backlinks_assets.tables.parquet import read_days, write_day
 from backlinks_assets.tables.schemas import DIMENSIONS, TABLES, TEXTS, TIMESTAMP
@@ -115,7 +115,7 @@ def measure(root: Path, targets: int, days: int, keys: int) -> dict[str, float]:
         lambda: read_days(root, "backlinks_summary", last - dt.timedelta(days=29), last), 3
     )
     figures["parquet_mb"] = sum(path.stat().st_size for path in root.glob("parquet/*/*/*")) / 1e6
-    figures["duckdb_mb"] = warehouse_path(root).stat().st_size / 1e6
+    figures["duckdb_mb"] = duckdb_path(root).stat().st_size / 1e6
     return figures
 
 

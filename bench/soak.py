@@ -87,7 +87,7 @@ def soak(settings: Settings, days: int, targets: int) -> dict[str, Any]:
             failed += sum(outcome.error is not None for outcome in collector.collect(asks))
             held.append(state())
     with open_store(settings) as store:
-        kept = sum(len(store.landed([FIRST_DAY + dt.timedelta(days=number)])) for number in range(days))
+        kept = sum(len(store.stored_keys([FIRST_DAY + dt.timedelta(days=number)])) for number in range(days))
         usd = sum(store.day_costs(FIRST_DAY + dt.timedelta(days=number)).cost_usd for number in range(days))
     early, late = held[max(0, days // 5 - 1)], held[-1]
     seconds = time.monotonic() - started

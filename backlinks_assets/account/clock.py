@@ -1,6 +1,6 @@
 """The boot's clock, and instants in small files that every process of one boot may read.
 
-What an instant means (the next call, the end of a pause) is the business of `rate_limiter` and `concurrency`.
+What an instant means (the next call, the end of a pause) is in `rate_limiter` and `concurrency`.
 """
 
 import errno
@@ -17,9 +17,9 @@ _RECORD_BYTES = 256
 
 
 class Clock:
-    """CLOCK_MONOTONIC: seconds that nobody can set, counted by all processes from one boot.
+    """CLOCK_MONOTONIC: seconds since the boot, which can't be set and are the same in all processes.
 
-    It may stand still while a machine is suspended, which only makes waits longer.
+    It may stop while a machine is suspended, which only makes waits longer.
     """
 
     @property
@@ -28,7 +28,6 @@ class Clock:
         return _boot_id()
 
     def now_s(self) -> float:
-        """Seconds since the boot."""
         return time.monotonic()
 
     def sleep(self, seconds: float) -> None:
@@ -39,7 +38,7 @@ class Clock:
 def _boot_id() -> str:
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8").strip() or UNKNOWN_BOOT
-    except OSError:  # no Linux: an earlier boot's instants do little harm, since those too far ahead are ignored
+    except OSError:  # not Linux: an earlier boot's instants do little harm, since distant ones are ignored
         return UNKNOWN_BOOT
 
 

@@ -1,7 +1,7 @@
-"""Calls at once: a slot is a file held by `flock`, so the kernel takes it back from a process that died.
+"""Calls at once: a slot is a file held by `flock`, so the kernel frees it when its process dies.
 
-What belongs here: taking a slot, in turn; what a slot says of a call whose process died; fewer slots for a
-while. When a call may start is `rate_limiter`'s business.
+Here belong the queue for slots, what a slot's file says of a call whose process died, and fewer slots for a while.
+When a call may start is `rate_limiter`.
 """
 
 import logging
@@ -20,7 +20,7 @@ MAX_CALL_S = 600.0
 LOWERED_FOR_S = 300.0
 # Refusals of calls that were under way together arrive together, and are one reason to lower, not thirty.
 LOWER_ONCE_IN_S = 10.0
-# Between two looks at the slots. Uneven, so that no process is always the first to look.
+# Between two polls of the slots. Random, so that no process is always the first.
 POLL_S = (0.01, 0.03)
 SLICE_S = 0.25
 
@@ -34,28 +34,27 @@ class Slot:
         self.index = index
         self._lock = lock
         self._clock = clock
-        self._marked = self._kept = False
+        self._marked = self._unanswered = False
 
     def mark_busy(self, seconds: float) -> None:
-        """Before the call is sent: should this process die, leave the slot alone for `seconds` from now.
+        """Before the call is sent: should this process die, the slot stays taken for `seconds`, `MAX_CALL_S` at most.
 
-        The server goes on with a call whose client was killed. `MAX_CALL_S` at most. Raises OSError when
-        the mark can't be written.
+        The server goes on with a call whose client was killed. Raises OSError when the mark could not be written.
         """
         if self._lock.fd is not None:
             write(self._lock, self._clock, self._clock.now_s() + min(seconds, MAX_CALL_S))
             self._marked = True
 
     def keep_slot(self) -> None:
-        """Say that no answer came: the server may be at it still, so the slot stays taken until it can't."""
-        self._kept = True
+        """No answer came and the server may still be at work: the slot stays taken for its marked time."""
+        self._unanswered = True
 
     def release(self) -> None:
-        """Free the slot; one that is kept once its marked time is over. Never raises: an answer may be there."""
+        """Free the slot, at once or after its marked time (`keep_slot`). Never raises: an answer may be there."""
         if self._lock.fd is None:  # released before, or this is a child forked while it was held
             return
         try:
-            if self._marked and not self._kept:
+            if self._marked and not self._unanswered:
                 write(self._lock, self._clock, 0.0)
         except OSError as error:
             _log.warning("Slot %d stays taken until its call's timeout: %s.", self.index, error)
@@ -66,7 +65,7 @@ class Slot:
 class SlotPool:
     """`at_once` slots in `directory`, shared with every process that uses the same folder.
 
-    A process configured with fewer uses the first of them only: the larger number bounds all together.
+    A process configured with fewer uses only the first of them, so the larger number bounds the total.
     """
 
     def __init__(self, directory: Path, at_once: int, clock: Clock) -> None:
@@ -79,8 +78,8 @@ class SlotPool:
     def acquire(self, cancelled: Callable[[], bool]) -> Slot | None:
         """Wait for a slot; None once `cancelled()` is true. Raises OSError when the folder can't be written.
 
-        A process's threads queue, and only the first in the queue looks at the files: 30 threads looking in
-        parallel would cost 30 times the CPU and gain nothing.
+        A process's threads queue, and only the first one polls the files: 30 threads would use 30 times the CPU for
+        nothing.
         """
         queue, turn = self._queues[os.getpid()], threading.Event()  # a forked child has a queue of its own
         try:
@@ -123,7 +122,7 @@ class SlotPool:
         return record is not None and 0 < record[0] - self._clock.now_s() <= MAX_CALL_S
 
     def lower(self) -> int:
-        """Use a third fewer slots, in all processes, for `LOWERED_FOR_S` from now; at least 1, returned.
+        """Use a third fewer slots, at least 1, in all processes for `LOWERED_FOR_S`; return how many.
 
         Calls already under way finish. Lowering again within `LOWER_ONCE_IN_S` only prolongs it.
         """
@@ -138,7 +137,7 @@ class SlotPool:
             return usable
 
     def lowered(self) -> tuple[int, float]:
-        """How many slots may be used, and for how many seconds more that is so; 0 when it is not lowered."""
+        """Return how many slots may be used, and for how many more seconds that is lowered; 0 where it is not."""
         return self._lowered(peek(self._lowered_path, self._clock, 3))
 
     def _lowered(self, record: tuple[float, ...] | None) -> tuple[int, float]:
@@ -147,7 +146,7 @@ class SlotPool:
         return self._at_once, 0.0
 
     def census(self) -> tuple[int, int]:
-        """How many slots living processes hold, and how many wait for a dead or timed-out call to be over."""
+        """Return how many slots living processes hold, and how many wait for a dead or timed-out call to be over."""
         held = waiting = 0
         for path in sorted(self._directory.glob("slot-*")):
             try:

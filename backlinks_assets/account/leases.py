@@ -1,6 +1,6 @@
-"""Who is alive: each process that claims calls holds a lock file for as long as it lives.
+"""Leases: a process that claims calls holds a lock file for as long as it lives.
 
-A claim whose owner's file can be locked is a dead one's.
+A claim is dead once the file of its lease can be locked.
 """
 
 import os
@@ -11,8 +11,8 @@ from pathlib import Path
 from backlinks_assets.account import lockfile
 
 
-class Owner:
-    """This process's (or this run's) name among claimants, held alive by a lock file until `close`."""
+class Lease:
+    """This process's name in claims and the ledger (their column `owner`), alive until `close`."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -26,7 +26,7 @@ class Owner:
         self._lock.release()
 
     def is_alive(self, name: str) -> bool:
-        """Whether the owner of that name still holds its lock; a dead one's file is removed."""
+        """Whether the lease of that name is still held. The file of a dead one is removed."""
         if name == self.name:
             return True
         if name not in self._known_dead:

@@ -24,36 +24,36 @@ class Cancelled(Exception):  # noqa: N818 - what happened, not a fault
 
 
 class LimiterError(BacklinksError):
-    """The limits can't be kept, so no call may start. No OSError, lest it be retried as the network's."""
+    """The limits can't be held, so no call may start. Not an OSError: the network's are retried."""
 
 
 @dataclass(frozen=True, slots=True)
 class LimiterState:
-    """The limits as they stand, for a person to read.
+    """The current limits, for a person to read.
 
-    `slots_held` are in use by living processes; `slots_kept` wait for a call that got no answer or whose
-    process died. `lowered_to` is None when nothing was lowered.
+    `slots_held` are in use by living processes. `slots_waiting` are free once an unanswered call, or that of a dead
+    process, is surely over. `lowered_to` is None when nothing was lowered.
     """
 
     calls_per_minute: int
     paced_per_minute: float
     calls_at_once: int
     slots_held: int
-    slots_kept: int
+    slots_waiting: int
     paused_s: float
     lowered_to: int | None
     lowered_s: float
 
 
 class AccountLimiter:
-    """Permits that keep the account's limits, whatever dies or is started meanwhile.
+    """Permits that hold the account's limits, also when processes die or are started.
 
-    One a process is best: its threads then queue for slots in turn. The folder is made at the first permit.
+    One for each process is best: its threads then queue for slots. The folder is made at the first permit.
 
-    At the server no minute holds more than 98 % of the calls a minute, one more, and the calls at once,
-    whatever the jitter: 1,991 of the account's 2,000. (With 30 at once, 2 % covers the 31 from 1,550 a minute
-    up.) Processes configured differently share one schedule and one set of slots: the rate lies between
-    theirs, and the larger number bounds the calls at once.
+    The server sees in no minute more than 98 % of the calls per minute, plus one, plus the calls at once, with any
+    jitter: 1,991 of the account's 2,000. (With 30 at once, 2 % covers the 31 from 1,550 per minute up.) Processes with
+    other limits share one schedule and one set of slots: the rate is between theirs, and the larger number bounds the
+    calls at once.
     """
 
     def __init__(
@@ -66,10 +66,10 @@ class AccountLimiter:
     ) -> None:
         """`call_timeout_s`: no call takes longer, at the server either (it gives up at 120 s).
 
-        Raises ValueError for limits that can't be.
+        Raises ValueError for limits out of range.
         """
         if not 1 <= calls_per_minute <= MAX_CALLS_PER_MINUTE:
-            raise ValueError(f"Calls a minute must be 1 to {MAX_CALLS_PER_MINUTE:,}, not {calls_per_minute}.")
+            raise ValueError(f"Calls per minute must be 1 to {MAX_CALLS_PER_MINUTE:,}, not {calls_per_minute}.")
         if not 1 <= calls_at_once <= MAX_CALLS_AT_ONCE:
             raise ValueError(f"Calls at once must be 1 to {MAX_CALLS_AT_ONCE:,}, not {calls_at_once}.")
         if not 0 < call_timeout_s <= MAX_CALL_S:
@@ -86,16 +86,16 @@ class AccountLimiter:
     def permit(self, cancelled: Callable[[], bool] = lambda: False) -> Iterator[Slot]:
         """Wait until a call may start; send it and read its answer inside the `with`. A retry needs another permit.
 
-        An interruption (an exception that is no `Exception`, such as Ctrl-C) keeps the slot, as `keep_slot` does.
+        An interruption (a BaseException such as Ctrl-C) keeps the slot, as `keep_slot` does.
         Raises Cancelled soon after `cancelled()` turns true (it is called every 0.25 s or so); LimiterError when the
         folder can't be written.
         """
-        with self._kept_in_folder():
+        with self._limiter_errors():
             slot = self._slots.acquire(cancelled)
         if slot is None:
             raise Cancelled("No call was started: the wait for a free slot was cancelled.")
         try:
-            with self._kept_in_folder():
+            with self._limiter_errors():
                 self._wait_for_pace(cancelled)
                 slot.mark_busy(self.call_timeout_s)
             try:
@@ -126,21 +126,21 @@ class AccountLimiter:
                 raise Cancelled("No call was started: the wait for the account's pace was cancelled.")
 
     def pause(self, seconds: float = 60.0) -> None:
-        """Let no process start a call in the next `seconds`, 600 at most (40202: too many a minute)."""
-        with self._kept_in_folder():
+        """Let no process start a call in the next `seconds`, 600 at most (40202: too many calls per minute)."""
+        with self._limiter_errors():
             self._pacer.pause(seconds)
 
     def lower_concurrency(self) -> int:
-        """Use a third fewer slots in every process for five minutes (40209: too many at once).
+        """Use a third fewer slots in every process for five minutes (40209: too many at once), and return how many.
 
-        Returns how many are left. Several in ten seconds lower once: calls refused together are one reason.
+        A second time within ten seconds lowers no further: calls that are refused together are one reason.
         """
-        with self._kept_in_folder():
+        with self._limiter_errors():
             return self._slots.lower()
 
     def state(self) -> LimiterState:
-        """The limits as they stand now, of all processes; creates nothing."""
-        with self._kept_in_folder():
+        """Return the current limits, over all processes. Nothing is created."""
+        with self._limiter_errors():
             held, waiting = self._slots.census()
             usable, lowered_s = self._slots.lowered()
             return LimiterState(
@@ -148,18 +148,18 @@ class AccountLimiter:
                 paced_per_minute=self._pacer.paced_rate,
                 calls_at_once=self.calls_at_once,
                 slots_held=held,
-                slots_kept=waiting,
+                slots_waiting=waiting,
                 paused_s=self._pacer.pause_left_s(),
                 lowered_to=usable if lowered_s else None,
                 lowered_s=lowered_s,
             )
 
     @contextmanager
-    def _kept_in_folder(self) -> Iterator[None]:
+    def _limiter_errors(self) -> Iterator[None]:
         try:
             yield
         except OSError as error:
             raise LimiterError(
-                f"The account's limits are kept in {self.directory}, which can't be written: "
+                f"The account's limits are stored in {self.directory}, which can't be written: "
                 f"{error.strerror or error}. {next_step(error.errno)}"
             ) from error

@@ -1,8 +1,8 @@
-"""Lock files: how processes of one machine keep each other out, and see which of them live.
+"""Lock files: how processes of one machine exclude each other, and see which of them live.
 
 The kernel releases a lock when its process ends, also by kill -9 or a power cut, and never while the process is slow or
-frozen. Process numbers are not used: they come again. A forked child shares its parent's locks, and would keep them after
-the parent's death: so it closes them first of all. POSIX only.
+frozen. Process numbers are not used, since they are reused. A forked child shares its parent's locks and would hold them
+after the parent's death, so it closes them first. POSIX only.
 """
 
 import fcntl
@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Self
 
 guard = threading.RLock()
-"""For what one process knows of its lock files. No thread holds it while another one forks."""
+"""Protects what a process knows of its lock files. No thread holds it while another one forks."""
 
 
 class Lock:
-    """A locked file, until `release` or the end of this process. `fd` is None once it is not held any more."""
+    """A locked file, until `release` or the end of this process. `fd` is None once it is not held."""
 
     def __init__(self, path: Path, fd: int) -> None:
         self.path = path
@@ -44,11 +44,11 @@ _held: set[Lock] = set()
 
 
 def lock(path: Path, *, shared: bool = False, wait: bool = True) -> Lock:
-    """Lock a file; to lock it alone, it is made with its folder where it is missing.
+    """Lock a file. Unless the lock is shared, a missing file is made with its folder.
 
     Raises:
-        BlockingIOError: it is locked, and is not to be waited for.
-        OSError: it can't be opened or locked; FileNotFoundError where it is to be shared and is not there.
+        BlockingIOError: it is locked, and `wait` is False.
+        OSError: it could not be opened or locked; FileNotFoundError where a shared one is missing.
     """
     flags = os.O_CLOEXEC | (os.O_RDONLY if shared else os.O_RDWR | os.O_CREAT)
     try:
@@ -67,7 +67,7 @@ def lock(path: Path, *, shared: bool = False, wait: bool = True) -> Lock:
 
 
 def lock_new(path: Path) -> Lock:
-    """Make a file that is locked from when it can be seen: one that is there and unlocked is a dead process's."""
+    """Make a file that is locked before it can be seen: so an unlocked one is a dead process's."""
     unseen = path.with_name(f".{path.name}")
     try:
         made = lock(unseen, wait=False)
@@ -79,9 +79,9 @@ def lock_new(path: Path) -> Lock:
 
 
 def is_locked(path: Path) -> bool | None:
-    """Whether a process holds the file; None where it is gone. Where it is not known, it counts as held."""
+    """Whether a process holds the file; None where it is gone, True where that could not be found out."""
     try:
-        lock(path, shared=True, wait=False).release()  # shared: those who look don't keep each other out
+        lock(path, shared=True, wait=False).release()  # shared: two that look don't exclude each other
     except FileNotFoundError:
         return None
     except OSError:
@@ -92,7 +92,7 @@ def is_locked(path: Path) -> bool | None:
 def _forget_in_child() -> None:
     for each in _held:
         if each.fd is not None:
-            os.close(each.fd)  # and not unlocked: it is the parent's too
+            os.close(each.fd)  # not unlocked: the lock is the parent's too
         each.fd = None
     _held.clear()
     guard.release()

@@ -77,7 +77,7 @@ class Pipeline:
             add_missing_targets(self.instance, list(names))
             known = self.instance.get_dynamic_partitions("targets")
             with open_store(self.settings) as store:
-                answers = store.landed(days)
+                answers = store.stored_keys(days)
             stored = {(one.date, one.target) for one in requests if answers.issuperset(map(one.key, STATUS_TYPES))}
             parts = ranges(known, self._unreported(days, names, stored), max_keys)
             for number, (start, end) in enumerate(parts, start=1):

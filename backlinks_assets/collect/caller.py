@@ -1,6 +1,6 @@
-"""One call with all that is around it: the account's permit, the ledger, sending, and the answer stored or kept as evidence.
+"""One attempt at a call: the account's permit, the ledger, sending, and storing the answer.
 
-Here belongs a single attempt. Retries, and which calls are made, are `collector.py`; the wire is `dataforseo/client.py`.
+Retries, and which calls are made, are `collector.py`; HTTP is `dataforseo/client.py`.
 """
 
 import contextlib
@@ -26,10 +26,10 @@ from backlinks_assets.store.budget import Budget, PriceUnknownError
 from backlinks_assets.store.database import StoreError
 from backlinks_assets.store.responses import Key, ResponseStore
 
-SPACE_KEPT_BYTES: Final = 64 * 1024 * 1024
+MIN_FREE_BYTES: Final = 64 * 1024 * 1024
 """Below this much free space no call is started: its answer might not be stored."""
 LATE: Final = dt.timedelta(hours=1)
-"""So long after midnight (UTC) a run that began before it may go on with its day."""
+"""How long after midnight (UTC) a run that began before it may go on with its day."""
 POLL_S: Final = 0.25
 
 
@@ -38,7 +38,7 @@ class NotCalledError(Exception):
 
 
 def is_open(date: dt.date, began: dt.datetime, now: dt.datetime) -> bool:
-    """Whether a run that began then may make calls for a day now: on the day, and for an hour if it began on it."""
+    """Whether a run may make calls for a day now: on the day, and for an hour more if it began on it."""
     if now.date() == date:
         return True
     midnight = dt.datetime.combine(date, dt.time(), dt.UTC) + dt.timedelta(days=1)
@@ -47,7 +47,7 @@ def is_open(date: dt.date, began: dt.datetime, now: dt.datetime) -> bool:
 
 @dataclass(slots=True, eq=False)
 class Call:
-    """An answer that a target lacks. `call_id` is that of the next call for it.
+    """An answer that a target lacks. `call_id` is the id of the next call for it.
 
     `is_claimed`: this run alone may call. `has_room`: room in the budget is set aside for the next call.
     """
@@ -61,12 +61,12 @@ class Call:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """What calls are made with.
+    """Makes the calls of a run.
 
     Args:
-        any_day: only the simulator may be asked about a day that is not the present one.
-        space_in: the folder whose free space is watched.
-        began: when the run was asked for.
+        any_day: the API answers for any day, as only the simulator does.
+        space_in: the folder whose free space is checked.
+        began: when the run was requested.
         stop: set when no more calls are to be started.
     """
 
@@ -84,12 +84,12 @@ class Caller:
     def attempt(
         self, request: CollectRequest, call: Call, together: Sequence[Call], number: int, outcome: Outcome
     ) -> Answer:
-        """Make a call's attempt of this number and store its answer; `outcome` counts it.
+        """Make one attempt and store its answer; `outcome` counts it.
 
         `together` are calls that must be made too if this one is: all have room in the budget, or none has.
 
         Raises:
-            ApiError: the answer can't be used; what was charged is booked, and kept as evidence.
+            ApiError: the answer can't be used. If it was charged, its cost is booked and the answer is stored as evidence.
             BudgetError, NotCalledError, StoreError, LimiterError, Cancelled: no call was made.
         """
         key, endpoint = call.key, request.endpoint
@@ -117,28 +117,28 @@ class Caller:
             self._end(call, answer, error, budget)
             raise error
         assert answer is not None
-        self.store.land(key, call.call_id, answer, request.parameters, number, self.now())
+        self.store.store_answer(key, call.call_id, answer, request.parameters, number, self.now())
         call.is_claimed = False
         return answer
 
     def not_callable(self, date: dt.date, now: dt.datetime) -> str | None:
-        """Return why the API can't be asked about a day, or None: it answers for the present only."""
+        """Return why no call can be made for a day, or None: the API answers for the present only."""
         if self.any_day or is_open(date, self.began, now):
             return None
         when = "is over" if date < now.date() else "has not begun"
         return f"nothing is stored for {date} and the day {when} (UTC): the API answers for the present only"
 
     def _enter(self, call: Call, together: Sequence[Call], number: int, budget: Budget) -> None:
-        """Enter the call in the ledger at its very start: the day, the space and the budget must allow it."""
+        """Enter the call in the ledger, if the day, the disk and the budget allow it."""
         key = call.key
         while True:
-            now = self.now()  # one look, so that a call is booked on the UTC day on which it was found allowed
+            now = self.now()  # read once, so that a call is booked on the UTC day for which it was allowed
             if (refusal := self.not_callable(key.date, now)) is not None:
                 raise NotCalledError(refusal)
-            if (free := shutil.disk_usage(self.space_in).free) < SPACE_KEPT_BYTES:
+            if (free := shutil.disk_usage(self.space_in).free) < MIN_FREE_BYTES:
                 raise StoreError(
                     f"Only {free >> 20} MiB are free for {self.space_in}: no call is started, since its answer might "
-                    "not be kept. Free some space and run again."
+                    "not be stored. Free some space and run again."
                 )
             entry = ledger.Call(
                 call.call_id, key.date, key.target, key.status_type, self.owner, number, now, key.endpoint

@@ -1,7 +1,7 @@
-"""From a list of targets to stored answers: many targets at once, each with its claims, its calls and their retries.
+"""From a list of targets to stored answers: many targets at once, each with its claims, calls and retries.
 
-Here belongs the order of these steps and what ends a run. One attempt is `caller.py`; Dagster and the command see only the
-outcomes that are yielded.
+Here belong the order of these steps and what stops a run. One attempt is `caller.py`; Dagster and the command see only the
+yielded outcomes.
 """
 
 import contextlib
@@ -28,12 +28,12 @@ from backlinks_assets.store.responses import Key
 
 MAX_ATTEMPTS: Final = 5
 MAX_SECONDS_PER_CALL: Final = 600.0
-"""Attempts and waits of one call together; what needs longer is a matter for a later run."""
-FAILURES_IN_A_ROW: Final = 30
-"""So many calls that all retries could not save, with no answer between them, are an outage, not bad luck."""
+"""Attempts and waits of one call together. What needs longer is left to a later run."""
+MAX_CONSECUTIVE_FAILURES: Final = 30
+"""So many failed calls, each with all its retries and no answer between them, are an outage."""
 
 _BATCH_S: Final = 0.5
-"""Outcomes of a long run are yielded in batches. Yielding each at once costs half as much CPU again."""
+"""Outcomes of a long run are yielded in batches of this time. Yielding each at once costs 50 % more CPU."""
 
 
 class StopError(BacklinksError):
@@ -45,11 +45,11 @@ def utc_now() -> dt.datetime:
 
 
 class Collector:
-    """Collects many targets at once and yields each as soon as it is finished.
+    """Collects many targets at once and yields each when it is finished.
 
     Args:
-        at_once: targets at work; the answers of one are called for one after the other.
-        billed_after: a call older than this is over at the vendor too, and then in its list if it was charged.
+        at_once: targets at work. The calls of one target follow one another.
+        billed_after: a call older than this has ended at the vendor too, and is in its list if it was charged.
     """
 
     def __init__(self, caller: Caller, *, at_once: int, billed_after: dt.timedelta = dt.timedelta(seconds=135)) -> None:
@@ -63,7 +63,7 @@ class Collector:
         self._room = Room(self._stop)
         self._lock = threading.Lock()
         self._failed_in_a_row = 0
-        self._retrying = tenacity.Retrying(  # one for all threads: what it knows of a call is each thread's own
+        self._retrying = tenacity.Retrying(  # shared by all threads: its state is per thread
             retry=tenacity.retry_if_exception_type(TransientError),
             stop=tenacity.stop_after_attempt(MAX_ATTEMPTS) | tenacity.stop_before_delay(MAX_SECONDS_PER_CALL),
             wait=_wait_s,
@@ -72,22 +72,21 @@ class Collector:
         )
 
     def stop(self, reason: str) -> None:
-        """Start no more calls; those in flight are waited for and stored. Of several reasons the first stands."""
+        """Start no more calls; those in flight are waited for and stored. Only the first reason is recorded."""
         with self._lock:
             self._stop_reason = self._stop_reason or reason
         self._stop.set()
 
     @property
     def stopped(self) -> str | None:
-        """Why no more calls are started, as soon as that is so; None while they are."""
+        """Why no more calls are started; None while they are."""
         return self._stop_reason
 
     def collect(self, requests: Sequence[CollectRequest]) -> Iterator[Outcome]:
         """Yield an outcome for every request, in the order in which they finish, at most half a second after.
 
         Raises:
-            StopError: after the last outcome, when the run had to stop; the requests that were not begun have it as
-                their error too.
+            StopError: after the last outcome, if the run had to stop. Requests that were not begun have the same error.
         """
         if not requests:
             return
@@ -100,7 +99,7 @@ class Collector:
             raise StopError(reason)
 
     def _outcomes(self, requests: Sequence[CollectRequest]) -> Iterator[Outcome]:
-        stored = self._store.landed({request.date for request in requests})
+        stored = self._store.stored_keys({request.date for request in requests})
         finished: queue.SimpleQueue[Outcome] = queue.SimpleQueue()
         left = len(requests)
         pool = ThreadPoolExecutor(max_workers=self._at_once, thread_name_prefix="collect")
@@ -114,7 +113,7 @@ class Collector:
                 left -= 1
                 yield outcome
         finally:
-            # Also when the consumer goes away or is interrupted: calls in flight end and are stored.
+            # Calls in flight end and are stored, also when the consumer is gone or interrupted.
             if left:
                 self.stop("the run was stopped")
             pool.shutdown(wait=True, cancel_futures=True)
@@ -129,12 +128,12 @@ class Collector:
                     outcome.reuse(key.status_type, self._store.answer(key))
             if missing and outcome.error is None:
                 self._collect(request, missing, outcome)
-        except Exception as error:  # noqa: BLE001 - a worker's bug must end the run with its name, not hang it
+        except Exception as error:  # noqa: BLE001 - a bug in a worker must end the run, not hang it
             outcome.fail(self._reason(error, request))
         return outcome
 
     def _collect(self, request: CollectRequest, missing: Sequence[Key], outcome: Outcome) -> None:
-        """Get the answers that a target lacks, once the budget has room for all: half of them is worth nothing."""
+        """Get the answers that a target lacks, once the budget has room for all: one alone has no use."""
         while True:
             if self._stop.is_set():
                 raise Cancelled
@@ -142,7 +141,7 @@ class Collector:
             calls = [Call(key) for key in missing]
             try:
                 return self._call_all(request, calls, outcome)
-            except BudgetError as error:  # none is begun; the room may still come
+            except BudgetError as error:  # none is begun; calls under way may still leave room
                 refused = error
             finally:
                 with contextlib.suppress(StoreError):  # the first error is the one to report
@@ -154,7 +153,7 @@ class Collector:
                 self._room.leave(entered, refused)
 
     def _call_all(self, request: CollectRequest, calls: Sequence[Call], outcome: Outcome) -> None:
-        """Begin all calls or none. What was begun goes on, whatever becomes of one answer."""
+        """Begin all calls or none. Once begun, the others are made even if one fails."""
         if (refusal := self._caller.not_callable(request.date, self._caller.now())) is not None:
             for call in calls:
                 status_type = call.key.status_type
@@ -175,21 +174,21 @@ class Collector:
         """Claim all calls, and wait while another run is at one; return those whose answers are still missing.
 
         Raises:
-            NotCalledError: one of them is not to be made again, so that none is made.
+            NotCalledError: one of them must not be made again, so none is made.
         """
         while (claim := self._store.claim([call.key for call in calls], self._caller.now())) is None:
             if self._stop.wait(POLL_S):
                 raise Cancelled
         for call in calls:
-            call.is_claimed = call.key not in claim.landed and call.key not in claim.refused
-            if call.key in claim.landed:
+            call.is_claimed = call.key not in claim.stored and call.key not in claim.refused
+            if call.key in claim.stored:
                 outcome.reuse(call.key.status_type, self._store.answer(call.key))
         for refusal in claim.refused.values():
             raise NotCalledError(refusal)
         return [call for call in calls if call.is_claimed]
 
     def _answer(self, request: CollectRequest, call: Call, others: Sequence[Call], outcome: Outcome) -> Answer:
-        """Call for an answer, again where that may help."""
+        """Make a call, and again after a transient error."""
         for attempt in self._retrying:
             with attempt:
                 together = [] if call.is_begun else others
@@ -200,10 +199,10 @@ class Collector:
         raise AssertionError("unreachable: the last attempt's error is raised")
 
     def _reason(self, error: Exception, request: CollectRequest) -> str:
-        """Return what to say of an error, and stop the run where the other targets would meet it too."""
+        """Return the text for an error, and stop the run where the other targets would meet it too."""
         match error:
             case Cancelled():
-                return f"not asked: {self._stop_reason or 'the run was stopped'}"
+                return f"not requested: {self._stop_reason or 'the run was stopped'}"
             case BudgetError():
                 self._no_room = self._no_room or str(error)
             case TransientError():
@@ -224,7 +223,7 @@ class Collector:
     def _count_failure(self, error: TransientError) -> None:
         with self._lock:
             self._failed_in_a_row += 1
-            outage = self._failed_in_a_row >= FAILURES_IN_A_ROW
+            outage = self._failed_in_a_row >= MAX_CONSECUTIVE_FAILURES
         if error.stops_run or outage:
             self.stop(f"The API does not answer: {error.message}. Run again later; what was paid for is kept.")
 
@@ -233,8 +232,8 @@ _backoff = tenacity.wait_exponential_jitter(multiplier=1.0, max=60.0, jitter=2.0
 
 
 def _wait_s(state: tenacity.RetryCallState) -> float:
-    """Return the seconds before the next attempt: exponential with jitter, or longer where the API asked for it."""
+    """Return the seconds before the next attempt: exponential with jitter, or longer where the API says so."""
     error = state.outcome.exception() if state.outcome else None
-    asked = error.retry_after_s if isinstance(error, TransientError) and error.retry_after_s else 0.0
+    wanted = error.retry_after_s if isinstance(error, TransientError) and error.retry_after_s else 0.0
     backoff = _backoff(state)
-    return asked + backoff / 2 if asked > backoff else backoff
+    return wanted + backoff / 2 if wanted > backoff else backoff

@@ -1,6 +1,6 @@
-"""What a run is to collect, and what it reports: a target on a day, its readings, what they cost, or why they are missing.
+"""The requests that a run collects, and their outcomes: readings, what they cost, or why they are missing.
 
-Plain records only. How they come about is `collector.py`.
+Plain records only. How they are made is `collector.py`.
 """
 
 import datetime as dt
@@ -17,9 +17,9 @@ from backlinks_assets.store.stored_answer import StoredAnswer
 
 @dataclass(frozen=True, slots=True)
 class CollectRequest:
-    """The answers of one endpoint about one target (or one batch) on one day: all are collected, or none is begun.
+    """The answers of one endpoint about one target (or batch) on one day. All are collected, or none is begun.
 
-    `own_parameters`: they are not the project's, so that a refusal of them concerns this target alone.
+    `own_parameters`: the target has its own, so that a refusal of them concerns this target alone.
     """
 
     date: dt.date
@@ -44,9 +44,9 @@ class Reading:
 
 @dataclass(slots=True)
 class Outcome:
-    """What became of one request: complete when it has a reading of each status type and `error` is None.
+    """The outcome of one request: complete when it has a reading of each status type and `error` is None.
 
-    `calls` and `cost_usd` are of this run; `reused` answers were stored before it.
+    `calls` and `cost_usd` are of this run. `reused` answers were stored before it.
     """
 
     date: dt.date
@@ -59,11 +59,11 @@ class Outcome:
 
     @property
     def empty(self) -> bool:
-        """The API answered and knows nothing of the target."""
+        """Whether the API answered and knows nothing of the target."""
         return self.error is None and not any(reading.has_data for reading in self.readings.values())
 
     def fail(self, error: str) -> None:
-        """Note why an answer is missing; of several reasons the first stands."""
+        """Record why an answer is missing. Only the first reason is recorded."""
         self.error = self.error or error
 
     def reuse(

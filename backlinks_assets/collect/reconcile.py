@@ -1,7 +1,7 @@
-"""Whether calls without an answer were charged: the ledger is reconciled with the vendor's own list of tasks.
+"""Reconciles the ledger with the vendor's own list of tasks: whether calls without an answer were charged.
 
-A call that timed out, was cut off or died with its process is counted as charged until the list says otherwise, so that
-a list that can't be had costs nothing but room in the budget.
+A call that timed out, was cut off or died with its process counts as charged until the list says otherwise. So a list that
+could not be read costs only room in the budget.
 """
 
 import datetime as dt
@@ -20,11 +20,11 @@ from backlinks_assets.store.database import StoreError
 from backlinks_assets.store.responses import ResponseStore
 
 MAX_PAGES: Final = 5
-"""Of the list, each time: it takes 10 calls a minute."""
+"""Pages of the list that are read each time: its limit is 10 calls per minute."""
 LISTED_FOR: Final = dt.timedelta(days=25)
 """The vendor keeps tags for a month."""
 CLOCKS_DIFFER: Final = dt.timedelta(minutes=10)
-"""How far this machine's clock and the vendor's are taken to lie apart, and by how much a list may lag."""
+"""The largest assumed difference between this machine's clock and the vendor's, and the largest lag of the list."""
 
 _log: Final = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ ListTasks = Callable[[Span], list[ListedTask]]
 
 
 def reconcile_within_limits(caller: Caller, billed_after: dt.timedelta) -> None:
-    """Reconcile within the account's limits. It never raises: a run has more to report than what this could not do."""
+    """Reconcile within the account's limits. Never raises, since a failure here must not hide the run's outcomes."""
 
     def listed(span: Span) -> list[ListedTask]:
         with caller.limiter.permit(caller.stop.is_set):
@@ -41,8 +41,8 @@ def reconcile_within_limits(caller: Caller, billed_after: dt.timedelta) -> None:
     try:
         reconcile(caller.store, listed, caller.now(), billed_after)
     except (ApiError, LimiterError, Cancelled, StoreError):
-        return  # the calls stay counted as charged, and the next run looks them up
-    except Exception as error:  # noqa: BLE001 - whatever it was, the run's outcomes are worth more
+        return  # the calls still count as charged, and the next run tries again
+    except Exception as error:  # noqa: BLE001 - the run's outcomes come first
         said = f"{type(error).__name__}: {error}"
         _log.warning("What calls without an answer cost could not be looked up (%s); the next run tries again.", said)
 
@@ -50,12 +50,12 @@ def reconcile_within_limits(caller: Caller, billed_after: dt.timedelta) -> None:
 def reconcile(store: ResponseStore, list_tasks: ListTasks, now: dt.datetime, billed_after: dt.timedelta) -> int:
     """Correct the ledger's unknown costs by the vendor's list; return how many calls were corrected.
 
-    A task that is listed under a call's tag, and is not one of those whose answer came, is that call's: its cost is
-    booked. A call that is in no list, read to its end, was not charged, provided that it is older than `billed_after`:
-    a younger one may be under way. Tasks of the same tag have the same date, so it does not matter which is whose.
+    A listed task with a call's tag whose answer did not come is that call's: its cost is booked. A call that is not in the
+    whole list was not charged, if it is older than `billed_after`: a younger one may be under way. Tasks of one tag have
+    one date, so it does not matter which of them belongs to which call.
 
     Raises:
-        ApiError: the list can't be had; nothing was changed.
+        ApiError: the list could not be read; nothing was changed.
     """
     unknown = store.unknown_calls(now - LISTED_FOR)
     if not unknown:
@@ -76,7 +76,7 @@ def reconcile(store: ResponseStore, list_tasks: ListTasks, now: dt.datetime, bil
         elif is_whole and now - call.started_at > billed_after:
             found.append((call.call_id, 0.0, None))
     if found:
-        store.settle_calls(found)
+        store.reconcile_calls(found)
     return len(found)
 
 

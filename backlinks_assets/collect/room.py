@@ -1,7 +1,7 @@
-"""Whether the day's budget has room for another target, as the threads of one run see it.
+"""Room for another target in the day's budget, shared by the threads of one run.
 
-Calls under way may cost less than was reserved for them, so a target that has no room waits until they have ended. What
-the budget is belongs to `store/budget.py`.
+Calls under way may cost less than was reserved for them, so a target without room waits until they have ended. The budget
+itself is `store/budget.py`.
 """
 
 import threading
@@ -13,7 +13,7 @@ _POLL_S = 0.25
 
 
 class Room:
-    """Counts the targets that are at work, and remembers what the budget refused since the last of them ended."""
+    """Counts the targets at work, and remembers what the budget refused since the last of them ended."""
 
     def __init__(self, stop: threading.Event) -> None:
         self._stop = stop
@@ -26,10 +26,10 @@ class Room:
         """Begin a target that needs so many calls; wait while as many were refused and others are at work.
 
         Returns:
-            What `leave` is to be given.
+            The argument for `leave`.
 
         Raises:
-            BudgetError: as many were refused, and nobody is at work who could leave room.
+            BudgetError: as many were refused, and no target at work could leave room.
             Cancelled: the run stops.
         """
         with self._changed:

@@ -1,7 +1,7 @@
-"""Dagster's SQLite event log with its connections kept open: the same files and rows at a sixth of the CPU.
+"""Dagster's SQLite event log with open connections: the same files and rows at a sixth of the CPU.
 
-Dagster opens a file anew, and compiles its SQL anew, for each statement of each event; with two events a target that
-was more than all else a day costs. Here belongs how events are written; where they lie is `home.py`.
+Dagster opens a file and compiles its SQL anew for each statement of each event. With two events per target that cost more
+than the rest of a day. Here belongs how events are written; the folder is `home.py`.
 """
 
 import os
@@ -23,20 +23,19 @@ from sqlalchemy.pool import StaticPool
 from backlinks_assets.dagster_instance.run_locks import RunLocks
 from backlinks_assets.dagster_instance.run_storage import hold_if_executing
 
-MOST_OPEN: Final = 16
-"""Files of runs kept open by one process; the webserver and the daemon read many runs' files."""
-EVENTS_A_BATCH: Final = 250
+MAX_OPEN_FILES: Final = 16
+"""Files of runs that one process holds open: the webserver and the daemon read many."""
+EVENTS_PER_BATCH: Final = 250
 COMPACT_SHARE: Final = 0.15
-"""Of the file's pages, free ones: what a first thinning leaves. A later one frees a week's."""
+"""The share of free pages above which the file is compacted: a first thinning leaves more, later ones less."""
 
 _RUN_CACHE_KIB: Final = 256
-"""A run's file is written from one end to the other; SQLite's 2 MB for each of those open would be kept for nothing."""
+"""A run's file is written once from start to end, so SQLite's usual 2 MB for each would be wasted."""
 _INDEX: Final = "index"
 """Dagster's name for the file over all runs; each run has a file of its own beside it."""
 
-_MOST_LOOKS: Final = 20
-"""Each failed one means that another process got through."""
-_PAGE_COUNTS: Final = ("freelist_count", "page_count")
+_MAX_LOOKS: Final = 20
+"""Attempts at adding partitions. Each failed one means that another process succeeded."""
 
 _EVENTS: Final = SqlEventLogStorageTable
 _INSERT: Final = _EVENTS.insert()
@@ -45,11 +44,11 @@ _PLANNED: Final = DagsterEventType.ASSET_MATERIALIZATION_PLANNED.value
 
 
 def add_looking_again(add: Callable[[], None]) -> None:
-    """Call `add`, by which Dagster selects the partitions that are there and inserts the others, until it gets through.
+    """Call `add`, with which Dagster selects the partitions that exist and inserts the others, until it succeeds.
 
-    Where another process inserts one of them in between, the database refuses the whole insertion; the next look finds it.
+    If another process inserts one of them in between, the database refuses the whole insertion. The next call finds it.
     """
-    for _ in range(_MOST_LOOKS):
+    for _ in range(_MAX_LOOKS):
         try:
             return add()
         except sa.exc.IntegrityError:
@@ -58,7 +57,7 @@ def add_looking_again(add: Callable[[], None]) -> None:
 
 
 class ProjectEventLog(SqliteEventLogStorage):
-    """Dagster's own storage; only how a connection is come by, and how several events are stored, is ours."""
+    """Dagster's own storage with other ways to open a connection and to store several events."""
 
     def __init__(self, base_dir: str, locks: RunLocks) -> None:
         self._locks = locks
@@ -67,14 +66,14 @@ class ProjectEventLog(SqliteEventLogStorage):
         self._known_tables: set[str] = set()
         self._known_columns: set[str] = set()
         # Dagster has no other setting for this; the planned events of a range are then one transaction.
-        os.environ.setdefault("DAGSTER_EVENT_BATCH_SIZE", str(EVENTS_A_BATCH))
+        os.environ.setdefault("DAGSTER_EVENT_BATCH_SIZE", str(EVENTS_PER_BATCH))
         super().__init__(base_dir)
 
     def run_connection(self, run_id: str | None = None) -> Any:
-        return self._kept(str(run_id))
+        return self._connection(str(run_id))
 
     def index_connection(self) -> Any:
-        return self._kept(_INDEX)
+        return self._connection(_INDEX)
 
     def has_table(self, table_name: str) -> bool:
         if table_name not in self._known_tables and super().has_table(table_name):
@@ -87,13 +86,13 @@ class ProjectEventLog(SqliteEventLogStorage):
         return column_name in self._known_columns
 
     def add_dynamic_partitions(self, partitions_def_name: str, partition_keys: Sequence[str]) -> None:
-        """Add the keys that are not there, also where another process adds some of them at the same time."""
+        """Add the missing keys, also while another process adds some of them."""
         add_looking_again(
             lambda: super(ProjectEventLog, self).add_dynamic_partitions(partitions_def_name, partition_keys)
         )
 
     def store_event(self, event: EventLogEntry) -> None:
-        """Store one event; a materialization, of which each target has one, as a batch: with a statement that is kept."""
+        """Store one event. A materialization, of which each target has one, is stored as a batch, which is quicker."""
         hold_if_executing(self._locks, event)
         if event.dagster_event_type is DagsterEventType.ASSET_MATERIALIZATION:
             self.store_event_batch([event])
@@ -101,7 +100,7 @@ class ProjectEventLog(SqliteEventLogStorage):
             super().store_event(event)
 
     def store_event_batch(self, events: Sequence[EventLogEntry]) -> None:
-        """Store events, those of each run in one transaction and their copies over all runs in another."""
+        """Store events: those of each run in one transaction, their copies in the file over all runs in another."""
         if any(event.dagster_event_type in ASSET_CHECK_EVENTS for event in events):
             super().store_event_batch(events)  # checks have rows of their own, one by one
             return
@@ -116,7 +115,7 @@ class ProjectEventLog(SqliteEventLogStorage):
             self._store_asset_event_tags(tx, copied, ids)
             kinds = [(event.get_dagster_event().asset_key, event.dagster_event_type) for event in copied]
             newest = {kind: at for at, kind in enumerate(kinds)}
-            for at in sorted(newest.values()):  # an asset's own row tells of its newest event only
+            for at in sorted(newest.values()):  # an asset's own row has its newest event only
                 self._store_asset_event(tx, copied[at], ids[at])
 
     def holds_newest(self, run_id: str) -> bool:
@@ -133,7 +132,7 @@ class ProjectEventLog(SqliteEventLogStorage):
             return tx.execute(query.limit(1)).first() is not None
 
     def thin(self, run_id: str) -> bool:
-        """Drop an ended run's own log and its planned events; what it materialized stays. False if it was so already."""
+        """Drop an ended run's own log and its planned events, not its materializations. False if nothing was dropped."""
         path = Path(self.path_for_shard(run_id))
         planned = _EVENTS.delete().where(_EVENTS.c.run_id == run_id, _EVENTS.c.dagster_event_type == _PLANNED)
         with self._using:
@@ -146,28 +145,28 @@ class ProjectEventLog(SqliteEventLogStorage):
         return dropped
 
     def compact(self) -> bool:
-        """Give the space of deleted events back to the disk where that is much of the file; otherwise it is reused.
+        """Give the space of deleted events back to the disk, if it is much of the file. Return whether it was.
 
-        Nobody can write meanwhile, so that it must be rare. False: it was not worth it.
+        No process can write meanwhile, so it must be rare.
         """
         with self._using, self._engine(_INDEX).connect() as connection:
-            free, pages = (connection.exec_driver_sql(f"PRAGMA {name}").scalar_one() for name in _PAGE_COUNTS)
-            worth_it = bool(free > COMPACT_SHARE * pages)
+            free = connection.exec_driver_sql("PRAGMA freelist_count").scalar_one()
+            worth_it = bool(free > COMPACT_SHARE * connection.exec_driver_sql("PRAGMA page_count").scalar_one())
             connection.rollback()
             if worth_it:
                 connection.execution_options(isolation_level="AUTOCOMMIT").exec_driver_sql("VACUUM")
         return worth_it
 
     def wipe(self) -> None:
-        self._let_go()
+        self._close_files()
         super().wipe()
 
     def dispose(self) -> None:
-        self._let_go()
+        self._close_files()
         super().dispose()
 
     @contextmanager
-    def _kept(self, file: str) -> Iterator[sa.Connection]:
+    def _connection(self, file: str) -> Iterator[sa.Connection]:
         with self._using, self._engine(file).connect() as connection, connection.begin():
             yield connection
 
@@ -186,12 +185,12 @@ class ProjectEventLog(SqliteEventLogStorage):
             sa.event.listen(engine, "connect", _configure if file == _INDEX else _configure_run)
             self._engines[file] = engine
         self._engines.move_to_end(file)
-        if len(self._engines) > MOST_OPEN:
+        if len(self._engines) > MAX_OPEN_FILES:
             oldest = next(iter(self._engines))
             self._engines.pop(oldest).dispose()
         return engine
 
-    def _let_go(self) -> None:
+    def _close_files(self) -> None:
         with self._using:
             while self._engines:
                 self._engines.popitem()[1].dispose()

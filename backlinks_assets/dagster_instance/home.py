@@ -1,8 +1,7 @@
-"""Where Dagster keeps its runs and events: under the data folder of the kind of answers in use.
+"""The folder of Dagster's runs and events: under the data folder, apart for simulated answers.
 
-Here belong the classes that `dagster.yaml` names, so that `dagster dev`, the daemon and the command all meet on one
-instance, and simulated runs never on a real one's. Each stands for Dagster's own class and says where; how events are
-written is `event_log.py`.
+Here belong the classes that `dagster.yaml` names, so that `dagster dev`, the daemon and the command use one instance. Each is
+Dagster's own class with this project's folder. How events are written is `event_log.py`.
 """
 
 from collections.abc import Iterator, Sequence
@@ -31,18 +30,17 @@ from backlinks_assets.folder import try_folder
 from backlinks_assets.settings import Settings
 
 MAKING_TIMEOUT_S: Final = 60.0
-"""How long a process waits for another that makes Dagster's files; it takes a second."""
-
+"""How long a process waits for another that makes Dagster's files, which takes a second."""
 
 ON_THE_TERMINAL: Final = "This run is one of a `backlinks` command's: what it printed is on that command's terminal.\n"
 
 
 class ProjectStorage(DagsterSqliteStorage):
-    """Dagster's SQLite storage under the project's data folder, with the project's quicker event log and locks of runs."""
+    """Dagster's SQLite storage under the data folder, with a quicker event log and locks of runs."""
 
     def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
         Path(base_dir).mkdir(parents=True, exist_ok=True)
-        # Dagster's making of its tables is no work for two at once: the second fails with "table already exists".
+        # Two processes that make Dagster's tables at once fail with "table already exists".
         with filelock.FileLock(Path(base_dir) / ".making.lock", timeout=MAKING_TIMEOUT_S):
             super().__init__(base_dir, inst_data)
             locks = RunLocks(Path(base_dir) / "alive")
@@ -63,8 +61,6 @@ class ProjectStorage(DagsterSqliteStorage):
 
 
 class ProjectArtifacts(LocalArtifactStorage):
-    """Dagster's artifact folder, the project's."""
-
     @classmethod
     def config_type(cls) -> dict[str, Any]:
         return {}
@@ -77,8 +73,6 @@ class ProjectArtifacts(LocalArtifactStorage):
 
 
 class ProjectComputeLogs(LocalComputeLogManager):
-    """Dagster's folder of what runs print, the project's."""
-
     @classmethod
     def config_type(cls) -> dict[str, Any]:
         return {}
@@ -91,9 +85,9 @@ class ProjectComputeLogs(LocalComputeLogManager):
 
 
 class CommandComputeLogs(LocalComputeLogManager):
-    """The place of what the command's runs print: its terminal. Where the UI would show it, it tells that.
+    """Leaves what the command's runs print on its terminal, and says so in the UI.
 
-    Dagster's own capturing would send the command's bar by way of a file, with four processes that read it.
+    Dagster's own capturing would send the command's bar through a file, with four processes that read it.
     """
 
     @classmethod
@@ -115,18 +109,17 @@ def _folder() -> str:
 
 
 def _connection_string(base_dir: str, db_name: str) -> str:
-    """Return the URL of one of Dagster's SQLite files, whatever characters its path has."""
+    """Return the URL of one of Dagster's SQLite files, with any characters in its path."""
     return sa.URL.create("sqlite", database=str(Path(base_dir).absolute() / f"{db_name}.db")).render_as_string()
 
 
-# Dagster's own function of this name joins the parts as they are: of a folder `why?` SQLAlchemy would open `why`, of
-# `a%20b` the folder `a b`.
+# Dagster's own function does not quote: for a folder `why?` SQLAlchemy would open `why`, for `a%20b` the folder `a b`.
 for _module in (sqlite_run_storage, sqlite_event_log, sqlite_schedule_storage):
     _module.create_db_conn_string = _connection_string  # type: ignore[attr-defined]
 
 
 def open_instance(settings: Settings) -> DagsterInstance:
-    """Return the instance that the UI of these settings shows, whatever DAGSTER_HOME says of other projects.
+    """Return the instance that the UI of these settings shows, even if DAGSTER_HOME is another project's.
 
     Raises:
         FolderError: the data folder can't hold it.

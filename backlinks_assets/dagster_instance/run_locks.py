@@ -1,7 +1,6 @@
-"""Which of Dagster's runs have a living process: lock files that processes hold for as long as they work for a run.
+"""Which of Dagster's runs have a living process: each process holds a lock file while it works for a run.
 
-Here belongs only what the files say. Which events make a process
-a run's is `event_log.py`; what becomes of runs without one is `defs/dead_runs.py`.
+Which events make a process a run's is `run_storage.py`; what is done with dead runs is `defs/dead_runs.py`.
 """
 
 import enum
@@ -17,18 +16,18 @@ from typing import Final, NamedTuple
 from backlinks_assets.account.lockfile import Lock, guard, is_locked, lock_new
 
 PREPARING: Final = "preparing"
-"""Held by who created or launches a run, until the run's own process has a lock."""
+"""Held by the process that created or launches a run, until the run's own process has a lock."""
 AT_WORK: Final = "at-work"
 """Held by each process that executes a run."""
 
 SWEEP_AFTER_S: Final = 60.0
-"""A file is made before the run that it is for is recorded, and removed by others only when it is older than this."""
+"""A file is made before its run is recorded, so other processes remove it only when it is older than this."""
 
 _log = logging.getLogger(__name__)
 
 
 class Life(enum.Enum):
-    """What the locks say of a run that has not finished."""
+    """Whether a run that has not finished has a living process, by its locks."""
 
     LIVING = "a process holds it"
     GONE = "a process executed it and is gone"
@@ -50,9 +49,9 @@ class RunLocks:
         self._held: dict[tuple[str, str], Lock] = {}
 
     def hold(self, run_id: str, part: str) -> None:
-        """Hold a run until `release`, `close` or the end of this process. Holding it twice is holding it once.
+        """Hold a run until `release`, `close` or the end of this process. A second time does nothing.
 
-        Where the file system refuses, the run goes on without a lock: its life is then `UNKNOWN`.
+        Where the file system refuses, the run goes on without a lock, and its life is `UNKNOWN`.
         """
         with guard:
             for key in [key for key, lock in self._held.items() if not lock.path.exists()]:  # taken over by the run
@@ -72,13 +71,13 @@ class RunLocks:
                         file.path.unlink(missing_ok=True)
 
     def release(self, run_id: str) -> None:
-        """Give up what this process holds of a run: it has finished, or another process takes it over."""
+        """Release this process's locks of a run: it has finished, or another process takes it over."""
         with guard:
             self._drop((run_id, PREPARING))
             self._drop((run_id, AT_WORK))
 
     def close(self) -> None:
-        """Let go of every lock as the end of the process would: the files of unfinished runs stay."""
+        """Release every lock, as the end of the process would: the files of unfinished runs stay."""
         with guard:
             for lock in self._held.values():
                 lock.release()
@@ -97,7 +96,7 @@ class RunLocks:
         return Life.NEVER_BEGUN if parts else Life.UNKNOWN
 
     def sweep(self, unfinished: Collection[str]) -> None:
-        """Remove what dead processes left of runs other than the unfinished ones."""
+        """Remove the files of dead processes, but for those of unfinished runs."""
         before = time.time() - SWEEP_AFTER_S
         for file in self._files():
             with suppress(OSError):
@@ -105,7 +104,7 @@ class RunLocks:
                     _remove(file)
 
     def clear(self, run_id: str) -> None:
-        """Remove at once what dead processes left of a run that has been marked as finished."""
+        """Remove the files of dead processes for a run that has been marked as finished."""
         for file in self._files(run_id):
             with suppress(OSError):
                 _remove(file)
@@ -122,15 +121,13 @@ class RunLocks:
 
     def _drop(self, key: tuple[str, str]) -> None:
         lock = self._held.pop(key, None)
-        if lock is not None and lock.fd is not None:  # it is None in a forked child: the file is its parent's
+        if lock is not None and lock.fd is not None:  # None in a forked child: the file is its parent's
             with suppress(OSError):
-                lock.path.unlink(
-                    missing_ok=True
-                )  # before it is unlocked: one that is seen and free is a dead process's
+                lock.path.unlink(missing_ok=True)  # while locked: an unlocked file is a dead process's
             lock.release()
 
 
 def _remove(file: _File) -> None:
-    # Who prepared a run that has finished may hold its file still, and lets go of it at the next run.
+    # The process that prepared a finished run may still hold its file, and releases it at the next run.
     if file.part == PREPARING or not is_locked(file.path):
         file.path.unlink()

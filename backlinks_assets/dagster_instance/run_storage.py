@@ -1,8 +1,7 @@
-"""Dagster's SQLite run storage, which also says whose process each run is: by `run_locks.py`, for as long as it lives.
+"""Dagster's SQLite run storage, in which processes hold their runs by `run_locks.py`.
 
-Here belongs which of Dagster's events make a process a run's, and which end that. It holds for every code location of the
-instance, and whoever starts the run: a command, the daemon, the UI. What becomes of runs whose process is gone is
-`defs/dead_runs.py`.
+Here belongs which of Dagster's events make a process a run's, and which end that: for every code location of the instance,
+and for runs of a command, the daemon or the UI. What is done with dead runs is `defs/dead_runs.py`.
 """
 
 import os
@@ -16,7 +15,7 @@ from dagster._core.storage.runs import SqliteRunStorage
 from backlinks_assets.dagster_instance.run_locks import AT_WORK, PREPARING, RunLocks
 
 _EXECUTES: Final = {DagsterEventType.STEP_WORKER_STARTED, DagsterEventType.STEP_START}
-"""Stored by the process that executes the step, which may be another than the run's: each keeps the run alive."""
+"""Stored by the process that executes the step, which may not be the run's own: each holds the run."""
 _HANDS_OVER: Final = {
     DagsterEventType.RUN_ENQUEUED,  # to the daemon, which takes it off its queue whenever it can
     DagsterEventType.RUN_SUCCESS,
@@ -30,10 +29,10 @@ class ProjectRunStorage(SqliteRunStorage):
 
     def __init__(self, made: SqliteRunStorage, locks: RunLocks) -> None:
         self.locks = locks
-        super().__init__(made._conn_string)  # noqa: SLF001 - to make it from its folder is to look at its tables twice
+        super().__init__(made._conn_string)  # noqa: SLF001 - made from its folder, it would check its tables twice
 
     def add_run(self, dagster_run: DagsterRun) -> DagsterRun:
-        """Add a run, held from before it can be seen."""
+        """Add a run, which is held before it can be seen."""
         self.locks.hold(dagster_run.run_id, PREPARING)
         try:
             return super().add_run(dagster_run)
@@ -42,7 +41,7 @@ class ProjectRunStorage(SqliteRunStorage):
             raise
 
     def handle_run_event(self, run_id: str, event: DagsterEvent, update_timestamp: datetime | None = None) -> None:
-        """Note the run's new status; its process is held from before to after it counts as at work."""
+        """Store the run's new status. Its process holds it before it counts as started, and until it has ended."""
         if event.event_type is DagsterEventType.RUN_STARTING:
             self.locks.hold(run_id, PREPARING)
         elif event.event_type is DagsterEventType.RUN_START:
@@ -57,7 +56,7 @@ class ProjectRunStorage(SqliteRunStorage):
 
 
 def hold_if_executing(locks: RunLocks, entry: EventLogEntry) -> None:
-    """Hold a run where an event says that this very process executes it. Others store events of it too."""
+    """Hold a run if the event says that this process executes it. Other processes store events of it too."""
     event = entry.dagster_event
     if event is None:
         return

@@ -1,4 +1,4 @@
-"""One answer of the API, of whatever endpoint: the envelope around its task, read tolerantly.
+"""One answer of the API, of any endpoint: the envelope around its task, read tolerantly.
 
 Here belongs what all endpoints' answers have in common. What a result holds is `endpoints/`; what a status code means is
 `status_codes.py`.
@@ -13,18 +13,17 @@ import orjson
 from backlinks_assets.dataforseo.spelling import normal_form
 
 OK: Final = 20000
-"""The status code of what was done as asked."""
+"""The status code of success."""
 
 MAX_COST_USD: Final = 1000.0
-"""No call costs so much: a larger number is an error of the answer, and would fill the budget by itself."""
+"""No call costs so much. A larger number is an error in the answer, and would fill the budget by itself."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
     """One answer as it came: `body` is the vendor's JSON, the rest is read from it and may be missing.
 
-    `task` is the task that answers, empty where nothing in the answer answers anything. `cost_usd` is what the answer
-    itself says, None where it says nothing.
+    `task` is the task that was carried out, empty where none was. `cost_usd` is the answer's own, None where it has none.
     """
 
     body: bytes
@@ -46,17 +45,16 @@ class Answer:
 
     @property
     def result(self) -> dict[str, Any] | None:
-        """The result object, None where there is none (`result_of`)."""
         return result_of(self.task)
 
     @property
     def is_empty(self) -> bool:
-        """The answer itself says that the API knows nothing of the target, by a result of null, `[]` or `[null]`."""
+        """The API knows nothing of the target: its result is null, `[]` or `[null]`."""
         return "result" in self.task and self.task["result"] in (None, [], [None])
 
     @property
     def known_cost_usd(self) -> float | None:
-        """What it cost. A refusal that names no cost has none; of anything else only the vendor's list can tell."""
+        """Its cost: none for a refusal that names none. For any other answer without one, only the vendor's list knows."""
         if self.cost_usd is None and self.status_code not in {None, OK}:
             return 0.0
         return self.cost_usd
@@ -91,10 +89,7 @@ def parse_answer(body: bytes, http_status: int, *, simulated: bool = False) -> A
 
 
 def first_result(envelope: dict[str, Any]) -> dict[str, Any] | None:
-    """Return the result object of a stored answer.
-
-    It may be of a time when its task's status code was not looked at.
-    """
+    """Return the result object of a stored answer, which may be older than the check of its task's status code."""
     return result_of(_task_of(envelope) or next(iter(_objects(envelope.get("tasks"))), {}))
 
 
@@ -108,7 +103,7 @@ def result_of(task: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def cost_of(value: object) -> float | None:
-    """Return a cost in dollars; what can't be one (negative, or more than any call costs) says nothing."""
+    """Return a cost in dollars; None for what can't be one (negative, or more than any call costs)."""
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     return float(value) if is_number and 0 <= value < MAX_COST_USD else None  # type: ignore[operator, arg-type]
 

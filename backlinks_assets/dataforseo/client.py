@@ -1,6 +1,6 @@
-"""One HTTP call to an endpoint and its reading; nothing is retried, paced or stored here.
+"""One HTTP call to an endpoint; nothing is retried, paced or stored here.
 
-Here belong the session, time-outs, sizes and the translation of what goes wrong on the wire into the error tree.
+Here belong the session, time-outs, sizes and the translation of network errors into the error tree.
 Retries, limits and the store are around it (`collect/collector.py`).
 """
 
@@ -28,22 +28,22 @@ READ_TIMEOUT_S: Final = 120.0
 FREE_TIMEOUT_S: Final = 15.0
 """For the account's own data and lists: nothing is paid for, so nothing is lost by giving up."""
 MAX_BYTES: Final = 64 * 1024 * 1024
-"""A summary with every list full is some 200 kB; what is larger than this is not an answer of the API."""
+"""A summary with every list full has some 200 kB, so what is larger than this is not an answer of the API."""
 MAX_BYTES_UNREAD: Final = 1024 * 1024
-"""So much is handed on of what could not be read."""
+"""The part that is stored of an answer that could not be read."""
 SIMULATOR_HEADER: Final = "X-Backlinks-Simulator"
 
 _CHUNK_BYTES: Final = 64 * 1024
 
 
 def max_seconds(read_timeout_s: float) -> float:
-    """Return by when a whole answer must be here (130 s for 120 s): what trickles in never times out by itself."""
+    """Return the deadline for a whole answer, 130 s for 120 s: one that trickles in never times out by itself."""
     return read_timeout_s * 13 / 12
 
 
 @dataclass(slots=True)
 class _Came:
-    """What has come of an answer so far, to be stored should the rest never come or not be readable."""
+    """The part of an answer that has come, which is stored if the rest does not come or could not be read."""
 
     http_status: int = 0
     simulated: bool = False
@@ -58,8 +58,7 @@ class _Came:
 class Client:
     """A pooled session that makes one call at a time to any endpoint, with one task. Thread-safe.
 
-    The password is held by the session only: it is in no `repr`, message or URL. With `is_real`, what the bundled
-    simulator says is refused.
+    The password is in no `repr`, message or URL. With `is_real`, answers of the bundled simulator are refused.
     """
 
     def __init__(
@@ -78,7 +77,7 @@ class Client:
         self._read_timeout_s = read_timeout_s
         self._total_timeout_s = total_timeout_s or max_seconds(read_timeout_s)
         self._session = requests.Session()
-        # A proxy or a .netrc of the machine must not come between us and the credentials we were given.
+        # No proxy or .netrc of the machine may see or replace the credentials on plain HTTP.
         self._session.trust_env = urlsplit(self.base_url).scheme == "https"
         for scheme in ("https://", "http://"):
             self._session.mount(scheme, adapter(connections))
@@ -104,7 +103,7 @@ class Client:
         """Make the call once and return what the endpoint makes of its good answer.
 
         Raises:
-            ApiError: one of its four kinds; `answer` is what came, if anything did: it may have been charged.
+            ApiError: one of its four kinds; `answer` is what came, if anything: it may have been charged.
         """
         answer = self._call(endpoint, request)
         try:
@@ -113,21 +112,21 @@ class Client:
         except UnusableError as error:
             kind = TargetError if endpoint.rows else TransientError
             raise kind(f"the answer can't be used: {self._clean(str(error))}", answer=answer) from None
-        except Exception as error:  # noqa: BLE001 - a fault of ours must not lose what was paid for
+        except Exception as error:  # noqa: BLE001 - our own bug must not lose a paid answer
             raise self._not_parsed(error, answer) from None
-        error.message = self._clean(error.message)  # the vendor's words are in it, and could repeat ours
+        error.message = self._clean(error.message)  # the vendor's text could repeat the password
         error.args = (error.message,)
         raise error
 
     def _prepared(self, endpoint: Endpoint[Any, Any]) -> tuple[requests.PreparedRequest, Mapping[str, Any]]:
-        """Return a request without its body, and what proxies and certificates it takes: made once for each endpoint."""
+        """Return an endpoint's request without a body, and its proxies and certificates; made once."""
         if endpoint.path not in self._templates:
             headers = {"Content-Type": "application/json", "Authorization": self._authorization}
             request = requests.Request(
                 "POST" if endpoint.task else "GET",
                 self.base_url + endpoint.path,
                 headers=headers,
-                auth=lambda unchanged: unchanged,  # so that no .netrc takes the credentials' place
+                auth=lambda unchanged: unchanged,  # so that no .netrc replaces the credentials
             )
             template = self._session.prepare_request(request)
             found = self._session.merge_environment_settings(template.url, {}, True, None, None)
@@ -136,7 +135,7 @@ class Client:
         return template.copy(), settings
 
     def _call(self, endpoint: Endpoint[RequestT, Any], request: RequestT) -> Answer:
-        """Return what came, read. Whatever goes wrong, as much of the answer as came goes with the error."""
+        """Return the answer. An error has as much of the answer as came."""
         came = _Came()
         try:
             return self._exchange(endpoint, request, came)
@@ -185,12 +184,12 @@ class Client:
         came.simulated = SIMULATOR_HEADER in response.headers
         if came.simulated and self._is_real:
             raise RequestError(
-                "the bundled simulator answered where the real API was expected: nothing of it is kept. Add /simulator "
+                "the bundled simulator answered where the real API was expected: nothing of it is stored. Add /simulator "
                 "to DATAFORSEO_BASE_URL, or unset it",
                 answer=Answer(b"", came.http_status, cost_usd=0.0, simulated=True),
             )
         retry_after = _retry_after_s(response.headers.get("Retry-After"))
-        # read1 hands over what has come, so that as much as came is there when the deadline cuts it.
+        # read1 returns what has come, so that it is there when the deadline cuts the connection.
         while chunk := response.raw.read1(_CHUNK_BYTES, decode_content=True):
             body += chunk
             if len(body) > MAX_BYTES:
@@ -219,7 +218,7 @@ class Client:
         return RequestError(f"the answer could not be parsed, which is a fault of this program ({said})", answer=answer)
 
     def _no_tls(self, error: Exception) -> RequestError | TransientError:
-        """A certificate that is not trusted stays so; a connection that broke in the handshake may work again."""
+        """An untrusted certificate stays untrusted; a connection that broke in the handshake may work again."""
         cause = self._cause(error)
         if isinstance(_innermost(error), ssl.SSLCertVerificationError) or "certificate" in cause.lower():
             return RequestError(
@@ -240,12 +239,12 @@ class Client:
         return urlsplit(self.base_url).netloc
 
     def _cause(self, error: Exception) -> str:
-        """Return the innermost error's kind and text, shortened, without the password should it ever be there."""
+        """Return the innermost error's kind and text, shortened and without the password."""
         inner = _innermost(error)
         return self._clean(f"{type(inner).__name__}: {inner}"[:200])
 
     def _clean(self, text: str) -> str:
-        """Return a text from outside as a message may hold it: one printable line, no password in any form."""
+        """Return a foreign text as one printable line without the password in any form."""
         for secret in self._secrets:
             text = text.replace(secret, "***")
         return "".join(character if character.isprintable() else " " for character in text)
@@ -258,7 +257,7 @@ def _innermost(error: BaseException) -> BaseException:
 
 
 def _retry_after_s(header: str | None) -> float | None:
-    """Return the seconds that a Retry-After header asks for: a number, or a date (RFC 9110, 10.2.3)."""
+    """Return the seconds of a Retry-After header: a number, or a date (RFC 9110, 10.2.3)."""
     with contextlib.suppress(urllib3.exceptions.InvalidHeader):
         return urllib3.Retry().parse_retry_after(header) if header else None
     return None

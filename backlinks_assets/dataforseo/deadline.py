@@ -1,6 +1,6 @@
-"""A call's deadline, which cuts its connection whatever trickles in: a read time-out starts anew with every byte.
+"""A call's deadline, which cuts its connection. A read time-out is not enough: it starts anew with every byte.
 
-Here belongs only the cutting. How long a call may take, and what is said then, is `client.py`.
+How long a call may take, and the error after that, is `client.py`.
 """
 
 import socket
@@ -16,7 +16,7 @@ _of_thread = threading.local()
 
 
 class Deadline:
-    """While it is entered, the connection that this thread reads an answer from is cut after so many seconds."""
+    """While entered, cuts the connection that this thread reads an answer from after so many seconds."""
 
     def __init__(self, seconds: float) -> None:
         self.has_passed = False
@@ -42,7 +42,7 @@ class Deadline:
             self._pass()
 
     def _pass(self) -> None:
-        """Shut the connection under its reader, who then finds it ended. Not by TLS's own way: it may be reading."""
+        """Shut the connection, so that its reader finds it ended. Not with TLS's own shutdown, which may be reading."""
         with self._lock:
             self.has_passed = True
             if self._socket is not None:

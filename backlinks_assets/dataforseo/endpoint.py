@@ -1,7 +1,7 @@
-"""What an endpoint of the API is: where it is, what is sent, how its answer is read, and what a call costs.
+"""The record of an endpoint of the API: its path, task, parsing and price.
 
-Here belong the two records, `Endpoint` and the `Request` of a paid one. The endpoints themselves are `endpoints/`, one
-file each; the call is `client.py`.
+Here belong `Endpoint` and the `Request` of a paid one. The endpoints themselves are `endpoints/`, one file each; the call is
+`client.py`.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,7 +12,7 @@ from backlinks_assets.dataforseo.answer import Answer
 
 CALL_USD: Final = 0.024
 ROW_USD: Final = 0.000036
-"""Every paid Backlinks endpoint costs so much a call and a returned row (2026-07 to 2026-10)."""
+"""Price of a call and of a returned row, at every paid Backlinks endpoint (2026-07 to 2026-10)."""
 
 RequestT = TypeVar("RequestT")
 ParsedT = TypeVar("ParsedT")
@@ -23,10 +23,10 @@ class UnusableError(ValueError):
 
 
 class Parameters(Protocol):
-    """What shapes an answer beside target and status type.
+    """A request's parameters beside target and status type.
 
-    `key` is equal when, and only when, the parameters are; `text` is them as JSON; `options` are those that are set, as
-    a task of the API takes them.
+    `key` is equal if and only if the parameters are. `text` is their JSON. `options` are those that are set, as fields of
+    a task.
     """
 
     @property
@@ -60,12 +60,12 @@ class Endpoint(Generic[RequestT, ParsedT]):
     """One endpoint of the API.
 
     Args:
-        name: the path without `/v3/`, as the store and the ledger know it.
-        task: makes the one task that is posted out of a request; None for a GET.
-        parse: makes what the client returns out of a good answer and its request; raises `UnusableError`.
-        rows: how many result rows a request may return, which are charged; None where calls are free.
+        name: the path without `/v3/`, as in the store and the ledger.
+        task: makes the one posted task of a request; None for a GET.
+        parse: makes what the client returns of a good answer and its request; raises `UnusableError`.
+        rows: how many charged result rows a request may return; None where calls are free.
         status_types: a target has an answer for each.
-        target_fields: fields of the task that concern its target alone if the API names one as invalid (40501).
+        target_fields: fields that concern the target alone if the API names one of them as invalid (40501).
     """
 
     name: str
@@ -80,7 +80,7 @@ class Endpoint(Generic[RequestT, ParsedT]):
         return f"/v3/{self.name}"
 
     def expected_price_usd(self, request: RequestT) -> float:
-        """Return what a call is expected to cost, at most."""
+        """Return the highest expected cost of a call."""
         return CALL_USD + ROW_USD * self.rows(request) if self.rows else 0.0
 
 

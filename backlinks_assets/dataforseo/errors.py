@@ -3,7 +3,7 @@
     ApiError
     ├── TransientError   the same call may succeed later: retried
     ├── TargetError      this target only: its other days and the other targets are not concerned
-    ├── AccountError     the whole account: no further call can succeed until a person acts
+    ├── AccountError     the whole account: no call can succeed until a person acts
     └── RequestError     our own request or configuration: no call like it can succeed
 
 Only the tree; which status code is which is `status_codes.py`.
@@ -14,7 +14,7 @@ from backlinks_assets.errors import BacklinksError
 
 
 class ApiError(BacklinksError):
-    """A call that gave no usable answer. `answer` is what came, if anything did: it may have been charged."""
+    """A call without a usable answer. `answer` is what came, if anything: it may have been charged."""
 
     def __init__(self, message: str, *, answer: Answer | None = None) -> None:
         super().__init__(message)
@@ -26,8 +26,8 @@ class TransientError(ApiError):
     """The same call may succeed later.
 
     `retry_after_s`: wait at least so long. `pause_account_s`: every worker must wait. `lower_concurrency`: too many
-    calls were at once. `may_go_on`: we gave up waiting, so the server may still be at work on the call.
-    `stops_run`: when the retries are used up, the others would fail too.
+    calls were made at once. `may_go_on`: the server may still be at work on the call. `stops_run`: when the retries are
+    used up, other calls would fail too.
     """
 
     def __init__(

@@ -1,6 +1,6 @@
-"""Whether two names are spellings of one target: the API may name a target in its answer in another way than it was sent.
+"""Compares spellings of a target: the API's answer may spell it in another way than the request.
 
-Here belongs the comparison alone. Which names may be watched, and how they are written, is `targets/name.py`.
+Which names may be watched, and how they are written, is `targets/name.py`.
 """
 
 import re
@@ -17,14 +17,14 @@ _UNSEEN: Final = dict.fromkeys(map(ord, ZERO_WIDTH_JOINERS + "\ufe0f"))  # some 
 
 
 def normal_form(target: str) -> str:
-    """Return what two spellings of one target have in common, for comparing alone: no name to watch or to show.
+    """Return what two spellings of one target have in common. For comparison only, not to be watched or shown.
 
-    The API may name a target in its answer in another way than it was asked. Equal are: host names in Unicode and in
+    Equal are: host names in Unicode and in
     punycode, upper and lower case (of paths too), with and without `www.`, a trailing dot, a slash at the end, a
     default port and a fragment; characters written as they are and percent-encoded (not `/`, `?` and the like, which
     mean something else when encoded); in a query, space and `+`. Schemes differ, and a page differs from its domain.
 
-    Never raises: what can't be a target is compared as a text.
+    Never raises: a text that can't be a target is compared as it is.
     """
     text = target.strip(_SPACES)
     page = _PAGE.match(text)

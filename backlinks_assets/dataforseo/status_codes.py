@@ -1,8 +1,8 @@
-"""The vendor's status codes and what each means for a run.
+"""The vendor's status codes, and the error of each.
 
-Here belongs the one table from code to error. The vendor says that messages may vary, so the code decides; the
-message is read only where the vendor reuses a code (40501) or a text ("No Search Results"). Sources: the vendor's
-list of errors (`/v3/appendix/errors`), its help pages, and answers that clients have recorded.
+Messages may vary, says the vendor, so the code decides. The message is read only where one code (40501) has several
+meanings, or one text ("No Search Results") several codes. Sources: the vendor's list of errors (`/v3/appendix/errors`), its
+help pages, and answers that clients have recorded.
 """
 
 import re
@@ -16,10 +16,10 @@ NO_SEARCH_RESULTS: Final = 40102
 INVALID_FIELD: Final = 40501
 
 RATE_PAUSE_S: Final = 60.0
-"""40202 counts the calls of a minute, so a minute must pass."""
+"""40202 counts the calls per minute, so a minute must pass."""
 
 UPDATE_WAIT_S: Final = 60.0
-"""50303 is an update of the vendor's index, which asks for "a few minutes"; four retries wait five."""
+"""50303 is an update of the vendor's index, which takes "a few minutes". Four retries wait five."""
 
 CROWDED_WAIT_S: Final = 5.0
 """40209 counts calls at once: those in flight must end before fewer are."""
@@ -39,17 +39,16 @@ ACCOUNT_HINTS: Final = {
 
 _RETRY_SOON: Final = frozenset({40101, 40103, 40106, 50000, 50001, 50301, 50302, 50401, 50402})
 _TARGET: Final = {
-    40205: "the account's limit on repeated requests an hour is reached; ask again later",
-    40206: "the account's limit on repeated requests a day is reached; ask again tomorrow",
+    40205: "the account's limit on repeated requests per hour is reached; try again later",
+    40206: "the account's limit on repeated requests per day is reached; try again tomorrow",
 }
 _HTTP_AS_CODE: Final = {401: 40100, 402: 40200, 403: 40204}
 
 
 def error_of(answer: Answer, target_fields: Collection[str] = ("target",)) -> ApiError | None:
-    """Return what stands against an answer, or None where it is good (also where it is empty).
+    """Return the error of an answer, or None where it is good (also where it is empty).
 
-    An answer that holds no task says nothing about the target, not even that it is unknown. `target_fields` are the
-    endpoint's (`Endpoint.target_fields`).
+    An answer without a task is an error: it does not say that the target is unknown. `target_fields` are the endpoint's.
     """
     code = answer.status_code
     if answer.http_status in _HTTP_AS_CODE and (code is None or code == OK or code not in ACCOUNT_HINTS):
@@ -69,7 +68,7 @@ def error_of(answer: Answer, target_fields: Collection[str] = ("target",)) -> Ap
 
 
 def _invalid_field(answer: Answer, said: str, target_fields: Collection[str]) -> ApiError:
-    """40501 names the field: one that holds the target concerns this target, any other concerns every request of ours."""
+    """40501 names a field: the target's own concerns this target, any other concerns every request."""
     named = re.search(r"['\"‘’](\w+)['\"‘’]", answer.status_message)
     if named and named[1] in target_fields:
         return TargetError(
@@ -95,7 +94,7 @@ def _transient(answer: Answer, code: int | None, said: str) -> TransientError | 
 
 
 def _by_block(answer: Answer, code: int | None, said: str) -> ApiError:
-    """Judge a code that is in no list by its block of hundred; without a code, HTTP's own status decides."""
+    """Return the error of an unlisted code by its block of a hundred; without a code, HTTP's status decides."""
     number = code if code is not None and code != OK else answer.http_status * 100
     block = number // 100
     if block in {401, 402}:

@@ -1,23 +1,21 @@
-"""A task's `tag`: the name by which the vendor's list of tasks is compared with the ledger."""
+"""A task's `tag`, by which the vendor's list of tasks is compared with the ledger."""
 
 import datetime as dt
 import hashlib
 from typing import Final
 
+from backlinks_assets.dataforseo.endpoints.summary import NAME as SUMMARY
+
 MAX_TAG_CHARACTERS: Final = 255
-"""As the API allows."""
-
-_UNNAMED: Final = "backlinks/summary/live"
-"""The one endpoint of the first version, whose tags are without its name."""
+"""The API's limit."""
 
 
-def request_tag(date: dt.date, target: str, status_type: str, endpoint: str = _UNNAMED) -> str:
-    """Return `date|target|status type` of a summary, `date|endpoint|target` of other endpoints, with a status type after it
-    if there is one; the target is cut where the tag would be too long.
+def request_tag(date: dt.date, target: str, status_type: str, endpoint: str = SUMMARY) -> str:
+    """Return `date|target|status type` for a summary, `date|endpoint|target[|status type]` for other endpoints.
 
-    A cut target ends in `~` and ten hex digits of its hash, so that tags of different pages differ.
+    Where the tag would be too long, the target is cut and ends in `~` and ten hex digits of its hash.
     """
-    before = "".join(f"{part}|" for part in (date.isoformat(), endpoint) if part != _UNNAMED)
+    before = "".join(f"{part}|" for part in (date.isoformat(), endpoint) if part != SUMMARY)
     after = f"|{status_type}" if status_type else ""
     room = MAX_TAG_CHARACTERS - len(before) - len(after)
     if len(target) > room:

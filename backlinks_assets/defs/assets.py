@@ -147,7 +147,8 @@ def answer_tables(
     context: dg.AssetExecutionContext, backlinks_data: BacklinksData
 ) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
     """Reads each stored answer of the days once and writes the tables made of it."""
-    from backlinks_assets.pipeline import NothingKeptError, publish_days, publish_warehouse
+    from backlinks_assets.pipeline import NoAnswersError, publish_days
+    from backlinks_assets.tables.duckdb_sync import sync
 
     settings = backlinks_data.settings()
     tables.check_instance(context.instance, settings)
@@ -156,7 +157,7 @@ def answer_tables(
     built: list[dt.date] = []
     dates = [dt.date.fromisoformat(date) for date in partitions_of_run(context)]
     for date, day in zip(dates, publish_days(settings, dates, say=context.log.info), strict=True):
-        if isinstance(day, NothingKeptError):
+        if isinstance(day, NoAnswersError):
             by_day[str(date)] = tables.nothing_kept_metadata(str(day))
         else:
             by_day[str(date)] = tables.answers_metadata(day)
@@ -165,7 +166,7 @@ def answer_tables(
         raise dg.Failure(tables.why_nothing(by_day), allow_retries=False)
     tables.record_origin(context.instance, settings)
     if not tables.judges_too(context):  # one copy of the DuckDB file a run; it shows no day that is not judged
-        publish_warehouse(settings)
+        sync(settings.root)
     yield from tables.results(context, by_day)
     last = max(built)
     yield from checks.summary_results(settings.root, last, watched.expected_on(last))

@@ -200,6 +200,6 @@ def _answered(settings: Settings, day: dt.date) -> set[str]:
     """Return the targets of which both answers of a day are stored, whether tables are built of them or not."""
     with open_store(settings) as store:
         kinds: dict[str, set[str]] = {}
-        for key in store.landed({day}):
+        for key in store.stored_keys({day}):
             kinds.setdefault(key.target, set()).add(key.status_type)
     return {target for target, statuses in kinds.items() if {"live", "lost"} <= statuses}

@@ -11,7 +11,7 @@ from backlinks_assets.simulator.http.server import Simulator
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Serve until told to end. Returns 0, or 1 when the port can't be had."""
+    """Serve until a signal. Returns 0, or 1 when the port is taken."""
     parser = argparse.ArgumentParser(
         prog="python -m backlinks_assets.simulator",
         description="Answers on loopback as the DataForSEO backlinks API does, with made-up numbers.",
@@ -22,7 +22,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         simulator.start()
     except OSError as error:
-        reason = f"Port {given.port} can't be had ({error.strerror})"
+        reason = f"Port {given.port} could not be opened ({error.strerror})"
         print(f"{reason}: choose another with --port, or 0 for any free one.", file=sys.stderr)
         return 1
     ended = threading.Event()

@@ -1,8 +1,7 @@
 """The budget of a UTC day: what is spent, what calls under way may cost, and whether more calls have room.
 
-Here belong the day's sums and the question whether a call may start. The calls themselves, and what each did cost, are
-`ledger.py`. Amounts are whole micro-dollars, exact in sums, and each endpoint has its own price; the caller gives the
-transaction.
+Here belong the day's sums and whether a call may start. The calls themselves, and what each cost, are `ledger.py`.
+Amounts are whole micro-dollars, exact in sums. Each endpoint has its own price. The caller gives the transaction.
 """
 
 import datetime as dt
@@ -57,10 +56,7 @@ class PriceUnknownError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """Dollars a UTC day (None: no cap), and what a call is expected to cost before an answer of the day said so.
-
-    The expected price is that of the endpoint which is called.
-    """
+    """Dollars per UTC day (None: no cap), and the price of the endpoint's calls until an answer of the day gives it."""
 
     usd_per_day: float | None
     expected_price_usd: float
@@ -73,7 +69,7 @@ def microusd(cost_usd: float | None) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class _Standing:
-    """How a day's budget stands, in micro-dollars; `price` and `calls_under_way` are of one endpoint, the rest of all."""
+    """A day's sums in micro-dollars. `price` and `calls_under_way` are of one endpoint, the others of all."""
 
     spent: int
     under_way: int
@@ -121,7 +117,7 @@ def admit(
 
 
 def _standing(tx: sa.Connection, day: dt.date, budget: Budget, endpoint: str) -> _Standing:
-    """Return how a day stands. A call under way counts at the price that is known now: it may have risen meanwhile."""
+    """Return a day's sums. A call under way counts at the price known now, which may have risen since it started."""
     rows = {row.endpoint: row for row in tx.execute(_SUMS, {"day": day})}
     if (own := rows.get(endpoint)) is None:
         new = {"booked_on": day, "endpoint": endpoint, "spent_microusd": 0, "in_flight_microusd": 0, "in_flight": 0}
@@ -147,7 +143,7 @@ def _standing(tx: sa.Connection, day: dt.date, budget: Budget, endpoint: str) ->
 def set_room_aside(
     tx: sa.Connection, call_id: str, owner: str, at: dt.datetime, budget: Budget, endpoint: str = SUMMARY
 ) -> bool:
-    """Set room aside for a call that is to be made later, if the budget of the UTC day has it; return whether it has."""
+    """Set room aside for a later call; return False where the UTC day's budget has none."""
     if budget.usd_per_day is None:
         return False
     standing = _standing(tx, at.date(), budget, endpoint)
@@ -162,10 +158,10 @@ def _set_aside(tx: sa.Connection, call_id: str, owner: str, day: dt.date, endpoi
 
 
 def give_back(tx: sa.Connection, call_ids: Iterable[str]) -> None:
-    """Give back the room that was set aside for calls, if any was: they are started now, or will not be made."""
+    """Give back the room set aside for calls that are started now, or will not be made."""
     tx.execute(set_aside.delete().where(set_aside.c.call_id.in_(list(call_ids))))
 
 
 def room_set_aside(tx: sa.Connection) -> list[tuple[str, str]]:
-    """Return (call_id, owner) of the calls that room is set aside for, so that dead owners' can be given back."""
+    """Return (call_id, owner) of the calls that room is set aside for: that of dead processes can be given back."""
     return [(row.call_id, row.owner) for row in tx.execute(sa.select(set_aside))]

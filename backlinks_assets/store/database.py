@@ -22,14 +22,13 @@ from backlinks_assets.errors import BacklinksError
 from backlinks_assets.folder import next_step, next_step_of_sqlite
 
 BUSY_TIMEOUT_S: Final = 60
-"""How long a writer waits for another process's transaction; each lasts some milliseconds."""
+"""How long a writer waits for another process's transaction. Each takes some milliseconds."""
 
 _GATHER_S: Final = 0.0001
-"""A commit waits so long for the writers behind it. A lock that is released and taken at once lets nobody else in."""
+"""A commit waits so long for further writers: a lock that is released and taken again at once lets no one in."""
 
 
 metadata: Final = sa.MetaData()
-"""The store's tables: answers, claims and the ledger."""
 
 
 class StoreError(BacklinksError):
@@ -50,7 +49,7 @@ class Instant(sa.TypeDecorator[dt.datetime]):
 
 
 def upsert(tx: sa.Connection, table: sa.Table, rows: Any, *replaced: str) -> None:
-    """Insert rows; where one of the same key is there, replace these columns of it, or leave it as it is."""
+    """Insert rows. Of a row whose key is there, replace these columns; without any, leave it as it is."""
     tx.execute(_upsert(tx.dialect.name, table, replaced), rows)
 
 
@@ -77,7 +76,7 @@ class _Batch:
 
     @contextmanager
     def one(self) -> Iterator[sa.Connection]:
-        """Yield the connection for one thread's write; an error undoes this write and no other."""
+        """Yield the connection for one thread's write. An error undoes this write only."""
         self._connection.exec_driver_sql("SAVEPOINT one")
         try:
             yield self._connection
@@ -129,10 +128,10 @@ class Database:
     def alone(self, wait_s: float = BUSY_TIMEOUT_S) -> Iterator[sa.Connection]:
         """Yield a connection in a transaction that no other thread joins, with the write lock: to change the tables.
 
-        Committed at the end, unless the block has rolled it back. `wait_s` is how long other processes are waited for.
+        Committed at the end, unless the block rolled it back. It waits for other processes' transactions up to `wait_s`.
         """
         with (
-            self.sentences(),
+            self.store_errors(),
             self.engine.connect() as connection,
             connection.execution_options(waits_s=wait_s).begin(),
         ):
@@ -145,7 +144,7 @@ class Database:
         Threads that write at the same time share a transaction, and each goes on when it is on disk.
         """
         batch = None
-        with self.sentences():
+        with self.store_errors():
             try:
                 with self._writing:
                     if self._batch is None or self._batch.error is not None:
@@ -169,7 +168,7 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
-        with self.sentences(), self.engine.connect() as connection:
+        with self.store_errors(), self.engine.connect() as connection:
             yield connection
 
     def close(self) -> None:
@@ -181,16 +180,16 @@ class Database:
             self.engine.dispose()
 
     @contextmanager
-    def sentences(self) -> Iterator[None]:
+    def store_errors(self) -> Iterator[None]:
         """Raise the database's errors as StoreError."""
         try:
             yield
         except sa.exc.DatabaseError as error:
-            raise StoreError(self._sentence(error.orig or error)) from None
+            raise StoreError(self._message(error.orig or error)) from None
         except sqlite3.Error as error:
-            raise StoreError(self._sentence(error)) from None
+            raise StoreError(self._message(error)) from None
 
-    def _sentence(self, error: BaseException) -> str:
+    def _message(self, error: BaseException) -> str:
         text = str(error)
         if "full" in text:
             return f"No space is left for {self.file}: free some and run again; what was paid for is kept."
@@ -214,7 +213,7 @@ def sqlite_of(connection: sa.Connection) -> sqlite3.Connection:
 
 
 def _begin(connection: sa.Connection) -> None:
-    """Begin a transaction: of a writer with the lock for which it waits, so that it is never refused in mid-course."""
+    """Begin a transaction. A writer waits for the lock first, so that it is never refused later on."""
     waits_s = connection.get_execution_options().get("waits_s")
     if waits_s is not None:
         connection.exec_driver_sql(f"PRAGMA busy_timeout = {waits_s * 1000:.0f}")
@@ -226,7 +225,7 @@ def _configure(connection: Any, _record: object) -> None:
     cursor = connection.cursor()
     _use_write_ahead_log(cursor)
     cursor.execute("PRAGMA synchronous=FULL")  # a commit is on disk before anything else happens to the answer
-    # What undoes a part of a transaction goes to a temporary file past 64 kB, and a container may have no folder for one.
+    # Savepoints need a temporary file above 64 kB, and a container may have no folder for one.
     cursor.execute("PRAGMA temp_store=MEMORY")
     cursor.close()
 
@@ -238,5 +237,5 @@ def _configure(connection: Any, _record: object) -> None:
     reraise=True,
 )
 def _use_write_ahead_log(cursor: Any) -> None:
-    """Switch a new file to the write-ahead log. SQLite does not wait for this by itself where another is in the file."""
+    """Switch a new file to the write-ahead log. SQLite itself does not wait for other users of the file here."""
     cursor.execute("PRAGMA journal_mode=WAL")

@@ -1,6 +1,6 @@
-"""What the store holds of a day, as a short text by which two looks at it are compared.
+"""Digests of what the store holds of a day, which tell whether it has changed.
 
-Reading only, beside whoever writes; the store itself is `responses.py`, the ledger `ledger.py`.
+Reading only, while others write. The store itself is `responses.py`, the ledger `ledger.py`.
 """
 
 import datetime as dt
@@ -19,10 +19,10 @@ from backlinks_assets.store.responses import responses
 
 
 def digests(file: Path, dates: Iterable[dt.date]) -> dict[dt.date, str]:
-    """Return for those of some days that have answers a short text, another one as soon as any answer or cost is.
+    """Return the digest of each day that has answers. It changes with any answer or cost of the day.
 
-    For whoever only looks, and often: nothing is made, no owner is entered, and a store that nobody has written to since
-    the last look is not read again. It may not be there yet.
+    Cheap enough to call often: nothing is created, no lease is taken, and a store that has not been written to since the
+    last call is not read again. The file may be missing.
 
     Raises:
         StoreError: the file can't be read.
@@ -49,7 +49,7 @@ def _digests(file: Path, dates: tuple[dt.date, ...], *_states: tuple[int, ...] |
 
 
 def _digest(tx: sa.Connection, date: dt.date) -> str:
-    """Answers by what makes them the same one and when they came; of the ledger what was paid, not how often was tried."""
+    """Of answers their keys and when they came; of the ledger what was paid, not how many attempts were made."""
     captured_at = sa.type_coerce(responses.c.captured_at, sa.String)
     answers = tx.execute(
         sa.select(

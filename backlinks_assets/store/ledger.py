@@ -1,8 +1,8 @@
 """The ledger: every call that was started, and what it cost.
 
-A call is entered before it is sent, with what it is expected to cost, so that calls in flight count against the budget
-(`budget.py`); the answer's own cost replaces it. Amounts are whole micro-dollars, exact in sums. The
-caller gives the transaction, so that an answer and its cost are stored together.
+A call is entered before it is sent, with its expected cost, so that calls in flight count against the budget
+(`budget.py`). The answer's own cost replaces it. Amounts are whole micro-dollars, exact in sums. The caller gives the
+transaction, so that an answer and its cost are stored together.
 """
 
 import datetime as dt
@@ -14,14 +14,7 @@ import sqlalchemy as sa
 
 from backlinks_assets.dataforseo.answer import Answer
 from backlinks_assets.dataforseo.endpoints.summary import NAME as SUMMARY
-from backlinks_assets.store.budget import (  # noqa: F401 - the errors are raised by `start`
-    Budget,
-    BudgetError,
-    PriceUnknownError,
-    admit,
-    daily_spend,
-    microusd,
-)
+from backlinks_assets.store.budget import Budget, admit, daily_spend, microusd
 from backlinks_assets.store.database import Instant, metadata
 
 IN_FLIGHT: Final = "in_flight"
@@ -30,8 +23,7 @@ EMPTY: Final = "empty"
 REFUSED: Final = "refused"
 """An answer came, with an error."""
 NO_ANSWER: Final = "no_answer"
-"""Nothing usable came back; whether the vendor charged it is not known, so the budget counts it as charged until
-the vendor's own list of tasks says (`correct`)."""
+"""Nothing usable came back. The budget counts it as charged until the vendor's own list of tasks says (`correct`)."""
 
 api_calls = sa.Table(
     "api_calls",
@@ -88,8 +80,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class DayCosts:
-    """A UTC day's ledger: calls started, good answers, dollars charged, and calls charged (or perhaps charged)
-    without one."""
+    """A day's ledger: calls started, good answers, dollars charged, and calls (perhaps) charged without an answer."""
 
     calls: int
     answers: int
@@ -100,12 +91,11 @@ class DayCosts:
 def start(tx: sa.Connection, call: Call, budget: Budget, others: Collection[str] = ()) -> None:
     """Enter a call that is about to be sent, if the day's budget has room for it and all that are in flight.
 
-    `others` are the ids of calls to the same endpoint that must be made too if this one is, since neither answer is worth
-    anything alone: there must be room for all, and it is set aside for them until they are started or given back
-    (`budget.give_back`).
+    `others` are the ids of calls to the same endpoint that must be made too, since one answer alone has no use. There must
+    be room for all, and it is set aside until they are started or given back (`budget.give_back`).
 
-    With a budget set, the first call of a day to an endpoint goes alone: its answer tells the day's price before thirty
-    are under way at a price that may have risen.
+    With a budget, the first call of a day to an endpoint goes alone: its answer gives the day's price, which may have
+    risen, before thirty are under way.
 
     Raises:
         BudgetError: there is no room.
@@ -143,7 +133,7 @@ def end(
 
 
 def correct(tx: sa.Connection, call_id: str, cost_usd: float, task_id: str | None) -> None:
-    """Book what a call without an answer did cost instead of what it was counted with; once only."""
+    """Book what a call without an answer cost, instead of the expected cost; once only."""
     call = _found(tx, call_id)
     if call.outcome == NO_ANSWER and call.cost_microusd is None:
         cost = microusd(cost_usd) or 0
@@ -152,7 +142,6 @@ def correct(tx: sa.Connection, call_id: str, cost_usd: float, task_id: str | Non
 
 
 def _found(tx: sa.Connection, call_id: str) -> sa.Row[Any]:
-    """Return a call's entry; a call that is not there is a bug."""
     found = tx.execute(_FIND, {"call": call_id}).first()
     if found is None:
         raise LookupError(f"the ledger has no call {call_id}")
@@ -164,13 +153,13 @@ def _book(tx: sa.Connection, day: dt.date, endpoint: str, cost: int = 0, **added
 
 
 def open_calls(tx: sa.Connection) -> list[tuple[str, str]]:
-    """Return (call_id, owner) of the calls that have not ended, so that dead owners' can be closed."""
+    """Return (call_id, owner) of the calls that have not ended, so that those of dead processes can be closed."""
     rows = tx.execute(sa.select(api_calls.c.call_id, api_calls.c.owner).filter_by(outcome=IN_FLIGHT))
     return [(row.call_id, row.owner) for row in rows]
 
 
 def unknown_calls(tx: sa.Connection, since: dt.datetime) -> list[Call]:
-    """Return the ended calls, started since then, that nobody has said the cost of; oldest first."""
+    """Return the ended calls, started since then, whose cost is not known; oldest first."""
     rows = tx.execute(
         sa.select(*[api_calls.c[field.name] for field in fields(Call)])
         .filter_by(outcome=NO_ANSWER, cost_microusd=None)
@@ -181,13 +170,13 @@ def unknown_calls(tx: sa.Connection, since: dt.datetime) -> list[Call]:
 
 
 def known_task_ids(tx: sa.Connection, dates: Collection[dt.date]) -> set[str]:
-    """Return the vendor's ids of the calls whose answer, or whose entry in its list, is known already."""
+    """Return the vendor's task ids of the calls whose answer, or whose entry in its list, is known."""
     found = sa.select(api_calls.c.task_id).where(api_calls.c.date.in_(dates), api_calls.c.task_id.is_not(None))
     return set(tx.execute(found).scalars())
 
 
 def targets_called(tx: sa.Connection, day: dt.date, endpoint: str) -> set[str]:
-    """Return the targets of which any call to an endpoint for a partition's day was started, whatever came of it."""
+    """Return the targets for which a call to an endpoint was started for a partition's day."""
     return set(tx.execute(sa.select(api_calls.c.target).distinct().filter_by(date=day, endpoint=endpoint)).scalars())
 
 

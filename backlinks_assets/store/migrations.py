@@ -1,9 +1,8 @@
-"""The layout of `responses.sqlite` by version: what brings an older file to this one, and which files are refused.
+"""The layout of `responses.sqlite` by version: how an older file is migrated, and which files are refused.
 
-Here belong the steps from one version to the next, and the opening of a file before anything is read of it or paid for.
-The tables themselves are declared where they are used: `responses.py`, `ledger.py`. A new table needs no step, since missing
-ones are made at each opening; a change of a table that is there does. The version is SQLite's `user_version`; files of before
-there was one have 0.
+Here belong the steps from one version to the next, and the opening of a file before it is read or anything is paid for.
+The tables are declared where they are used: `responses.py`, `ledger.py`. A new table needs no step, since missing tables
+are made at each opening; a change of a table does. The version is SQLite's `user_version`; the first files have 0.
 """
 
 import os
@@ -62,21 +61,21 @@ def _extend_key(sql: sqlite3.Connection, table: str, column: str) -> None:
 
 
 STEPS: Sequence[Step] = (_to_1, _to_2)
-"""What makes version 1 out of 0, 2 out of 1, and so on, all in one transaction.
+"""The migration to version 1, to 2, and so on, all in one transaction.
 
-A step may find that a table is missing (nothing was announced yet) and then leaves it. It keeps every row: they are
-counted. A program of the version before may have the file open, with calls under way that are paid for: so a new column
-has a default, and what that program writes when an answer comes can still be written.
+A step leaves a missing table alone (nothing was announced yet), and no step may change the number of rows: they are
+counted. A program of the version before may have the file open with paid calls under way. So a new column has a default:
+that program can still store their answers.
 """
 
 MIGRATION_WAIT_S: Final = 600.0
-"""How long a process waits for another that migrates the file: several times what a store of 2 GB takes."""
+"""How long a process waits for another's migration: several times what a store of 2 GB takes."""
 
 _TABLES_OF_VERSION_0: Final = frozenset({
     "responses", "claims", "facts", "api_calls", "daily_spend", "announced_messages", "announced_news",
     "announcement_deliveries", "announced_runs", "announcement_notes",
 })  # fmt: skip
-"""By any of these a file without a version is known as this project's."""
+"""A file without a version is this project's if it has any of these."""
 
 _SAMPLES: Final[dict[type, tuple[Any, Any]]] = {
     int: (-1, -2),
@@ -87,27 +86,27 @@ _SAMPLES: Final[dict[type, tuple[Any, Any]]] = {
 _TEXTS: Final = ("rehearsal", "another")
 
 _LAYOUT_ERRORS: Final = frozenset({sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH})
-"""What SQLite says of a row that does not fit its table; other errors are the disk's."""
+"""SQLite's errors for a row that does not fit its table. Other errors are the disk's."""
 
 
 def open_tables(database: Database, *metadata: sa.MetaData) -> None:
-    """Bring the file to this program's version and make the tables that are missing: all of it or nothing.
+    """Migrate the file to this program's version and make the tables that are missing: all of it or nothing.
 
-    An older file is copied first, and the copy lies beside it until the migrated one was opened anew and found good. Each
-    table is then written to, in a transaction that is undone, so that an answer which is paid for can be stored.
+    An older file is copied first. The copy stays beside it until the migrated file was opened anew and found good. Each
+    table is then written to, in a transaction that is undone: so an answer that is paid for can be stored.
 
     Raises:
         StoreError: the file is newer or another program's, its tables don't fit, or it can't be written. It stays as it
             was.
     """
     tables = [table for one in metadata for table in one.sorted_tables]
-    with database.sentences():
+    with database.store_errors():
         version, found = _look(database.file)
     _recognise(database.file, version, found, tables)
     with database.alone(MIGRATION_WAIT_S if found and version < len(STEPS) else BUSY_TIMEOUT_S) as tx:
-        _bring_up(tx, database.file, tables)
+        _migrate(tx, database.file, tables)
     if copies := sorted(database.file.parent.glob(_copy_of(database.file, "*").name)):
-        with database.sentences():
+        with database.store_errors():
             _verify(database.file, copies[-1])
         for copy in copies:
             copy.unlink(missing_ok=True)
@@ -122,7 +121,7 @@ def _look(file: Path) -> tuple[int, set[str]]:
 
 
 def _recognise(file: Path, version: int, found: set[str], wanted: Sequence[sa.Table]) -> None:
-    """Raise StoreError for a file that this program can't bring up."""
+    """Raise StoreError for a file that this program can't migrate."""
     if found and found.isdisjoint(_TABLES_OF_VERSION_0.union(table.name for table in wanted)):
         raise StoreError(
             f"{file} is another program's database (it holds {', '.join(sorted(found)[:5])}). Move it away, or set "
@@ -136,10 +135,10 @@ def _recognise(file: Path, version: int, found: set[str], wanted: Sequence[sa.Ta
         )
 
 
-def _bring_up(tx: sa.Connection, file: Path, tables: Sequence[sa.Table]) -> None:
+def _migrate(tx: sa.Connection, file: Path, tables: Sequence[sa.Table]) -> None:
     sql = sqlite_of(tx)
     version, before = _version(sql), _tables(sql)
-    _recognise(file, version, before, tables)  # again: another process may have been at it in the meantime
+    _recognise(file, version, before, tables)  # again: another process may have migrated it meanwhile
     copy = _copy_of(file, str(version))
     rows: dict[str, int] = {}
     try:
@@ -165,11 +164,11 @@ def _bring_up(tx: sa.Connection, file: Path, tables: Sequence[sa.Table]) -> None
 
 
 def _copy(file: Path, copy: Path) -> None:
-    """Copy the file as it stands, its write-ahead log included; the copy appears whole, and on disk, or not at all."""
+    """Copy the file with its write-ahead log. The copy appears whole, and on disk, or not at all."""
     partial = copy.with_name(copy.name + ".partial")
     try:
         partial.unlink(missing_ok=True)
-        # By a connection of its own: SQLite copies from none that is writing. This one reads what was committed last.
+        # With a connection of its own, since SQLite can't copy from one that is writing.
         with closing(sqlite3.connect(file)) as source, closing(sqlite3.connect(partial)) as target:
             source.backup(target)
         shutil.copymode(file, partial)
@@ -202,13 +201,13 @@ def _count(sql: sqlite3.Connection, file: Path, before: dict[str, int]) -> None:
 
 
 def _rehearse(sql: sqlite3.Connection, file: Path, tables: Sequence[sa.Table]) -> None:
-    """Write rows into each table, look whether they are there, and undo it."""
+    """Write rows into each table, read them back, and undo it."""
     sql.execute("SAVEPOINT rehearsal")
     for table in tables:
         if wrong := _misfit(sql, table):
             raise StoreError(
                 f"The table {table.name} in {file} does not fit this program: {wrong}. An answer could be paid for and not "
-                "be kept, so no call was made. Nothing was changed. Use the version of the program that made the file, "
+                "stored, so no call was made. Nothing was changed. Use the version of the program that made the file, "
                 "put back a backup, or set BACKLINKS_DATA_DIR to another folder."
             )
     sql.execute("ROLLBACK TO rehearsal")
@@ -240,7 +239,7 @@ def _misfit(sql: sqlite3.Connection, table: sa.Table) -> str | None:
 
 
 def _verify(file: Path, copy: Path) -> None:
-    """Read the migrated file through, on a new connection; the copy is there to be put back."""
+    """Check the whole migrated file on a new connection. If it is damaged, the copy stays."""
     with closing(sqlite3.connect(file, timeout=BUSY_TIMEOUT_S)) as sql:
         found = [text for (text,) in sql.execute("PRAGMA quick_check(1)")]
     if found != ["ok"]:

@@ -1,8 +1,8 @@
-"""The response store: what was paid for, and who is paying for what just now.
+"""The response store: the answers that were paid for, and the claims of calls under way.
 
-Here belong claims, stored answers and the origin they are from. An answer is stored compressed, as it came, under
-(date, target, status type, request key, endpoint); a call is claimed before it is made, so that two runs never pay for the
-same answer, and an answer and its cost are committed together. How the API is called is `collect/collector.py`.
+An answer is stored compressed, as it came, under (date, target, status type, request key, endpoint). A call is claimed
+before it is made, so two runs never pay for the same answer. An answer and its cost are committed together. How the API is
+called is `collect/collector.py`.
 """
 
 import datetime as dt
@@ -13,7 +13,7 @@ import orjson
 import sqlalchemy as sa
 import zstandard
 
-from backlinks_assets.account.leases import Owner
+from backlinks_assets.account.leases import Lease
 from backlinks_assets.dataforseo.answer import Answer
 from backlinks_assets.dataforseo.endpoint import Parameters
 from backlinks_assets.dataforseo.endpoints.summary import NAME as SUMMARY
@@ -69,60 +69,58 @@ class Key(NamedTuple):
 
 
 def _of_key(table: sa.Table) -> sa.ColumnElement[bool]:
-    """Return the condition for the row of a table that has a key, whose fields are the parameters."""
+    """Return the condition for the row of a key, whose fields are the parameters."""
     return sa.and_(*[table.c[name] == sa.bindparam(name) for name in Key._fields])
 
 
 def _near(table: sa.Table, *columns: str) -> sa.Select[Any]:
-    """Return the query for the keys, and some columns more, of a table's rows of some `dates` and `targets`."""
+    """Return the query for the keys, and these columns, of a table's rows of some `dates` and `targets`."""
     return sa.select(*[table.c[name] for name in (*Key._fields, *columns)]).where(
         table.c.date.in_(sa.bindparam("dates", expanding=True)),
         table.c.target.in_(sa.bindparam("targets", expanding=True)),
     )
 
 
-# Carried out for each call: to build a statement takes SQLAlchemy longer than SQLite takes to execute it.
+# Built once: building a statement takes SQLAlchemy longer than executing it takes SQLite.
 _ORIGIN: Final = sa.select(facts.c.value).where(facts.c.name == "origin")
-_LANDED: Final = _near(responses)
+_STORED: Final = _near(responses)
 _CLAIMED: Final = _near(claims, "owner")
 _UNCLAIM: Final = claims.delete().where(_of_key(claims))
 
 
 class Claim(NamedTuple):
-    """The keys of a claim whose answers are stored by now, and those that are not to be called for, with the reason."""
+    """The keys of a claim whose answers are stored by now, and those that must not be called for, with the reason."""
 
-    landed: frozenset[Key]
+    stored: frozenset[Key]
     refused: dict[Key, str]
 
 
 class ResponseStore:
-    """The store of one data folder, opened by one owner. Thread-safe.
+    """The store of one data folder, opened under one lease. Thread-safe.
 
     Raises:
         StoreError: the file can't be used, or holds answers of another origin.
     """
 
-    def __init__(self, database: Database, owner: Owner, origin: str) -> None:
+    def __init__(self, database: Database, lease: Lease, origin: str) -> None:
         self._database = database
-        self._owner = owner
+        self._lease = lease
         self._origin = origin
         open_tables(database, metadata)
         with database.read() as tx:
             self._check_origin(tx)
 
-    # --- origin -------------------------------------------------------------------------------------------------
-
     def _check_origin(self, tx: sa.Connection) -> bool:
-        """Return whether the store is this origin's; False if it is nobody's. Raises StoreError if it is another's.
+        """Return whether the store is this origin's; False if it has none. Raises StoreError if it is another's.
 
-        The fact alone says nothing: it is entered with a call, which may have given no answer. A store is an origin's
-        once it holds an answer, and as long as a living process has a call of it under way.
+        The recorded origin alone is not enough: it is recorded with a call, which may have given no answer. A store has an
+        origin once it holds an answer, or while a living process has a call to it under way.
         """
         held = tx.execute(_ORIGIN).scalar()
         if held is None or held == self._origin:
             return held is not None
         has_answers = tx.execute(sa.select(responses.c.date).limit(1)).first() is not None
-        if has_answers or any(self._owner.is_alive(owner) for _, owner in ledger.open_calls(tx)):
+        if has_answers or any(self._lease.is_alive(owner) for _, owner in ledger.open_calls(tx)):
             raise StoreError(
                 f"{self._database.file} {'holds' if has_answers else 'is about to get'} answers from {held}; answers "
                 f"from {self._origin} would mix with them. Set BACKLINKS_DATA_DIR to another folder, or "
@@ -130,46 +128,42 @@ class ResponseStore:
             )
         return False
 
-    # --- claims -------------------------------------------------------------------------------------------------
-
     def claim(self, keys: Collection[Key], now: dt.datetime) -> Claim | None:
-        """Claim calls for this owner, all or none; None while a living owner is at one of them.
+        """Claim calls, all or none; None while another living process has claimed one of them.
 
-        A call whose answer is stored, or was charged and can't be used, is not claimed. A dead owner's claim is
-        taken over; its call may be charged a second time, which nothing can prevent: the vendor knows no idempotency key.
+        A call whose answer is stored, or was charged and can't be used, is not claimed. A dead process's claim is taken
+        over. Its call may be charged a second time, which nothing can prevent: the vendor has no idempotency key.
         """
         with self._database.write() as tx:
             is_ours = self._check_origin(tx)
             near: dict[str, Any] = {"dates": {key.date for key in keys}, "targets": {key.target for key in keys}}
-            landed = frozenset(keys).intersection(Key(*row) for row in tx.execute(_LANDED, near))
-            unanswered = [key for key in keys if key not in landed]
+            stored = frozenset(keys).intersection(Key(*row) for row in tx.execute(_STORED, near))
+            unanswered = [key for key in keys if key not in stored]
             for *claimed, owner in tx.execute(_CLAIMED, near):
-                if Key(*claimed) in unanswered and owner != self._owner.name and self._owner.is_alive(owner):
+                if Key(*claimed) in unanswered and owner != self._lease.name and self._lease.is_alive(owner):
                     return None
             whys = unusable_answers.refusals(tx, **near) if is_ours else {}
             refused = {key: whys[key] for key in unanswered if key in whys}
-            mine = {"owner": self._owner.name, "claimed_at": now}
+            mine = {"owner": self._lease.name, "claimed_at": now}
             if rows := [{**key._asdict(), **mine} for key in unanswered if key not in refused]:
                 upsert(tx, claims, rows, *mine)
-            return Claim(landed, refused)
+            return Claim(stored, refused)
 
     def release(self, key: Key) -> None:
         """Give up a claim whose call will not be made, or gave nothing to store."""
         with self._database.write() as tx:
-            tx.execute(claims.delete().filter_by(**key._asdict(), owner=self._owner.name))
-
-    # --- calls --------------------------------------------------------------------------------------------------
+            tx.execute(claims.delete().filter_by(**key._asdict(), owner=self._lease.name))
 
     def start_call(self, call: ledger.Call, budget: Budget, others: Collection[str] = ()) -> None:
         """Enter a call in the ledger before it is sent; raises as `ledger.start`.
 
-        With it the store is its origin's until it ends: of two runs over an empty store one is refused before it pays.
+        While it is under way the store has its origin: of two runs over an empty store one is refused before it pays.
         """
         with self._database.write() as tx:
             is_ours = self._check_origin(tx)
             ledger.start(tx, call, budget, others)
             if not is_ours:
-                unusable_answers.forgive(tx)  # what another host refused says nothing of this one
+                unusable_answers.forgive(tx)  # another host's refusals don't concern this one
                 upsert(tx, facts, {"name": "origin", "value": self._origin}, "value")
 
     def end_call(
@@ -182,24 +176,24 @@ class ResponseStore:
         is_final: bool,
         retry: tuple[str, Budget] | None = None,
     ) -> bool:
-        """Book a call that gave nothing to use, with what its answer cost, if one came; store what was charged.
+        """Book a call without a usable answer, and store an answer that was charged.
 
         `is_final`: if the answer was charged, the same call is not made again (`claim`). `retry` is the id of the call
-        that will be made instead; room in the budget is set aside for it, and returned is whether there was any.
+        that will be made instead. Returns whether the budget had room for it, which is then set aside.
         """
         is_priced = answer is not None and answer.known_cost_usd is not None
         with self._database.write() as tx:
             ledger.end(tx, call_id, ledger.REFUSED if is_priced else ledger.NO_ANSWER, now, answer, message)
             if answer is not None and unusable_answers.is_worth_keeping(answer):
                 unusable_answers.keep(tx, call_id, key._asdict(), answer, message, now, is_final=is_final)
-            return retry is not None and set_room_aside(tx, retry[0], self._owner.name, now, retry[1], key.endpoint)
+            return retry is not None and set_room_aside(tx, retry[0], self._lease.name, now, retry[1], key.endpoint)
 
     def give_back(self, call_id: str) -> None:
         """Give back the room that was set aside for a call that will not be made."""
         with self._database.write() as tx:
             give_back(tx, [call_id])
 
-    def land(
+    def store_answer(
         self,
         key: Key,
         call_id: str,
@@ -225,10 +219,10 @@ class ResponseStore:
             tx.execute(_UNCLAIM, key._asdict())
 
     def close_dead_calls(self, now: dt.datetime) -> int:
-        """Close the ledger entries of owners that died in mid-call; return how many. Their cost stays unknown."""
+        """Close the ledger entries of processes that died in mid-call; return how many. Their cost stays unknown."""
         with self._database.read() as tx:
-            dead = [call for call, owner in ledger.open_calls(tx) if not self._owner.is_alive(owner)]
-            unsent = [call for call, owner in room_set_aside(tx) if not self._owner.is_alive(owner)]
+            dead = [call for call, owner in ledger.open_calls(tx) if not self._lease.is_alive(owner)]
+            unsent = [call for call, owner in room_set_aside(tx) if not self._lease.is_alive(owner)]
         if dead or unsent:
             with self._database.write() as tx:
                 give_back(tx, unsent)
@@ -237,7 +231,7 @@ class ResponseStore:
         return len(dead)
 
     def unknown_calls(self, since: dt.datetime) -> list[ledger.Call]:
-        """Return the calls of which it is not known whether they were charged (`collect/reconcile.py`)."""
+        """Return the calls that may or may not have been charged (`collect/reconcile.py`)."""
         with self._database.read() as tx:
             return ledger.unknown_calls(tx, since)
 
@@ -245,26 +239,23 @@ class ResponseStore:
         with self._database.read() as tx:
             return ledger.known_task_ids(tx, dates)
 
-    def settle_calls(self, costs: Iterable[tuple[str, float, str | None]]) -> None:
-        """Book what calls without an answer did cost: (call, dollars, the vendor's id), in one transaction."""
+    def reconcile_calls(self, costs: Iterable[tuple[str, float, str | None]]) -> None:
+        """Book what calls without an answer cost: (call, dollars, the vendor's task id), in one transaction."""
         with self._database.write() as tx:
             for call_id, cost_usd, task_id in costs:
                 ledger.correct(tx, call_id, cost_usd, task_id)
 
-    # --- reading ------------------------------------------------------------------------------------------------
-
-    def landed(self, dates: Iterable[dt.date], endpoint: str = SUMMARY) -> set[Key]:
+    def stored_keys(self, dates: Iterable[dt.date], endpoint: str = SUMMARY) -> set[Key]:
         """Return the keys of all answers stored for these days."""
         query = sa.select(*[responses.c[name] for name in Key._fields]).filter_by(endpoint=endpoint)
         with self._database.read() as tx:
             return {Key(*row) for row in tx.execute(query.where(responses.c.date.in_(list(dates))))}
 
     def answer(self, key: Key) -> StoredAnswer | None:
-        """Return one stored answer, or None."""
         return next(self._answers(**key._asdict()), None)
 
     def latest(self, date: dt.date, target: str, status_type: str, endpoint: str = SUMMARY) -> StoredAnswer | None:
-        """Return the newest answer stored for a day and target, whatever parameters its request had."""
+        """Return the newest answer stored for a day and target, with any parameters."""
         found = self._answers(date=date, target=target, status_type=status_type, endpoint=endpoint)
         return max(found, key=lambda answer: answer.captured_at, default=None)
 
@@ -287,12 +278,11 @@ class ResponseStore:
             return list(tx.execute(query.order_by("date")).scalars())
 
     def called(self, day: dt.date, endpoint: str = SUMMARY) -> set[str]:
-        """Return the targets that have an answer of a day, or of which a call for it was started."""
+        """Return the targets that have an answer of a day, or for which a call was started."""
         with self._database.read() as tx:
             stored = tx.execute(sa.select(responses.c.target).distinct().filter_by(date=day, endpoint=endpoint))
             return ledger.targets_called(tx, day, endpoint).union(stored.scalars())
 
     def day_costs(self, day: dt.date) -> ledger.DayCosts:
-        """Return what the ledger holds of a UTC day."""
         with self._database.read() as tx:
             return ledger.day_costs(tx, day)

@@ -1,4 +1,4 @@
-"""What the response store hands out: one answer with all that is known of it.
+"""One answer of the response store with all that is known of it.
 
 Plain records only. How they are stored is `responses.py`; how they become rows is `tables/`.
 """
@@ -10,7 +10,7 @@ from backlinks_assets.dataforseo.endpoints.summary import NAME as SUMMARY
 
 
 class StoredAnswer(NamedTuple):
-    """One paid answer. `body` is the vendor's JSON as it came; `captured_at` is when it had been read, in UTC.
+    """One paid answer. `body` is the vendor's JSON as it came, `captured_at` the UTC instant when it had been read.
 
     `parameters` are the request's (`RequestParameters`), `request_key` their short hash.
     """

@@ -1,8 +1,7 @@
 """Answers that were charged, or may have been, and can't be used: stored as they came, to be shown to the vendor.
 
-Here belong their table and the question whether a call may be made again. Answers that are used are `responses.py`; why
-one can't be used is decided in `dataforseo/`. The caller gives the transaction, so that an answer and its cost are stored
-together.
+Here belong their table and whether a call may be made again. Usable answers are `responses.py`; `dataforseo/` decides
+which are not. The caller gives the transaction, so that an answer and its cost are stored together.
 """
 
 import datetime as dt
@@ -43,7 +42,7 @@ _FINAL: Final = (
 
 
 def is_worth_keeping(answer: Answer) -> bool:
-    """Whether an unused answer cost something, or may have: not a refusal that is free, nor a gateway's error page."""
+    """Whether an unusable answer was or may have been charged: no free refusal, no gateway's error page."""
     if answer.known_cost_usd:
         return True
     is_free = answer.known_cost_usd is not None and answer.status_code != OK
@@ -74,17 +73,17 @@ def keep(
 
 
 def refusals(tx: sa.Connection, dates: Collection[dt.date], targets: Collection[str]) -> dict[tuple[Any, ...], str]:
-    """Return, by the key of each call that is not to be made, why, as a sentence: it was charged for a useless answer."""
+    """Return the calls that must not be made again, by key, with a sentence that says why."""
     whys: dict[tuple[Any, ...], str] = {}
     for *key, reason, at in tx.execute(_FINAL, {"dates": dates, "targets": targets}):
         whys.setdefault(
             tuple(key),
-            f"{reason}. That answer, of {at:%H:%M} UTC, was charged and is kept as evidence; the call is not made again for "
+            f"{reason}. That answer, of {at:%H:%M} UTC, was charged and is stored as evidence; the call is not made again for "
             "this day, since it would be charged again",
         )
     return whys
 
 
 def forgive(tx: sa.Connection) -> None:
-    """Let all calls be made again whose answers could not be used; the answers stay."""
+    """Allow all calls whose answers could not be used to be made again. The answers stay."""
     tx.execute(evidence.update().where(evidence.c.is_final.is_(True)).values(is_final=False))

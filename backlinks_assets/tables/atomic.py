@@ -1,9 +1,6 @@
-"""Files that appear whole or not at all: temporary names, durable replacement, sweeping, errors in sentences.
+"""Files that appear whole or not at all: temporary names, durable replacement, sweeping, locking.
 
 What is in the files is `parquet.py` and `duckdb_sync.py`.
-
-Errors:
-    TablesError (an OSError)   a file can't be written or read; the message names the path and what to do
 """
 
 import os
@@ -24,7 +21,7 @@ STALE_AFTER_S = 3600.0
 
 
 class TablesError(BacklinksError, OSError):
-    """A table could not be written or read; the message is a sentence with the path and the next step."""
+    """A table could not be written or read; the message has the path and the next step."""
 
 
 def tables_error(action: str, path: Path, error: Exception) -> TablesError:
@@ -38,11 +35,10 @@ def tables_error(action: str, path: Path, error: Exception) -> TablesError:
 
 @contextmanager
 def replacing(target: Path, temporary_folder: Path) -> Iterator[Path]:
-    """Give a path to write to; when the block ends well, it becomes `target`, durably and in one step.
+    """Yield a path to write to. When the block ends well, it replaces `target` durably and in one step.
 
-    The name is unique, ends in `.partial` so that no reader's pattern takes it in, and lies in
-    `temporary_folder`, which must be on the file system of `target`. On any error it is removed and `target`
-    stays as it was.
+    Its name is unique and ends in `.partial`, which no reader's pattern matches. `temporary_folder` must be on the file system
+    of `target`. On any error it is removed and `target` stays as it was.
 
     Raises:
         TablesError: the folder or file could not be written.
@@ -66,10 +62,10 @@ def replacing(target: Path, temporary_folder: Path) -> Iterator[Path]:
 
 @contextmanager
 def locked(path: Path, timeout_s: float, busy: str) -> Iterator[None]:
-    """Hold a lock file, so that one process at a time does what the block does.
+    """Hold a lock file, so that one process at a time is in the block.
 
     Raises:
-        TablesError: `busy`, where another process has held it for so long; or the file can't be locked.
+        TablesError: `busy`, where another process has held it for `timeout_s`; or the file could not be locked.
     """
     lock = filelock.FileLock(path, timeout=timeout_s)
     try:

@@ -1,7 +1,6 @@
-"""Values of the vendor's JSON into columns of a declared type, one column at a time.
+"""Reads values of the vendor's JSON into columns of a declared type, one column at a time.
 
-What is absent or null stays NULL; what can't be read becomes NULL and is counted. Which field goes where is
-`rows.py`.
+An absent or null value is NULL; an unreadable one becomes NULL and is counted. Which field goes where is `rows.py`.
 """
 
 import datetime as dt
@@ -20,7 +19,7 @@ _INT64 = range(-(2**63), 2**63)
 
 
 class UnreadableError(ValueError):
-    """A value that is there and is not of its field's type."""
+    """A value is not of its field's type."""
 
 
 def to_int(value: Any) -> int:
@@ -98,9 +97,9 @@ _PLAIN: dict[pa.DataType, set[type]] = {
 
 
 def column(field: str, values: list[Any], kind: pa.DataType, unreadable: Counter[str]) -> pa.Array:
-    """Return the values as an Arrow array of `kind`; what can't be read is NULL and counted under `field`.
+    """Return the values as an Arrow array of `kind`. Unreadable ones are NULL and counted under `field`.
 
-    A column whose values are all of the expected type, the usual case, is handed to Arrow whole.
+    A column whose values all have the expected type, the usual case, is given to Arrow whole.
     """
     plain = _PLAIN.get(kind)
     if plain is not None and plain.issuperset(map(type, values)):

@@ -1,7 +1,7 @@
-"""What is inside the DuckDB file: its tables, views and bookkeeping, and the statements that fill them.
+"""The contents of the DuckDB file: its tables, views and bookkeeping, and the statements that fill them.
 
-Works on a file of its own that no one else has open. When to do it, and how the file gets to its place, is
-`duckdb_sync.py`. Names of columns and tables come from the declarations; paths and days are bound parameters.
+Works on a file that no other process has open. When, and how the file is published, is `duckdb_sync.py`. Names of columns and
+tables come from the declarations; paths and days are bound parameters.
 """
 
 import datetime as dt
@@ -15,10 +15,10 @@ from backlinks_assets.paths import parquet_path
 from backlinks_assets.tables.schemas import SCHEMA_VERSION, TABLES, duckdb_type
 
 STORAGE_VERSION = "v1.4.0"
-"""Clients from this version on can read the file; one of DuckDB 2's own format can't be read by 1.x."""
+"""Clients from this version on can read the file. DuckDB 1 can't read DuckDB 2's own format."""
 
 _CONFIG: dict[str, str | bool | int | float | list[str]] = {
-    "autoinstall_known_extensions": False,  # nothing is fetched from the network
+    "autoinstall_known_extensions": False,  # nothing is downloaded
     "autoload_known_extensions": False,
     "storage_compatibility_version": STORAGE_VERSION,
 }
@@ -40,14 +40,14 @@ _VIEWS = [
 ]
 
 DAY_OF_FILE = r"CAST(regexp_extract(filename, 'date=([0-9-]{10})[/\\][^/\\]+$', 1) AS DATE)"
-"""The day of a parquet file, by its own folder. DuckDB's hive partitioning would take it from the first
-folder of the path that is named `date=…`, and read any `x=1` above as a column."""
+"""The day of a parquet file, from its own folder. DuckDB's hive partitioning would use the first folder of the path that is
+named `date=…`, and read any `x=1` above as a column."""
 
 CLUSTERED = {"backlinks_summary": "target, status_type, date"}
-"""Tables whose months are kept in an order of their own: a target's years are then read in a half to a quarter of the time."""
+"""Tables whose months are sorted: a target's years are then read in a half to a quarter of the time."""
 
 _TARGETS_SORTED = 1000
-"""Targets whose rows of a month are sorted together; those of 10,000 would take 200 MB."""
+"""Targets whose rows of a month are sorted together: 10,000 would take 200 MB."""
 
 _DELETE = 'DELETE FROM "{table}" WHERE date IN (SELECT unnest(?::DATE[]))'
 _INSERT = """
@@ -72,7 +72,7 @@ WHERE NOT internal AND schema_name = 'main' AND table_name NOT LIKE '\\_%' ESCAP
 
 
 def _declared() -> list[tuple[str, int, str, str, bool]]:
-    """Return what `_COLUMNS` finds in a file that has the tables as they are declared."""
+    """Return the result of `_COLUMNS` for the tables as declared."""
     return sorted(
         (table.name, number, field.name, duckdb_type(field.type), field.nullable)
         for table in TABLES.values()
@@ -81,10 +81,10 @@ def _declared() -> list[tuple[str, int, str, str, bool]]:
 
 
 def holdings(path: Path) -> Files | None:
-    """Return which parquet files a DuckDB file holds, None if it can't be relied on.
+    """Return which parquet files a DuckDB file holds, None if it must be built anew.
 
-    It can't when it is no DuckDB file, is of another `SCHEMA_VERSION` or has other columns than those declared, or was
-    modified since it was published, which its modification time tells.
+    It must if it could not be read, has another `SCHEMA_VERSION` or other columns than declared, or was modified since it was
+    published, as its modification time tells.
     """
     try:
         with closing(duckdb.connect(str(path), read_only=True)) as connection:
@@ -100,7 +100,7 @@ def holdings(path: Path) -> Files | None:
 
 
 def open_copy(path: Path) -> duckdb.DuckDBPyConnection:
-    """Open a DuckDB file for writing, or begin one with all tables and views, empty."""
+    """Open a DuckDB file for writing; a missing one is made with all tables and views, empty."""
     is_new = not path.exists()
     connection = duckdb.connect(str(path), config=_CONFIG)
     if is_new:
@@ -114,7 +114,7 @@ def open_copy(path: Path) -> duckdb.DuckDBPyConnection:
 
 
 def remove_days(connection: duckdb.DuckDBPyConnection, table: str, days: list[dt.date]) -> None:
-    """Take a table's rows of some days out, and the record of their files."""
+    """Delete a table's rows of some days, and the record of their files."""
     connection.execute(_DELETE.format(table=TABLES[table].name), [days])
     connection.execute(
         "DELETE FROM _published WHERE table_name = ? AND date IN (SELECT unnest(?::DATE[]))", [table, days]
@@ -124,11 +124,11 @@ def remove_days(connection: duckdb.DuckDBPyConnection, table: str, days: list[dt
 def insert_days(
     connection: duckdb.DuckDBPyConnection, root: Path, table: str, days: list[dt.date], files: Files
 ) -> int:
-    """Put a table's rows of some days in; return how many rows.
+    """Insert a table's rows of some days; return how many.
 
-    All files in one statement; of a table in `CLUSTERED` those of each month, in its order.
+    One statement reads all files; of a table in `CLUSTERED` those of each month, in its order.
     """
-    # Rows of a table that has no order go in as the threads come by them: a quarter less time over many days.
+    # Without an order rows are inserted as threads read them, in a quarter less time over many days.
     connection.execute(f"SET preserve_insertion_order = {str(table in CLUSTERED).lower()}")
     rows = 0
     months = groupby(sorted(days), key=lambda day: (day.year, day.month))
@@ -147,9 +147,9 @@ def insert_days(
 
 
 def cluster_month(connection: duckdb.DuckDBPyConnection, table: str, some: dt.date) -> None:
-    """Put the rows of the month of some day in `CLUSTERED`'s order: its days came one by one.
+    """Sort the rows of some day's month by `CLUSTERED`: its days were inserted one by one.
 
-    The rows are copied behind the others, some of the targets at a time, and then taken out where they were.
+    The rows are copied to the end, some targets at a time, and the old ones are deleted.
     """
     name, (first, last) = TABLES[table].name, _month(some)
     newest = connection.execute(f'SELECT max(rowid) FROM "{name}"').fetchone()  # noqa: S608
@@ -175,7 +175,7 @@ def _month(day: dt.date) -> tuple[dt.date, dt.date]:
 
 
 def stamp(connection: duckdb.DuckDBPyConnection, stamp_ns: int) -> None:
-    """Record the version, and the modification time that the file is about to be given."""
+    """Record the version, and the modification time that the file will be given."""
     connection.execute("DELETE FROM _publication")
     connection.execute("INSERT INTO _publication VALUES (?, ?)", [SCHEMA_VERSION, stamp_ns])
 

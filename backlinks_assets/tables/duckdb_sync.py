@@ -1,9 +1,8 @@
-"""The one DuckDB file for SQL clients: when it is brought level with the parquet files, how it gets in place.
+"""Publishes the one DuckDB file for SQL clients: brings it up to date with the parquet files.
 
-It is a product of those files and may be deleted at any time; what anyone else writes into it is lost. It is
-never changed in place: a copy is, and replaces it whole, so that a reader may hold it open for hours. It is published
-read-only, since most clients open a file for writing unless set otherwise, which locks out everyone else. What is
-inside is `duckdb_file.py`.
+The file is made from those, so it may be deleted at any time, and what others write into it is lost. A changed copy replaces
+it whole, so that a reader may hold it open for hours. It is published read-only: most clients open a file for writing unless
+set otherwise, which locks out all others. Its contents are `duckdb_file.py`.
 """
 
 import datetime as dt
@@ -29,15 +28,15 @@ LOCK_TIMEOUT_S = 600.0
 """How long a publisher waits for another: more than ten times a rebuild of a year of 2,000 targets."""
 
 _FEW = 20
-"""Tables' days that one thread puts in as quickly as two: each thread holds rows of its own, some 80 MB of links."""
+"""Tables' days that one thread inserts as quickly as two. Each thread holds some 80 MB of links."""
 
 _ATTEMPTS = 3
-"""Tries at publishing while others go on writing parquet files."""
+"""Attempts at publishing while other processes write parquet files."""
 
 
 @dataclass(frozen=True, slots=True)
 class SyncResult:
-    """What a `sync` did: (table, day) written and removed, rows written, whether it began from nothing."""
+    """What a `sync` did: (table, day) written and removed, rows written, whether the file was built anew."""
 
     path: Path
     written: tuple[duckdb_file.Day, ...] = ()
@@ -47,27 +46,22 @@ class SyncResult:
 
     @property
     def changed(self) -> bool:
-        """False if the file was level already."""
+        """False if the file was up to date."""
         return self.rebuilt or bool(self.written or self.removed)
 
 
-def warehouse_path(root: Path) -> Path:
-    """Return where the DuckDB file lies."""
-    return duckdb_path(root)
-
-
 def sync(root: Path, *, lock_timeout_s: float | None = None) -> SyncResult:
-    """Bring `<root>/backlinks.duckdb` level with the parquet files; do nothing if it is.
+    """Bring `<root>/backlinks.duckdb` up to date with the parquet files.
 
-    Days that are new or changed are put in, those whose file is gone are taken out. A file that is missing,
-    damaged, written to by someone else or of another `SCHEMA_VERSION` is built anew. One process publishes
-    at a time, the others wait. Readers that hold the old file open go on reading it.
+    New and changed days are inserted, those whose file is gone are deleted. A file that is missing, damaged, written to by
+    someone else or of another `SCHEMA_VERSION` is built anew. One process publishes at a time, the others wait. Readers that
+    hold the old file open go on reading it.
 
     Raises:
-        TablesError: a parquet file can't be read, the disk is full or can't be written, or another process
-            publishes for longer than `lock_timeout_s` (`LOCK_TIMEOUT_S`). The DuckDB file stays as it was.
+        TablesError: a parquet file could not be read, the disk is full or not writable, or another process publishes for
+            longer than `lock_timeout_s` (`LOCK_TIMEOUT_S`). The DuckDB file stays as it was.
     """
-    path = warehouse_path(root)
+    path = duckdb_path(root)
     with _only_publisher(root, LOCK_TIMEOUT_S if lock_timeout_s is None else lock_timeout_s):
         _remove_client_logs(path)
         for attempt in range(1, _ATTEMPTS + 1):
@@ -77,7 +71,7 @@ def sync(root: Path, *, lock_timeout_s: float | None = None) -> SyncResult:
             try:
                 return _publish(root, path, files)
             except TablesError:
-                # A day that was replaced or removed while it was read is no damage: look again.
+                # A day may have been replaced or removed while it was read: try again.
                 if attempt == _ATTEMPTS or _parquet_files(root) == files:
                     raise
     raise AssertionError("the last attempt returns or raises")
@@ -87,7 +81,7 @@ def sync(root: Path, *, lock_timeout_s: float | None = None) -> SyncResult:
 def syncing(root: Path) -> Iterator[None]:
     """Do `sync` at the end of a block, also when the block fails, but not when it is interrupted.
 
-    The block's failure is the one that is raised; if publishing fails after it, that is a note of it.
+    The block's error is the one that is raised. If publishing fails too, it gets a note.
 
     Raises:
         TablesError: as `sync`, at the end of the block.
@@ -97,7 +91,7 @@ def syncing(root: Path) -> Iterator[None]:
     except Exception as error:
         try:
             sync(root)
-        except Exception as second:  # noqa: BLE001 - whatever it is, what went wrong first must be raised
+        except Exception as second:  # noqa: BLE001 - the first error must be raised
             error.add_note(f"Publishing failed too: {second}")
         raise
     sync(root)
@@ -105,12 +99,12 @@ def syncing(root: Path) -> Iterator[None]:
 
 @contextmanager
 def reading(root: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Open the DuckDB file for reading, beside any number of readers and a publisher; always closed.
+    """Open the DuckDB file for reading, beside other readers and a publisher; always closed.
 
     Raises:
-        TablesError: there is no such file yet, or it can't be opened.
+        TablesError: the file is missing, or could not be opened.
     """
-    path = warehouse_path(root)
+    path = duckdb_path(root)
     if not path.exists():
         raise TablesError(f"There is no {path} yet: materialize backlinks_summary, or run a day, to build it.")
     try:
@@ -134,15 +128,17 @@ def _parquet_files(root: Path) -> duckdb_file.Files:
 
 
 def _publish(root: Path, path: Path, files: duckdb_file.Files) -> SyncResult:
-    """Update a copy of the file, or build one from nothing if that can't be, and put it in place."""
-    folder = _temporary_folder(root)
+    """Update a copy of the file, or build a new one if that fails, and replace the file."""
+    folder = root / ".publish.tmp"
     sweep(folder)
     with replacing(path, folder) as temporary:
         held = _copy(path, temporary)
         try:
             result = None if held is None else _update(root, temporary, held, files)
         except duckdb.Error:
-            result = None  # no parquet file is at fault: the DuckDB file is damaged, where no one had looked
+            result = (
+                None  # the parquet files are good: the DuckDB file is damaged in a part that `holdings` does not read
+            )
         rebuilt = result is None
         try:
             if result is None:
@@ -159,7 +155,7 @@ def _publish(root: Path, path: Path, files: duckdb_file.Files) -> SyncResult:
 
 
 def _copy(path: Path, copy: Path) -> duckdb_file.Files | None:
-    """Copy the DuckDB file and return what the copy holds; None, and no copy, if there is none that can be relied on."""
+    """Copy the DuckDB file and return what the copy holds; None, without a copy, if it must be built anew."""
     if not path.exists():
         return None
     shutil.copy2(path, copy)  # with its modification time, by which it is recognised
@@ -173,11 +169,11 @@ def _copy(path: Path, copy: Path) -> duckdb_file.Files | None:
 def _update(
     root: Path, copy: Path, held: duckdb_file.Files, files: duckdb_file.Files
 ) -> tuple[tuple[duckdb_file.Day, ...], tuple[duckdb_file.Day, ...], int]:
-    """Bring a copy from what it holds to what the files are; return days written and removed, and rows."""
+    """Bring a copy up to date; return the days written and removed, and the rows."""
     written = tuple(sorted(key for key, state in files.items() if held.get(key) != state))
     removed = tuple(sorted(held.keys() - files.keys()))
     rows = 0
-    # Whole seconds are kept by every file system, and a later change in place is never exactly at one.
+    # Every file system stores whole seconds, and a later change in place is never exactly at one.
     stamp_ns = time.time_ns() // 1_000_000_000 * 1_000_000_000
     with closing(duckdb_file.open_copy(copy)) as connection:
         few = len(written) <= _FEW
@@ -185,8 +181,8 @@ def _update(
             connection.execute("SET threads = 1")
             connection.execute("SET memory_limit = '128MB'")
             if not any(key in held for key in (*removed, *written)):
-                # Nothing is taken out, so that there is no room to win; to join the newest row groups with those
-                # before them would write months again each day. A month that is over is put in order anyway.
+                # Nothing is deleted, so there is no space to win, and joining the newest row groups with those before
+                # them would write months again each day. An ended month is sorted anyway.
                 connection.execute("SET max_vacuum_tasks = 0")
         for table in TABLES:
             outdated = [day for name, day in (*removed, *written) if name == table and (name, day) in held]
@@ -200,7 +196,7 @@ def _update(
                     damage = find_damaged([parquet_path(root, table, day) for day in fresh])
                     raise (damage or error) from error
         if few:
-            connection.execute("SET memory_limit = '64MB'")  # twice of what sorting some targets at a time needs
+            connection.execute("SET memory_limit = '64MB'")  # twice what sorting some targets at a time needs
         _cluster_ended_months(connection, held, written)
         duckdb_file.stamp(connection, stamp_ns)
         connection.execute("CHECKPOINT")
@@ -211,16 +207,12 @@ def _update(
 def _cluster_ended_months(
     connection: duckdb.DuckDBPyConnection, held: duckdb_file.Files, written: tuple[duckdb_file.Day, ...]
 ) -> None:
-    """With the first day of a month that is new, bring the month before in order, if it came day by day."""
+    """With the first day of a new month, sort the month before, if its days were inserted one by one."""
     for table, day in written:
         if table in duckdb_file.CLUSTERED and day.day == 1 and (table, day) not in held:
             ended = day - dt.timedelta(days=1)
             if sum(name == table and (one.year, one.month) == (ended.year, ended.month) for name, one in held) > 1:
                 duckdb_file.cluster_month(connection, table, ended)
-
-
-def _temporary_folder(root: Path) -> Path:
-    return root / ".publish.tmp"
 
 
 def _remove_client_logs(path: Path) -> None:
@@ -231,20 +223,20 @@ def _remove_client_logs(path: Path) -> None:
 
 
 def _allow_writing(path: Path, allowed: bool) -> None:
-    """Let the owner write to a file, or nobody."""
+    """Make a file writable for its user, or read-only for all."""
     mode = stat.S_IMODE(path.stat().st_mode)
     with suppress(PermissionError):  # a file system without modes
         path.chmod(mode | stat.S_IWUSR if allowed else mode & 0o555)
 
 
 def _discard(temporary: Path) -> None:
-    with suppress(OSError):  # it is swept later; what went wrong before is what must be raised
+    with suppress(OSError):  # it is swept later; the error before is the one to raise
         temporary.unlink(missing_ok=True)
     _discard_beside(temporary)
 
 
 def _discard_beside(temporary: Path) -> None:
-    """Remove what DuckDB may leave beside a file when it fails: its log and its spill folder."""
+    """Remove what a failed DuckDB leaves beside a file: its log and its spill folder."""
     with suppress(OSError):
         remove_client_logs(temporary)
     shutil.rmtree(temporary.with_name(temporary.name + ".tmp"), ignore_errors=True)

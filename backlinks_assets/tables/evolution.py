@@ -1,7 +1,7 @@
-"""Older days' parquet files brought to the declared columns, so that one glob over all days gives every column.
+"""Rewrites older days' parquet files with the declared columns, so that one glob over all days gives every column.
 
-Here belongs finding and rewriting them, before a day is published; what the columns are is `schemas.py`, how a file is
-written `parquet.py`. DuckDB, polars and pandas drop a column that the first file lacks, or refuse the files.
+Otherwise DuckDB, polars and pandas drop a column that the first file lacks, or refuse the files. It is done before a day is
+published. The columns are `schemas.py`; how a file is written is `parquet.py`.
 """
 
 import datetime as dt
@@ -21,7 +21,7 @@ from backlinks_assets.tables.parquet import day_files, temporary_folder, writing
 from backlinks_assets.tables.schemas import SCHEMA_VERSION, TABLES, TableSchema
 
 LOCK_TIMEOUT_S: Final = 3600.0
-"""How long a process waits for another that rewrites older days: a year of 2,000 targets takes some minutes."""
+"""How long a process waits for another that rewrites older days. A year of 2,000 targets takes some minutes."""
 MAX_NAMED: Final = 5
 
 Day = tuple[str, dt.date]
@@ -29,21 +29,21 @@ Day = tuple[str, dt.date]
 
 
 class _ReplacedError(Exception):
-    """Another process has written the file anew in the meantime."""
+    """Another process has replaced the file meanwhile."""
 
 
 def fit_older_days(root: Path, replaced: Mapping[str, Collection[dt.date]]) -> dict[str, int]:
     """Rewrite the files whose columns are not those declared; return how many of each table.
 
-    A column that a file lacks becomes NULL; types are widened, the order is the declared one, rows and metadata stay. Each
-    file is replaced in one step, so that the next run goes on where a killed one stopped. `replaced` are each table's
-    days that are about to be written anyway: those of them that can't be rewritten are left to that.
+    A missing column becomes NULL, types are widened, columns get the declared order; rows and metadata stay. Each file is
+    replaced in one step, so the next run goes on where a killed one stopped. `replaced` are each table's days that will be
+    written anyway: of these, files that can't be rewritten are left alone.
 
-    Where nothing is to do, no file is opened: the state of files that were found good is stored beside them.
+    Files that were found good are not opened again: their state is stored beside them.
 
     Raises:
-        TablesError: a file was written by a newer version, which is found before anything is rewritten; or a file of a
-            day that is not `replaced` can't be rewritten, or the disk would not take it.
+        TablesError: a newer version wrote a file (then nothing is rewritten), a day that is not `replaced` can't be
+            rewritten, or the disk is full or not writable.
     """
     if not _unfit(root):
         return {}
@@ -54,7 +54,7 @@ def fit_older_days(root: Path, replaced: Mapping[str, Collection[dt.date]]) -> d
         "run again when it is done."
     )
     with locked(parquet_dir(root) / ".columns.lock", LOCK_TIMEOUT_S, busy):
-        for table, day in _unfit(root):  # again: another process may have been at it
+        for table, day in _unfit(root):  # again: another process may have rewritten them
             try:
                 _rewrite(root, table, day)
                 rewritten[table] += 1
@@ -78,14 +78,14 @@ def _named(days: list[Day]) -> str:
 
 
 def _unfit(root: Path) -> list[Day]:
-    """Return the files whose columns are not those declared, and store the state of those whose columns are.
+    """Return the files whose columns are not those declared, and store the state of the others.
 
-    The state has the declared columns, size and modification time: a file that is put there by hand, or a version with
-    other columns, makes that it is opened again.
+    The state has the declared columns, size and modification time. So a file is opened again if it was replaced, or if the
+    declared columns are others.
     """
-    memory = parquet_dir(root) / ".columns.json"
+    states = parquet_dir(root) / ".columns.json"
     try:
-        known = dict(orjson.loads(memory.read_bytes()))
+        known = dict(orjson.loads(states.read_bytes()))
     except (OSError, ValueError, TypeError):
         known = {}  # then every file is opened
     fit: dict[str, Any] = {}
@@ -99,7 +99,7 @@ def _unfit(root: Path) -> list[Day]:
             if known.get(key) != state:
                 found = _columns(parquet_path(root, table, day))
                 if found is None:
-                    continue  # damaged or gone: whoever reads it says so, and building the day again mends it
+                    continue  # damaged or gone: reading it raises, and building the day again replaces it
                 if _listed(found) != declared:
                     (newer if _is_newer(schema, found) else unfit).append((table, day))
                     continue
@@ -111,7 +111,7 @@ def _unfit(root: Path) -> list[Day]:
             "these files and build the days again, which costs nothing since the answers are stored."
         )
     if fit != known:
-        with replacing(memory, temporary_folder(root)) as temporary:
+        with replacing(states, temporary_folder(root)) as temporary:
             temporary.write_bytes(orjson.dumps(fit))
     return unfit
 
@@ -128,17 +128,17 @@ def _listed(schema: pa.Schema) -> list[tuple[str, pa.DataType, bool]]:
 
 
 def _is_newer(schema: TableSchema, found: pa.Schema) -> bool:
-    """Whether a newer version wrote a file with these columns: never brought down to those of this version."""
+    """Whether a newer version wrote a file with these columns: it is never reduced to those of this version."""
     version = (found.metadata or {}).get(b"schema_version", b"0")
     says_so = version.isdigit() and int(version) > SCHEMA_VERSION
     return says_so or not set(found.names) <= set(schema.parquet_schema.names)
 
 
 def _rewrite(root: Path, table: str, day: dt.date) -> None:
-    """Write a day's file anew with the declared columns, one row group of the old after the other.
+    """Rewrite a day's file with the declared columns, one row group after the other.
 
     Raises:
-        ValueError: its rows can't be brought to them.
+        ValueError: its rows don't fit them.
     """
     path = parquet_path(root, table, day)
     before = path.stat()
@@ -157,7 +157,7 @@ def _rewrite(root: Path, table: str, day: dt.date) -> None:
 
 
 def _filled(schema: TableSchema, part: pa.Table) -> pa.Table:
-    """Return the rows with NULL in the columns that they lack, but for those that are never NULL."""
+    """Return the rows with NULL in missing columns, but for columns that are never NULL."""
     for field in schema.parquet_schema:
         if field.nullable and field.name not in part.column_names:
             part = part.append_column(field.name, pa.nulls(part.num_rows, field.type))

@@ -1,7 +1,4 @@
-"""The history that detection reads: per day and target the metrics and their companions (`detection/metrics.py`).
-
-Taken from the parquet files, which hold a day as soon as it is written. What is made of it is `detection/`.
-"""
+"""Reads the history for detection from the parquet files: the `SOURCES` of `detection/metrics.py` by day and target."""
 
 import datetime as dt
 from collections.abc import Iterator, Sequence
@@ -24,7 +21,7 @@ MAX_SPAM_SCORE = int(POINTS.highest)
 
 
 def _value(name: str, source: Source) -> str:
-    """A value out of its range is not a reading: `quality.py` names it."""
+    """A value out of its range is read as missing; `quality.py` names it."""
     column = f"{source.status_type}.{source.column}"
     highest = METRICS[name].scale.highest if name in METRICS else inf
     return f"CASE WHEN {column} BETWEEN 0 AND '{highest}'::DOUBLE THEN {column}::DOUBLE END AS {name}"
@@ -40,9 +37,9 @@ SELECT {DAY_OF_FILE} AS date, target, status_type, request_key, {_READ}
 FROM read_parquet(?, filename = true, hive_partitioning = false)
 """  # noqa: S608 - a constant is put in
 _DAYS_TOGETHER = 30
-"""Days read by one statement, which needs several times the memory of what it returns."""
+"""Days read by one statement, which needs several times the memory of its result."""
 _OF_TARGETS = " WHERE target BETWEEN ? AND ? AND target IN (SELECT unnest(?::VARCHAR[]))"
-"""The range first: files are in the order of their targets, so that the rest of them is not even read."""
+"""The range comes first: files are sorted by target, so DuckDB reads only a part of them."""
 
 
 def detection_history(
@@ -53,15 +50,12 @@ def detection_history(
 ) -> pd.DataFrame:
     """Return a row per day and target with an answer, of the `days` days up to `until`, sorted by both.
 
-    Columns: `date` (datetime64, midnight); `target`; each of `SOURCES` by its name, of the live or the lost answer, all
-    float64, NaN where that answer or the field is missing or out of its range; `request_key`, equal as long as both requests
-    had the same parameters: a missing answer does not change it, a live and a lost one of different parameters give
-    `live+lost`.
-
-    `targets` are those wanted, all if left out.
+    Columns: `date` (datetime64, midnight); `target`; each of `SOURCES` by its name, float64, NaN where the answer or the
+    field is missing or out of its range; `request_key` of the parameters, equal for both answers or for the only one, and
+    `live+lost` where they differ. Without `targets` all are returned.
 
     Raises:
-        TablesError: a parquet file can't be read; the message names it.
+        TablesError: a parquet file could not be read; the message names it.
     """
     paths = _paths(root, until, days)
     if not paths or (targets is not None and not targets):
@@ -76,7 +70,7 @@ def detection_history(
     with _reading(paths) as connection:
         for start in range(0, len(paths), _DAYS_TOGETHER):
             some = [unglobbed(path) for path in paths[start : start + _DAYS_TOGETHER]]
-            # Through a table: a result handed over as it comes is made by one thread, in twice the time.
+            # Through a table: a streamed result is made by one thread, in twice the time.
             connection.execute(statement, [some, *wanted])
             parts.append(connection.sql("FROM history ORDER BY date, target").to_arrow_table())
     rows = pa.concat_tables(parts)
@@ -108,7 +102,7 @@ def _paths(root: Path, until: dt.date, days: int) -> list[Path]:
 
 @contextmanager
 def _reading(paths: Sequence[Path]) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Yield a connection to no file; an error of DuckDB is told as the file's that caused it."""
+    """Yield a connection in memory. An error of DuckDB becomes one that names the damaged file."""
     try:
         with closing(duckdb.connect()) as connection:
             yield connection

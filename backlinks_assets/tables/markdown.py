@@ -1,6 +1,6 @@
 """The tables as Markdown: `python -m backlinks_assets.tables.markdown > docs/tables.md`.
 
-Words about the tables in general, and each table drawn from its declaration in `schemas.py`.
+A general part, and each table from its declaration in `schemas.py`.
 """
 
 import sys
@@ -32,7 +32,6 @@ file a table and day, replaced whole. `$BACKLINKS_DATA_DIR/backlinks.duckdb` hol
 
 
 def tables_markdown() -> str:
-    """Return the whole of `docs/tables.md`."""
     return "\n".join([_HEAD, *(_table(table) for table in TABLES.values())])
 
 

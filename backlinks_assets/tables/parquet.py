@@ -1,7 +1,6 @@
-"""The parquet files: one a table and day, the truth that everything else is built from.
+"""The parquet files, one per table and day, from which everything else is built: writing one, reading a span of days.
 
-Where they lie, writing one, reading a span of days. What the columns are is `schemas.py`; the one DuckDB file
-made of them is `duckdb_sync.py`.
+The columns are `schemas.py`; the DuckDB file made of them is `duckdb_sync.py`.
 """
 
 import datetime as dt
@@ -22,11 +21,10 @@ from backlinks_assets.tables.atomic import TablesError, replacing, sweep, tables
 from backlinks_assets.tables.schemas import CODED, TABLES, TableSchema, coded
 
 MADE_FROM: Final = "made_from"
-"""Name in a file's metadata of what it was made from: a short text that its writer gives, and compares later."""
+"""Name in a file's metadata of what it was made from: a short text that its writer gives and compares later."""
 
 
 def temporary_folder(root: Path) -> Path:
-    """Return where files are written before they are renamed."""
     return parquet_dir(root) / TEMPORARY
 
 
@@ -37,9 +35,9 @@ def write_day(root: Path, table: str, date: dt.date, data: pa.Table, *, made_fro
     new one, whole; a killed process leaves the old one.
 
     Raises:
-        ValueError: the columns are not the declared ones, a value does not fit its type, a part of the key is
-            NULL or not unique, or `date` holds another day.
-        TablesError: the disk would not take it; the file that was there is untouched.
+        ValueError: the columns are not those declared, a value does not fit its type, the key is NULL or not unique, or
+            `date` holds another day.
+        TablesError: the disk is full or not writable; the old file is untouched.
     """
     with writing_day(root, table, date, made_from=made_from) as write:
         write(data)
@@ -56,12 +54,11 @@ def writing_day(
     made_from: str | None = None,
     metadata: Mapping[str, str] | None = None,
 ) -> Iterator[Callable[[pa.Table], None]]:
-    """Give a function that takes a table's day part by part; when the block ends, the whole replaces the file.
+    """Yield a function that takes a table's day part by part; when the block ends well, they replace the file.
 
-    So that a day need not be in memory at once: each part is a row group of the file. Of a table of several parts
-    each begins with a target after the last one of the part before it, or with the same one where `keys_known_unique`:
-    looking for two rows of one key takes longer than writing them. On any error nothing is replaced.
-    `metadata` is written to the file beside its columns.
+    Each part is a row group, so that a day need not be in memory at once. Each begins with a target after the last one of the
+    part before it. `keys_known_unique`: keys are not checked, which takes longer than writing them, and a part may begin with
+    the last target of the one before. `metadata` is written to the file.
 
     Raises:
         ValueError, TablesError: as `write_day`, of which the parts are checked one by one.
@@ -76,14 +73,14 @@ def writing_day(
             file,
             coded(schema.parquet_schema),
             compression="zstd",
-            # Files are sorted by target; least and most of other columns would rule nothing out, at a quarter of the time.
+            # Files are sorted by target. Statistics of other columns would rule nothing out, and take a quarter of the time.
             write_statistics=["target"],
             store_schema=False,
         ) as writer,
     ):
         if metadata:
             writer.add_key_value_metadata(dict(metadata))
-        # What the writer would store itself, but for the declared columns: read back, texts are plain ones.
+        # The declared columns in the place of the writer's own, so that texts are read back as plain ones.
         writer.add_key_value_metadata({"ARROW:schema": b64encode(schema.parquet_schema.serialize()).decode()})
         if made_from is not None:
             writer.add_key_value_metadata({MADE_FROM: made_from})
@@ -102,7 +99,7 @@ def writing_day(
 
 
 def made_from(root: Path, table: str, date: dt.date) -> str | None:
-    """Return what a table's day says it was made from, None without a file; `""` if it does not say, or is damaged."""
+    """Return what a table's day was made from; None without a file, `""` if it does not say or is damaged."""
     path = parquet_path(root, table, date)
     try:
         stat = path.stat()
@@ -113,7 +110,6 @@ def made_from(root: Path, table: str, date: dt.date) -> str | None:
 
 @lru_cache(maxsize=256)
 def _made_from(path: Path, *_state: int) -> str:
-    """Return what `made_from` does, read once of each state of a file."""
     try:
         metadata = pq.read_metadata(path).metadata or {}
     except (OSError, pa.ArrowException):
@@ -128,9 +124,9 @@ def read_days(root: Path, table: str, start: dt.date, end: dt.date, columns: Seq
     All declared columns, or those named. Days without a file give no rows.
 
     Raises:
-        TablesError: a file can't be read; the message names it.
+        TablesError: a file could not be read; the message names it.
     """
-    import pyarrow.dataset as ds  # imports pandas, which who only looks at what is there does without
+    import pyarrow.dataset as ds  # imports pandas, which callers of `days` and `made_from` don't need
 
     schema = TABLES[table]
     paths = [parquet_path(root, table, day) for day in days(root, table) if start <= day <= end]
@@ -161,7 +157,7 @@ def day_files(root: Path, table: str) -> list[tuple[dt.date, os.stat_result]]:
     """Return the days for which a table has a file, each with the file's size and times, in no order.
 
     Raises:
-        TablesError: the folder is there and can't be read.
+        TablesError: the folder exists and could not be read.
     """
     found: dict[dt.date, os.stat_result] = {}
     folder = parquet_dir(root) / TABLES[table].name
@@ -179,7 +175,7 @@ def day_files(root: Path, table: str) -> list[tuple[dt.date, os.stat_result]]:
 
 
 def find_damaged(paths: Sequence[Path]) -> TablesError | None:
-    """Return an error that names the first of some parquet files that can't be read, or None."""
+    """Return an error that names the first unreadable one of some parquet files, or None."""
     for path in paths:
         try:
             pq.read_table(path, partitioning=None)
@@ -187,20 +183,20 @@ def find_damaged(paths: Sequence[Path]) -> TablesError | None:
             reason = str(error).split("\n")[0].rstrip(".")
             day = path.parent.name.removeprefix("date=")
             return TablesError(
-                f"{path} can't be read ({reason}). Build {path.stem} of {day} again: its answers are stored, "
+                f"{path} could not be read ({reason}). Build {path.stem} of {day} again: its answers are stored, "
                 "so that costs nothing."
             )
     return None
 
 
 def _conform(schema: TableSchema, date: dt.date, data: pa.Table, keys_known_unique: bool) -> pa.Table:
-    """Return the rows as the file's declared columns, or say which column is wrong."""
+    """Return the rows with the declared columns; raises ValueError that names a wrong one."""
     if "date" in data.column_names:
         if data.num_rows and pc.unique(data["date"]).to_pylist() != [date]:
             raise ValueError(f"{schema.name} of {date} holds rows of another day")
         data = data.drop_columns("date")
     declared = schema.parquet_schema
-    names, given = declared.names, data.column_names  # both make their list anew each time
+    names, given = declared.names, data.column_names  # properties that make a new list each time
     missing = [name for name in names if name not in given]
     extra = [name for name in given if name not in names]
     if missing or extra or len(set(given)) != len(given):
@@ -217,7 +213,7 @@ def _conform(schema: TableSchema, date: dt.date, data: pa.Table, keys_known_uniq
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
             raise ValueError(f"{schema.name}.{field.name} does not fit {field.type}: {error}") from error
         if column.null_count and not field.nullable:
-            raise ValueError(f"{schema.name}.{field.name} is part of the key or always known: no NULL may stand there")
+            raise ValueError(f"{schema.name}.{field.name} is part of the key or always known, and has NULL")
         columns.append(column)
     rows = pa.table(columns, schema=coded(declared))
     key = [name for name in schema.primary_key if name != "date"]

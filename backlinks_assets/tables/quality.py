@@ -1,7 +1,6 @@
-"""What must hold of a day's tables: every target is there, values are plausible, columns are as declared.
+"""Checks of a day's tables: every target is there, values are plausible, columns are as declared.
 
-Findings only: whether a statement holds, and the rows that speak against it. What Dagster shows of them is
-`defs/checks.py`; which changes are sharp is `detection/`.
+Findings only. What Dagster shows of them is `defs/checks.py`; which changes are sharp is `detection/`.
 """
 
 import datetime as dt
@@ -23,11 +22,10 @@ from backlinks_assets.tables.schemas import TABLES
 MAX_LISTED: Final = 10
 
 MAX_IMPLAUSIBLE_SHARE: Final = 0.05
-"""Of the day's targets. Single values are read as missing; more of them mean that the answers as a whole are not right."""
+"""Of the day's targets. Single values are read as missing; more of them mean that all answers may be wrong."""
 
-# (column, the number or column that it may not exceed). The pairs hold in every answer that has been seen: main domains
-# are a part of the domains, and so on.
-_AT_MOST: Final[tuple[tuple[str, str | int], ...]] = (
+# Columns, and the number or column that each may not exceed. True of every answer seen so far.
+_UPPER_BOUNDS: Final[tuple[tuple[str, str | int], ...]] = (
     ("backlinks_spam_score", MAX_SPAM_SCORE),
     ("info_target_spam_score", MAX_SPAM_SCORE),
     ("rank", 1000),
@@ -39,7 +37,7 @@ _AT_MOST: Final[tuple[tuple[str, str | int], ...]] = (
 
 @dataclass(frozen=True)
 class Finding:
-    """Whether a statement holds. `rows` are the worst offenders, ten at most; `count` is all of them.
+    """Whether a check holds. `rows` are the worst offenders, ten at most; `count` is the number of all.
 
     `blocks`: the day must not be evaluated.
     """
@@ -52,7 +50,7 @@ class Finding:
 
 
 def every_target_present(root: Path, day: dt.date, expected: Collection[str]) -> Finding:
-    """Whether each watched target has its live and its lost row on a day; an answer that knows nothing is one too."""
+    """Whether each watched target has its live and its lost row on a day, even if the API knows nothing of it."""
     table = read_days(root, "backlinks_summary", day, day, ["target", "status_type"])
     held: dict[str, set[str]] = {}
     for target, status in zip(table["target"].to_pylist(), table["status_type"].to_pylist(), strict=True):
@@ -79,7 +77,7 @@ def values_plausible(root: Path, day: dt.date) -> Finding:
     counts = [item.name for item in TABLES["backlinks_summary"].arrow if pa.types.is_integer(item.type)]
     frame = read_days(root, "backlinks_summary", day, day, ["target", "status_type", *counts]).to_pandas()
     broken = [_offenders(frame, name, frame[name] < 0, "at least 0") for name in counts]
-    for name, bound in _AT_MOST:
+    for name, bound in _UPPER_BOUNDS:
         limit = frame[bound] if isinstance(bound, str) else bound
         broken.append(_offenders(frame, name, frame[name] > limit, f"at most {bound}"))
     rows = pd.concat(broken, ignore_index=True)
@@ -142,7 +140,6 @@ def sharp_changes(flags: pd.DataFrame, metric: str, day: dt.date) -> Finding:
 
 
 def index_moves(flags: pd.DataFrame, day: dt.date) -> Finding:
-    """Whether the vendor's index did not move."""
     found = flags[flags["target"] == "*"]
     rows = [{"metric": row.metric, "reason": row.reason} for row in found.itertuples()]
     sentence = (

@@ -1,7 +1,7 @@
-"""Stored answers into the rows of a day: `backlinks_summary` and `referring_links`, and the day's costs.
+"""Makes the rows of a day from stored answers: `backlinks_summary` and `referring_links`, and the day's costs.
 
-Which field of an answer becomes which column, and in which order the rows stand. How single values are read
-is `coerce.py`; files are `parquet.py`.
+Here belong which field becomes which column, and the order of the rows. How single values are read is `coerce.py`; files are
+`parquet.py`.
 """
 
 import datetime as dt
@@ -24,7 +24,7 @@ from backlinks_assets.tables.schemas import DIMENSIONS, TABLES, coded
 _SUMMARY = TABLES["backlinks_summary"].arrow
 _LINKS = coded(TABLES["referring_links"].arrow)
 _COLUMNS_BEFORE, _COLUMNS_AFTER = 4, 7
-"""Beside the API's own fields: the key and `has_data` before them, what is known of the call after them."""
+"""The key and `has_data` come before the API's own fields, what is known of the call after them."""
 _RESULT_FIELDS = list(_SUMMARY)[_COLUMNS_BEFORE:-_COLUMNS_AFTER]
 _TOP_NAMES = [item.name for item in _RESULT_FIELDS if not item.name.startswith("info_")]
 _INFO_NAMES = [item.name for item in _RESULT_FIELDS if item.name.startswith("info_")]
@@ -35,9 +35,8 @@ _INFO_KEYS = [name.removeprefix("info_") for name in _INFO_NAMES]
 class AnswerTables:
     """The two tables of a day's answers, `date` included, and what could not be read.
 
-    The texts of `links`, of which there are few for many rows, are dictionaries (`coded`).
-    `unreadable_fields` counts, by the API's field name, values that were there but not of the field's type.
-    `damaged` names (target, status type) of answers that are no JSON object: they have no row.
+    The texts of `links` are dictionaries (`coded`). `unreadable_fields` counts values that are not of their field's type, by
+    the API's field name. `damaged` are (target, status type) of answers that are not a JSON object: they have no row.
     """
 
     summary: pa.Table
@@ -45,19 +44,13 @@ class AnswerTables:
     unreadable_fields: dict[str, int] = field(default_factory=dict)
     damaged: tuple[tuple[str, str], ...] = ()
 
-    @property
-    def unreadable(self) -> int:
-        """Values that became NULL because they could not be read."""
-        return sum(self.unreadable_fields.values())
-
 
 @dataclass(slots=True)
 class _Reading:
-    """What is taken out of one answer.
+    """The raw values of one answer.
 
-    `scalars` are the values of `_TOP_NAMES` and `_INFO_NAMES`, as they came. `keys` and `links` are those of
-    all breakdowns one after the other, as they came too; `lengths` is how many belong to each of `DIMENSIONS`.
-    `unreadable` names fields that were there but of another shape.
+    `scalars` are those of `_TOP_NAMES` and `_INFO_NAMES`. `keys` and `links` are those of all breakdowns one after the other,
+    `lengths` how many belong to each of `DIMENSIONS`. `unreadable` names fields of another shape.
     """
 
     order: tuple[Any, ...]
@@ -76,9 +69,9 @@ _Row = tuple[tuple[str, str], _Reading]
 def answer_tables(date: dt.date, answers: Iterable[StoredAnswer]) -> AnswerTables:
     """Return the rows of a day's answers, sorted; the same answers in any order give equal tables.
 
-    `answers` is read once, one at a time. Of several answers of a target and status type, with
-    different parameters, the one captured last counts. `backlinks_summary` is sorted by target and status
-    type, `referring_links` by target, status type, dimension, links (most first) and key.
+    `answers` is read once, one at a time. Of several answers of a target and status type, with different parameters, the last
+    captured one counts. `backlinks_summary` is sorted by target and status type, `referring_links` by target, status type,
+    dimension, links (descending) and key.
 
     Raises:
         ValueError: an answer is of another day.
@@ -93,7 +86,7 @@ def answer_tables(date: dt.date, answers: Iterable[StoredAnswer]) -> AnswerTable
         order = answer.captured_at, answer.request_key  # the store has one answer a request key
         if key in readings and readings[key].order >= order:
             continue
-        if answer.request_key not in parameters:  # made text once: equal keys are equal parameters
+        if answer.request_key not in parameters:  # once for equal parameters
             parameters[answer.request_key] = orjson.dumps(answer.parameters, option=orjson.OPT_SORT_KEYS).decode()
         reading = _read(answer, order, parameters[answer.request_key])
         if reading is None:
@@ -111,7 +104,6 @@ def answer_tables(date: dt.date, answers: Iterable[StoredAnswer]) -> AnswerTable
 def costs_table(
     date: dt.date, calls: int, answers: int, cost_usd: float, charged_without_answer: int, simulated: bool
 ) -> pa.Table:
-    """Return the one row of `api_costs` for a day."""
     values = [date, calls, answers, cost_usd, charged_without_answer, simulated]
     return pa.table([[value] for value in values], schema=TABLES["api_costs"].arrow)
 
@@ -150,7 +142,7 @@ def _read(answer: StoredAnswer, order: tuple[Any, ...], parameters: str) -> _Rea
             keys.extend(counts)
             links.extend(counts.values())
             lengths[index] = len(counts)
-        elif counts:  # null, {} and [] (how PHP spells an empty object) say that there is nothing to count
+        elif counts:  # null, {} and [] (PHP's empty object) mean nothing to count
             unreadable.append(dimension)
     return _Reading(order, call, True, scalars, keys, links, lengths, unreadable)
 
@@ -194,11 +186,11 @@ def _taken(texts: Sequence[str], positions: np.ndarray) -> pa.DictionaryArray:
 
 
 def _counts(readings: list[_Reading], unreadable: Counter[str]) -> pa.Int64Array:
-    """Return the links of all breakdowns; what can't be read is NULL and counted under its breakdown's name."""
+    """Return the links of all breakdowns. Unreadable ones are NULL and counted under their breakdown's name."""
     values = list(chain.from_iterable(reading.links for reading in readings))
     whole: Counter[str] = Counter()
     counts = column("", values, pa.int64(), whole)
-    if whole:  # seldom: once more by breakdown, to say where
+    if whole:  # seldom: again by breakdown, to find out where
         rest = iter(values)
         for reading in readings:
             for dimension, length in zip(DIMENSIONS, reading.lengths, strict=True):
@@ -207,13 +199,13 @@ def _counts(readings: list[_Reading], unreadable: Counter[str]) -> pa.Int64Array
 
 
 def _order(breakdown: np.ndarray, links: pa.Int64Array, key: np.ndarray) -> np.ndarray:
-    """Return the rows' positions in order: by breakdown, most links first, then by key; unknown numbers last.
+    """Return the positions of the sorted rows: by breakdown, links (descending, unknown last) and key.
 
-    `breakdown` and `key` are numbers in the order of what they stand for.
+    `breakdown` and `key` are ranks.
     """
     known = links.is_valid().to_numpy(zero_copy_only=False)
     count = links.fill_null(0).to_numpy()
-    return np.lexsort((key, ~count, ~known, breakdown))  # ~ turns the order round without leaving 64 bits
+    return np.lexsort((key, ~count, ~known, breakdown))  # ~ reverses the order within 64 bits
 
 
 def _transposed(rows: list[Any]) -> list[tuple[Any, ...]]:

@@ -1,7 +1,6 @@
-"""Every table declared once: its columns in order, their types, units and what they mean.
+"""Declares every table: its columns in order, their types, units and descriptions.
 
-The parquet files, the DuckDB tables, the column descriptions in the UI and `docs/tables.md` are all drawn
-from here. Declarations and their renderings only: no reading, no writing, no values.
+The parquet files, the DuckDB tables, the column descriptions in the UI and `docs/tables.md` are made from these declarations.
 """
 
 from dataclasses import dataclass
@@ -11,16 +10,15 @@ import pyarrow as pa
 from backlinks_assets.detection.metrics import METRICS
 
 SCHEMA_VERSION = 2
-"""Raised by one whenever a column is added, renamed, retyped, moved or described anew.
+"""Raised by one with each change of a column's name, type, position or description.
 
-A DuckDB file of another version is built again from the parquet files; those of older days are brought to the columns
-declared here by `evolution.py`.
+A DuckDB file of another version is built anew from the parquet files; `evolution.py` rewrites those of older days.
 """
 
 TIMESTAMP = pa.timestamp("us", "UTC")
 TEXTS = pa.list_(pa.string())
 CODED = pa.dictionary(pa.int32(), pa.string())
-"""Texts each once in a dictionary, and its place in there for each row."""
+"""Each text once in a dictionary, and its index for each row."""
 
 _DUCKDB_TYPES: dict[pa.DataType, str] = {
     pa.bool_(): "BOOLEAN",
@@ -37,7 +35,7 @@ _DUCKDB_TYPES: dict[pa.DataType, str] = {
 class TableSchema:
     """One table. `arrow` holds its columns; each field's metadata has `description` and, where apt, `unit`.
 
-    `primary_key` names the columns that together tell two rows apart; they are never NULL.
+    `primary_key` names the columns that together are unique and never NULL.
     """
 
     name: str
@@ -51,13 +49,12 @@ class TableSchema:
         fields = [field for field in self.arrow if field.name != "date"]
         return pa.schema(fields, metadata={"table": self.name, "schema_version": str(SCHEMA_VERSION)})
 
-    def duckdb_ddl(self, name: str | None = None) -> str:
-        """Return `CREATE TABLE` for DuckDB, under another name if one is given."""
+    def duckdb_ddl(self) -> str:
         columns = ",\n".join(
             f"    {_identifier(field.name)} {duckdb_type(field.type)}{'' if field.nullable else ' NOT NULL'}"
             for field in self.arrow
         )
-        return f"CREATE TABLE {_identifier(name or self.name)} (\n{columns}\n)"
+        return f"CREATE TABLE {_identifier(self.name)} (\n{columns}\n)"
 
     def duckdb_comments(self) -> list[str]:
         """Return the `COMMENT ON` statements that give the table and its columns their descriptions."""
@@ -76,14 +73,13 @@ class TableSchema:
 
 
 def coded(schema: pa.Schema) -> pa.Schema:
-    """Return columns with their texts as dictionaries, which is how a parquet file stores them: those cost less to write."""
+    """Return columns with texts as dictionaries, which is how parquet stores them: they are quicker to write."""
     return pa.schema(
         [field.with_type(CODED) if field.type == pa.string() else field for field in schema], metadata=schema.metadata
     )
 
 
 def duckdb_type(data_type: pa.DataType) -> str:
-    """Return the DuckDB type that holds a declared Arrow type."""
     return _DUCKDB_TYPES[data_type]
 
 

@@ -1,6 +1,6 @@
-"""Adding and retiring targets in the targets file: what a person wrote around the change stays byte for byte.
+"""Adds and retires targets in the targets file. What a person wrote around the change stays byte for byte.
 
-Two commands at once lose neither's change, and the file is never half-written.
+Two commands at once lose neither change, and the file is never half-written.
 """
 
 import codecs
@@ -27,7 +27,7 @@ _LOCK_TIMEOUT_S = 10
 
 
 def add_target(path: Path, text: str, note: str = "") -> Target:
-    """Append a target to the file, which is made where it is missing, and return it; all other lines stay.
+    """Append a target to the file and return it. A missing file is made.
 
     Raises:
         TargetsError: the text can't be a target or is one of the file's already, the file has problems of its
@@ -54,7 +54,7 @@ def add_target(path: Path, text: str, note: str = "") -> Target:
 
 
 def retire_target(path: Path, text: str, day: dt.date) -> Target:
-    """Write the day from which a target is watched no more on its line, and return it; its history stays.
+    """Write the day from which a target is no longer watched on its line, and return it; its history stays.
 
     Raises:
         TargetsError: the file does not list the target or has it retired from another day, has problems of
@@ -106,10 +106,7 @@ def _refuse_known(path: Path, text: str, target: str, sheet: Sheet) -> None:
 
 @contextmanager
 def _editing(path: Path) -> Iterator[Path]:
-    """Hold the file for one change; errors of the disk become sentences.
-
-    Yields the file itself where `path` is a link to it.
-    """
+    """Lock the file for one change, and yield it: its real path where `path` is a link. Disk errors become TargetsError."""
     try:
         file = path.resolve()
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -126,7 +123,7 @@ def _line_end(sheet: Sheet) -> str:
 
 
 def _quoted(cell: str) -> str:
-    """Return a cell as it is written: quoted where it would else be split, trimmed or taken for a comment."""
+    """Return a cell as written: quoted where it would otherwise be split, trimmed or read as a comment."""
     if re.search(r'[",\r\n]', cell) or cell.startswith("#") or cell != cell.strip():
         return '"' + cell.replace('"', '""') + '"'
     return cell
@@ -170,7 +167,7 @@ def _replace(file: Path, sheet: Sheet, target: str) -> Target:
 
 
 def _write_atomically(file: Path, data: bytes) -> None:
-    """Put a whole new file in the old one's place, with its mode: a reader finds the one or the other."""
+    """Replace the file, with its mode: a reader finds the old or the new one, whole."""
     if file.exists() and not os.access(file, os.W_OK):
         raise PermissionError(errno.EACCES, "the file is read-only")
     fresh = file.with_name(f".{file.name}.{secrets.token_hex(4)}.new")

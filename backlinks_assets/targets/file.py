@@ -1,7 +1,7 @@
-"""Reading the targets file: which targets are watched, until when, and with which settings of their own.
+"""Reads the targets file: which targets are watched, until when, and with which settings of their own.
 
-Each problem is named by its line. How the file is split into records is `sheet.py`, what spreadsheets make of it
-`pasted.py`, what a target may be `name.py`, changing the file `edit.py`.
+Each problem is named by its line. Splitting the file into records is `sheet.py`, what spreadsheets make of it `pasted.py`, a
+target's name `name.py`, changing the file `edit.py`.
 """
 
 import difflib
@@ -26,13 +26,13 @@ _PARAMETERS = tuple(ParameterOverrides.model_fields)
 _COLUMNS = ("target", *_PARAMETERS, "retired", "note", *THRESHOLD_COLUMNS)
 
 _Say = Callable[[str, str], None]
-"""Takes note of a text on the line that can't be used, and of the message that goes on from it."""
+"""Records a text that can't be used, and the rest of its sentence."""
 
 
 def load_targets(path: Path, *, allow_none: bool = False) -> WatchList:
     """Return the targets of a file in its order, retired ones too; duplicates are one.
 
-    Lines that can't be used are passed over and are in the list's `bad_lines`.
+    Lines that can't be used are in the list's `bad_lines`.
 
     Raises:
         TargetsError: the file is missing, unreadable, empty or not UTF-8 text; its header can't be used; or there is
@@ -52,7 +52,7 @@ def parse_targets(content: str | bytes, *, source: str, allow_none: bool = False
 
 
 def read_file(path: Path) -> bytes:
-    """Return the file's content; raises TargetsError where it is missing or can't be read."""
+    """Return the file's content; raises TargetsError where it is missing or could not be read."""
     try:
         if path.is_dir():
             raise TargetsError.of(str(path), "is a folder: name a file in BACKLINKS_TARGETS_FILE.")
@@ -60,7 +60,7 @@ def read_file(path: Path) -> bytes:
     except FileNotFoundError:
         message = "is not there: make it with `backlinks targets add example.com`."
     except OSError as error:
-        message = f"can't be read ({error.strerror}): see who may read it, or set BACKLINKS_TARGETS_FILE."
+        message = f"could not be read ({error.strerror}): see who may read it, or set BACKLINKS_TARGETS_FILE."
     raise TargetsError.of(str(path), message)
 
 
@@ -141,7 +141,7 @@ def _target(row: Row, columns: list[str], problems: list[Problem]) -> Target | N
         extra = ",".join(stray + row.cells[len(columns) :])
         or_delete = "" if extra.strip(", ") else ", or delete the comma"
         say(extra or ",", f"is beyond the header's columns: put a cell that holds a comma in double quotes{or_delete}.")
-        return None  # the cells between have slipped: what they say of their columns would mislead
+        return None  # the cells between are in the wrong columns: their problems would mislead
     overrides = _overrides(values, say)
     retired = None
     if day := values.get("retired"):
@@ -154,7 +154,7 @@ def _target(row: Row, columns: list[str], problems: list[Problem]) -> Target | N
 
 
 def _thresholds(values: Mapping[str, str], say: _Say) -> dict[str, str]:
-    """Return a row's own thresholds that can be used."""
+    """Return a row's own valid thresholds."""
     read: dict[str, str] = {}
     for column in THRESHOLD_COLUMNS:
         if not (cell := values.get(column)):
@@ -171,7 +171,7 @@ def _thresholds(values: Mapping[str, str], say: _Say) -> dict[str, str]:
 
 
 def _overrides(values: Mapping[str, str], say: _Say) -> ParameterOverrides:
-    """Return a row's own request parameters that can be used."""
+    """Return a row's own valid request parameters."""
     read: dict[str, object] = {}
     for name in _PARAMETERS:
         if cell := values.get(name):
@@ -188,7 +188,7 @@ def _overrides(values: Mapping[str, str], say: _Say) -> ParameterOverrides:
 
 
 def _parameter(name: str, cell: str) -> object:
-    """Return a cell as its parameter's type; bounds and names are pydantic's to check."""
+    """Return a cell as its parameter's type; pydantic checks bounds and names."""
     if name == "backlinks_filters":
         try:
             return orjson.loads(cell)
@@ -201,7 +201,7 @@ def _parameter(name: str, cell: str) -> object:
     if name == "rank_scale":
         return cell
     if cell.lower() not in _BOOLEANS:
-        raise ValueError(spreadsheet_hint(cell) or "write true or false (yes, no, 1 and 0 do as well).")
+        raise ValueError(spreadsheet_hint(cell) or "write true or false (yes, no, 1 and 0 are read too).")
     return _BOOLEANS[cell.lower()]
 
 

@@ -1,7 +1,7 @@
-"""What may be watched (a domain, a subdomain or a page), in one spelling each, and its name as a partition.
+"""What may be watched (a domain, a subdomain or a page), its one spelling, and its partition key.
 
-The rules of a single target's text; the file that lists targets is `file.py`. Nothing is read or fetched: the public
-suffixes are tldextract's bundled list.
+The rules for a single target's text; the file that lists targets is `file.py`. Nothing is fetched: the public suffixes are
+tldextract's bundled list.
 """
 
 import functools
@@ -9,7 +9,6 @@ import ipaddress
 import re
 import unicodedata
 from typing import Any
-from urllib.parse import unquote_to_bytes
 
 from backlinks_assets.formatting import shown, without_password
 from backlinks_assets.host import ZERO_WIDTH_JOINERS, ascii_host
@@ -44,7 +43,7 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 class NotATarget(ValueError):  # noqa: N818 - reads as a sentence where it is raised and caught
-    """A text that can't be a target. `reason` goes on from the text, so that both make one sentence."""
+    """A text that can't be a target. The text and `reason` make one sentence."""
 
     def __init__(self, text: str, reason: str) -> None:
         super().__init__(text, reason)
@@ -63,7 +62,7 @@ def normalise(text: str) -> str:
     default port, no fragment, and its path and query exactly as written. Twice changes nothing more.
 
     Raises:
-        NotATarget: a `ValueError` whose text is a sentence: what is wrong with it, and what to write.
+        NotATarget: a `ValueError` that says what is wrong with the text and what to write.
     """
     wanted = text.strip(_SPACES)
     try:
@@ -85,16 +84,16 @@ def normalised_or_none(text: str) -> str | None:
 
 
 def is_reserved_example(target: str) -> bool:
-    """Whether a normalised target is under `.example` or `.test`, which the real API can know nothing of."""
+    """Whether a normalised target is under `.example` or `.test`, where no real site can be."""
     host = re.split(r"[/:?]", _PAGE.sub("", target), maxsplit=1)[0]
     return host.rpartition(".")[2] in RESERVED_EXAMPLES
 
 
 def partition_key(target: str) -> str:
-    """Return a target's name as a Dagster partition: itself for a domain and for most pages.
+    """Return a target's partition key in Dagster: the target itself, for a domain and for most pages.
 
-    Dagster silently drops a key with `|` from a two-dimensional partitioning, and its UI reads `...`, `,` and
-    spaces as its own. Those, `%`, and all but visible ASCII are percent-encoded (UTF-8, upper-case digits), so that
+    Dagster silently drops a key with `|` from a two-dimensional partitioning, and its UI gives `...`, `,` and spaces a
+    meaning. Those, `%`, and all but visible ASCII are percent-encoded (UTF-8, upper-case digits), so that
     different targets always have different keys.
     """
 
@@ -102,24 +101,6 @@ def partition_key(target: str) -> str:
         return "".join(f"%{byte:02X}" for byte in match.group().encode("utf-8", "surrogatepass"))
 
     return re.sub(r"\.{3,}|[%|,]|[^\x21-\x7e]", percent, target)
-
-
-def target_of(partition_key_text: str) -> str:
-    """Return the target that `partition_key` made a key of.
-
-    Raises:
-        ValueError: no target has this key, for instance because it was typed into Dagster by hand.
-    """
-    try:
-        target = unquote_to_bytes(partition_key_text).decode("utf-8", "surrogatepass")
-    except UnicodeError:
-        target = ""
-    if partition_key(target) != partition_key_text:
-        raise ValueError(
-            f"{shown(partition_key_text)} is not the partition key of a target. Keys come from the targets file: "
-            "add the target with `backlinks targets add`, and delete this partition in Dagster."
-        )
-    return target
 
 
 def _refuse_invisible(text: str) -> None:
@@ -134,7 +115,7 @@ def _refuse_invisible(text: str) -> None:
 
 
 def _refuse_wrapped(text: str) -> None:
-    """Refuse what stands in brackets or quotation marks: a page may end in one."""
+    """Refuse a text in brackets or quotation marks. A page may end in one."""
     if text[0] in "<({" or (text[0] == "[" and not _BRACKETED_IP.match(text)):
         raise ValueError("begins with a bracket, as a link in a text does: write its domain or page alone.")
     if text[0] in _QUOTES or (text[-1] in _QUOTES and not _PAGE.match(text)):
@@ -143,7 +124,7 @@ def _refuse_wrapped(text: str) -> None:
 
 
 def _domain(text: str) -> str:
-    """Return a domain's one spelling; each other thing that people write for one has its own sentence."""
+    """Return a domain's one spelling. Each other thing that people write has its own message."""
     _refuse_other_schemes(text)
     host = re.split(r"[/?#\\]", text, maxsplit=1)[0]
     if not host:
@@ -152,7 +133,7 @@ def _domain(text: str) -> str:
         )
     _refuse_what_is_no_host(host)
     _refuse_ipv6(host)
-    domain = _host(host.partition(":")[0], drop_www=True)  # first, so that nothing is advised that would be refused
+    domain = _host(host.partition(":")[0], drop_www=True)  # first, so that no advice would be refused
     if len(host) < len(text):
         raise ValueError(
             f"has a path but no scheme: to watch a page, write https://{text}; to watch the domain, {domain}."
@@ -228,7 +209,7 @@ def _page(text: str) -> str:
 
 def _host(name: str, *, drop_www: bool) -> str:
     """Return a host name in lower-case ASCII, checked label by label and against the public suffixes."""
-    # Labels only grow in punycode: a longer text can't come to fit, and mapping takes time with its length.
+    # Punycode only makes labels longer, so a longer text never fits; and mapping a long one takes time.
     if len(name) > MAX_DOMAIN_CHARACTERS + 1:
         raise ValueError(f"is too long: a domain name has {MAX_DOMAIN_CHARACTERS} characters at most.")
     host = ascii_host(name).removesuffix(".")
@@ -255,14 +236,14 @@ def _host(name: str, *, drop_www: bool) -> str:
         if "_" in label or label.endswith("-"):
             mark = "an underscore" if "_" in label else "a hyphen at the end of a label"
             raise ValueError(f"has {mark} in its domain name: only the labels of a subdomain may have one.")
-    # Not once but as often as it stands there: normalising must not depend on how often it is done.
+    # Each of them, so that normalising twice changes nothing.
     while drop_www and labels[0] == "www" and len(labels) - 1 > suffix_labels:
         del labels[0]
     return ".".join(labels)
 
 
 def _refuse_ipv6(host: str) -> None:
-    """Refuse what is an IPv6 address, in brackets or bare: its colons are no port."""
+    """Refuse an IPv6 address, in brackets or bare: its colons don't begin a port."""
     try:
         ipaddress.IPv6Address(host.partition("]")[0].removeprefix("["))
     except ValueError:

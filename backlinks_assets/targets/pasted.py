@@ -1,6 +1,6 @@
-"""What spreadsheets and other tools make of a CSV: encodings, separators, headers, their languages' true and false.
+"""What spreadsheets and other tools make of a CSV: encodings, separators, headers, true and false in other languages.
 
-Each is recognised, with its cause and the next step; nothing is guessed or mended. What a targets file is, is `file.py`.
+Each is recognised and named with the next step; nothing is guessed or corrected. Reading a targets file is `file.py`.
 """
 
 import codecs
@@ -18,7 +18,7 @@ _LOOKED_AT = 400
 _SEPARATOR_LINE = re.compile(r'"?sep=[^a-z0-9]"?[,;\s]*', re.IGNORECASE)
 _SEPARATORS = {";": "';'", "\t": "tabs", "|": "'|'"}
 _MARKS = "\ufeff\u200b\u00a0"
-"""What stands unseen at the start of a header that was pasted together."""
+"""Invisible characters at the start of a pasted header."""
 
 _OTHER_NAMES = frozenset({
     "address", "domain", "domain name", "domain_name", "domains", "host", "hostname", "hosts", "landing page", "page",
@@ -58,17 +58,17 @@ def is_separator_line(line: str) -> bool:
 
 
 def column_name(cell: str) -> str:
-    """Return a header's cell as the column that it names: in lower case, without what can't be seen."""
+    """Return a header's cell as a column name: in lower case, without invisible characters."""
     return cell.strip().strip(_MARKS).strip().lower()
 
 
 def is_other_name(column: str) -> bool:
-    """Whether other tools call the targets' column so."""
+    """Whether other tools give the targets' column this name."""
     return column in _OTHER_NAMES
 
 
 def separated_otherwise(line: str) -> str | None:
-    """Return what to do about a header that is separated by something else than commas; None where it isn't."""
+    """Return what to do about a header whose separator is not a comma; None if it is."""
     separator = next((one for one in _SEPARATORS if one in line), None)
     if separator is None:
         return None
@@ -78,7 +78,7 @@ def separated_otherwise(line: str) -> str | None:
 
 
 def no_header(cells: Sequence[str]) -> str:
-    """Return what to do about a first line of which no cell is a column's name."""
+    """Return what to do about a first line without a column's name."""
     if sentence := separated_otherwise(",".join(cells)):
         return sentence
     if any(is_other_name(column_name(cell)) for cell in cells):

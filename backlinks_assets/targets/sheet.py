@@ -1,6 +1,6 @@
-"""A targets file as its lines, and which of them are a CSV record. Comments and blank lines are not.
+"""A targets file as lines and CSV records. Comments and blank lines are not records.
 
-What a record says of its target is `file.py`; changing lines is `edit.py`.
+Reading a target from a record is `file.py`; changing lines is `edit.py`.
 """
 
 import codecs
@@ -15,12 +15,12 @@ from backlinks_assets.targets.pasted import column_name, is_separator_line, sepa
 from backlinks_assets.targets.target import NO_THRESHOLDS, BadLine, Problem
 
 _MULTILINE_COLUMNS = {"note", "backlinks_filters"}
-"""Columns whose cells may hold line breaks: in another one a quote was not closed."""
+"""Columns whose cells may hold line breaks: in other columns they mean that a quote is not closed."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """One record: its cells, and the lines [first, end) that it is written on, counted from 0."""
+    """One record: its cells and its lines [first, end), counted from 0."""
 
     first: int
     end: int
@@ -48,7 +48,7 @@ class Sheet:
     broken: list[BadLine] = field(default_factory=list)
 
     def target_cell(self, cells: Sequence[str], otherwise: str = "") -> str:
-        """Return the cell `target` of a record as it is written, but for the spaces around it."""
+        """Return the cell `target` of a record without the spaces around it."""
         at = self.columns.index("target") if "target" in self.columns else len(cells)
         return cells[at].strip() if at < len(cells) else otherwise
 
@@ -78,7 +78,7 @@ def read_sheet(data: bytes, source: str) -> Sheet:
             sheet.broken.append(
                 bad_line(first + 1, _broken_cell(sheet, lines[first]), [Problem(first + 1, line, message)])
             )
-            continue  # with the next line: a quote that is not closed takes no other line along
+            continue  # with the next line: an open quote must not swallow other lines
         position = first + count
         others = any(cell.strip() for cell in cells[1:])
         if not others and (not cells[0].strip() or cells[0].lstrip().startswith("#")):

@@ -1,4 +1,4 @@
-"""What a targets file gives: the targets it lists, and the lines of it that can't be used.
+"""The targets that a targets file lists, and its lines that can't be used.
 
 Plain records and their sentences. Reading the file is `file.py`; a target's name is `name.py`.
 """
@@ -18,7 +18,7 @@ NO_THRESHOLDS: Mapping[str, str] = {}
 
 @dataclass(frozen=True)
 class Target:
-    """One watched target as its line says; `thresholds` are its own, as text, for detection to read."""
+    """One watched target as on its line. `thresholds` are its own, as text, for detection to read."""
 
     target: str
     overrides: ParameterOverrides = field(default_factory=lambda: NO_OVERRIDES, hash=False)
@@ -33,7 +33,7 @@ class Target:
         return partition_key(self.target)
 
     def active_on(self, day: dt.date) -> bool:
-        """Whether the target is watched on a day: from the day it is retired, it is not."""
+        """Whether the target is watched on a day: it is not from the day on which it is retired."""
         return self.retired is None or day < self.retired
 
 
@@ -41,7 +41,7 @@ class Target:
 class Problem:
     """What is wrong with a line, counted from 1 (0: the file as a whole, or a command's text).
 
-    `message` goes on from `text`, where there is one.
+    `text`, where there is one, and `message` make one sentence.
     """
 
     line: int
@@ -80,10 +80,10 @@ class TargetsError(BacklinksError, ValueError):
 
 @dataclass(frozen=True)
 class BadLine:
-    """A line that can't be used and is passed over, with all that is wrong with it.
+    """A line that can't be used, with all that is wrong with it.
 
-    `cell` is what it has for `target`, as written but for a password; `target` is the name that it gives, if it is one,
-    and `thresholds` are those of its own that can be used: stored days are evaluated by them.
+    `cell` is its cell `target` as written, without a password. `target` is its name, if it is a valid one. `thresholds` are
+    those of its own that can be used: stored days are evaluated by them.
     """
 
     line: int
@@ -94,12 +94,12 @@ class BadLine:
 
     @property
     def shown_cell(self) -> str:
-        """The cell as a page or a message may hold it."""
+        """The cell, safe for a page or a message."""
         return self.cell if self.cell.isprintable() and len(self.cell) <= MAX_SHOWN_CHARACTERS else shown(self.cell)
 
     @property
     def why(self) -> str:
-        """What is wrong with the line, wherever in the file it stands."""
+        """What is wrong with the line, without its number."""
         return " ".join(problem.sentence for problem in self.problems)
 
     @property
@@ -109,9 +109,9 @@ class BadLine:
 
 
 class WatchList(list[Target]):
-    """The targets of a file in its order, retired ones too, each once; `bad_lines` are those passed over.
+    """The targets of a file in its order, retired ones too, each once. `bad_lines` are those that can't be used.
 
-    `thresholds` are what targets have of their own, as text; those of a target that is on a bad line alone, too.
+    `thresholds` are targets' own, as text, also of a target that is only on a bad line.
     """
 
     def __init__(self, source: str, targets: Iterable[Target], bad_lines: Iterable[BadLine] = ()) -> None:
@@ -135,8 +135,8 @@ class WatchList(list[Target]):
     def expected_on(self, day: dt.date) -> list[str]:
         """Return the names that should have answers of a day.
 
-        These are the active targets and, for each line that can't be used, its target or else its cell: whether that
-        is still watched can't be read, and a day without it is not whole.
+        These are the active targets and, for each line that can't be used, its target or else its cell: it may still be
+        watched, so a day without it is not complete.
         """
         return [target.target for target in self if target.active_on(day)] + self._missing
 

@@ -19,8 +19,9 @@ from backlinks_assets.collect.factory import open_collector, open_store
 from backlinks_assets.collect.outcome import CollectRequest, Outcome
 from backlinks_assets.dataforseo.endpoints.summary import RequestParameters
 from backlinks_assets.defs.partitions import days
-from backlinks_assets.pipeline import publish_answers, publish_warehouse
+from backlinks_assets.pipeline import publish_answers
 from backlinks_assets.settings import Settings
+from backlinks_assets.tables.duckdb_sync import sync
 
 pytestmark = pytest.mark.slow
 
@@ -124,7 +125,7 @@ def test_a_leap_day_is_a_day_like_any(api) -> None:
     settings = Settings.from_env()
     with open_store(settings) as store:
         publish_answers(settings, store, leap)
-    publish_warehouse(settings)
+    sync(settings.root)
     with duckdb.connect(str(settings.duckdb_file), read_only=True) as tables:
         assert tables.execute("SELECT DISTINCT date FROM backlinks_summary").fetchall() == [(leap,)]
     keys = days.get_partition_keys(current_time=dt.datetime(2028, 3, 1, 12, tzinfo=dt.UTC))

@@ -53,7 +53,7 @@ def test_a_parameter_of_the_project_that_is_refused_stops_the_run(api) -> None:
 
 @pytest.mark.parametrize(("at_once", "in_a_row"), [(1, 5), (4, 12)])  # four at once may fail at a stretch
 def test_failures_with_good_answers_between_them_are_no_outage(api, monkeypatch, at_once: int, in_a_row: int) -> None:
-    monkeypatch.setattr(collector_module, "FAILURES_IN_A_ROW", in_a_row)
+    monkeypatch.setattr(collector_module, "MAX_CONSECUTIVE_FAILURES", in_a_row)
     monkeypatch.setattr(collector_module, "MAX_ATTEMPTS", 1)
     monkeypatch.setenv("BACKLINKS_CALLS_AT_ONCE", str(at_once))
     api(Fault(faults.code(50000), target="bad*"))
@@ -66,7 +66,7 @@ def test_failures_with_good_answers_between_them_are_no_outage(api, monkeypatch,
 
 
 def test_as_many_failures_in_a_row_are_an_outage(api, monkeypatch) -> None:
-    monkeypatch.setattr(collector_module, "FAILURES_IN_A_ROW", 5)
+    monkeypatch.setattr(collector_module, "MAX_CONSECUTIVE_FAILURES", 5)
     monkeypatch.setattr(collector_module, "MAX_ATTEMPTS", 1)
     monkeypatch.setenv("BACKLINKS_CALLS_AT_ONCE", "1")
     server = api(Fault(faults.code(50000), target="bad*"))
@@ -147,7 +147,7 @@ def test_whatever_ends_a_call_nothing_is_held_after_it(api, monkeypatch, ending:
         monkeypatch.setenv("BACKLINKS_BUDGET_USD_PER_DAY", "0.06")
     with open_collector(Settings.from_env()) as collector, monkeypatch.context() as patch:
         if ending == "space":
-            patch.setattr(caller, "SPACE_KEPT_BYTES", 1 << 60)
+            patch.setattr(caller, "MIN_FREE_BYTES", 1 << 60)
         if ending == "bug":
             patch.setattr(Client, "send", lambda *_: {}["no such key"])
         with contextlib.suppress(StopError):
@@ -173,7 +173,7 @@ def test_another_living_run_may_ask_at_once_for_what_one_has_failed_to_get(api) 
 def test_the_slot_of_a_call_that_was_given_up_stays_taken_while_the_server_may_be_at_it(
     api, monkeypatch, effect: Effect
 ) -> None:
-    monkeypatch.setattr("backlinks_assets.collect.factory.slot_kept_s", lambda _: 2.5)
+    monkeypatch.setattr("backlinks_assets.collect.factory.slot_held_s", lambda _: 2.5)
     monkeypatch.setattr("backlinks_assets.dataforseo.client.max_seconds", lambda _: 0.5)
     monkeypatch.setenv("BACKLINKS_READ_TIMEOUT_S", "1")
     monkeypatch.setenv("BACKLINKS_CALLS_AT_ONCE", "3")
@@ -189,8 +189,8 @@ def test_the_slot_of_a_call_that_was_given_up_stays_taken_while_the_server_may_b
 @pytest.mark.parametrize(
     "error", [StoreError("the disk is full"), RuntimeError("of ours"), sqlite3.OperationalError("x")], ids=repr
 )
-@pytest.mark.parametrize("where", ["unknown_calls", "settle_calls", "known_task_ids"])
-def test_an_error_of_settling_hides_no_outcome(api, monkeypatch, error: Exception, where: str) -> None:
+@pytest.mark.parametrize("where", ["unknown_calls", "reconcile_calls", "known_task_ids"])
+def test_an_error_of_reconciling_hides_no_outcome(api, monkeypatch, error: Exception, where: str) -> None:
     def fail(*_: object) -> None:
         raise error
 
@@ -205,7 +205,7 @@ def test_an_error_of_settling_hides_no_outcome(api, monkeypatch, error: Exceptio
     assert {outcome.target for outcome in outcomes.values() if outcome.error} == {"shop001.example"}
 
 
-def test_an_error_of_settling_at_the_start_stops_nothing_either(api, monkeypatch) -> None:
+def test_an_error_of_reconciling_at_the_start_stops_nothing_either(api, monkeypatch) -> None:
     monkeypatch.setattr(ResponseStore, "close_dead_calls", lambda *_: 3)
     monkeypatch.setattr(ResponseStore, "unknown_calls", lambda *_: {}["bug"])
     api()

@@ -32,7 +32,7 @@ def names(count: int) -> list[str]:
 
 def kept() -> int:
     with open_store(Settings.from_env()) as store:
-        return len(store.landed([commands.today()]))
+        return len(store.stored_keys([commands.today()]))
 
 
 @pytest.fixture

@@ -167,7 +167,7 @@ def test_a_fault_of_one_target_ends_as_it_must(met: Met, name: str) -> None:
     calls = [call for call in met.server.calls if call.target == target and call.status_type == "live"]
     rows = met.rows(target)
     with open_store(met.settings) as store:
-        kept = {key.status_type for key in store.landed([met.day]) if key.target == target}
+        kept = {key.status_type for key in store.stored_keys([met.day]) if key.target == target}
 
     assert kept == ({"live", "lost"} if case.kept else {"lost"})
     assert len(calls) == len(rows) == case.attempts

@@ -75,7 +75,7 @@ def test_an_account_level_refusal_stops_the_day_at_once(api, write_targets, name
     assert PAID < len(server.calls) <= PAID + 30
     assert server.spent_usd == pytest.approx(PAID * PRICE_USD)
     with open_store(Settings.from_env()) as store:
-        assert len(store.landed([commands.today()])) == PAID
+        assert len(store.stored_keys([commands.today()])) == PAID
         assert store.day_costs(commands.today()).cost_usd == pytest.approx(server.spent_usd)
     assert len(ended.summary["failed"]) >= TARGETS - PAID // 2
 
@@ -99,7 +99,7 @@ def test_a_run_of_the_ui_stops_at_once_as_well(api, write_targets, name: str) ->
     assert PAID < len(server.calls) <= PAID + 30
     assert server.spent_usd == pytest.approx(PAID * PRICE_USD)
     with open_store(settings) as store:
-        assert len(store.landed([commands.today()])) == PAID
+        assert len(store.stored_keys([commands.today()])) == PAID
     with open_instance(settings) as instance:
         (record,) = instance.get_run_records()
         (failed,) = instance.get_records_for_run(

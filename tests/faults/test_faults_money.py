@@ -1,4 +1,4 @@
-"""Money that a fault leaves in doubt: the vendor's own list of tasks settles it, and the budget holds meanwhile."""
+"""Money that a fault leaves in doubt: the vendor's own list of tasks decides, and the budget holds meanwhile."""
 
 import datetime as dt
 import sqlite3

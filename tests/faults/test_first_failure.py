@@ -122,7 +122,7 @@ def test_a_stopped_day_whose_tables_cannot_be_built_tells_both_the_stop_first(ap
     assert ended.status == 1
     said = " ".join(ended.err.split())
     assert "Payment Required" in said
-    assert said.rindex("Payment Required") < said.rindex("A file stands where a folder should be")
+    assert said.rindex("Payment Required") < said.rindex("A file is where a folder should be")
 
 
 def test_failed_targets_are_named_whatever_goes_wrong_after_them(api, write_targets) -> None:

@@ -24,11 +24,11 @@ from backlinks_assets.targets.edit import add_target
 from backlinks_assets.targets.target import TargetsError
 
 NO_LOCKS = [errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS]
-CAUSE = "keeps no locks"
+CAUSE = "has no locks"
 
 
 class Lockless:
-    """In the place of the module `fcntl`: a file system that keeps no locks, for one module of a process."""
+    """In the place of the module `fcntl`: a file system without locks, for one module of a process."""
 
     LOCK_EX, LOCK_NB, LOCK_SH, LOCK_UN = fcntl.LOCK_EX, fcntl.LOCK_NB, fcntl.LOCK_SH, fcntl.LOCK_UN
 
@@ -60,7 +60,7 @@ def test_a_file_system_without_locks_is_named_as_the_cause_and_nothing_is_left(m
 
 def test_locks_that_keep_nobody_out_are_no_locks(monkeypatch, untouched) -> None:
     monkeypatch.setattr(fcntl, "flock", lambda _file, _how: None)
-    with pytest.raises(FolderError, match="keeps nobody out"):
+    with pytest.raises(FolderError, match="excludes no one"):
         try_folder(untouched)
 
 

@@ -72,7 +72,7 @@ def test_a_run_cancelled_in_the_ui_starts_nothing_more_and_keeps_what_was_in_fli
         process._grpc_server_registry.wait_for_processes()
     assert len(server.calls) < 240
     with open_store(settings) as store:
-        assert len(store.landed([commands.today()])) == len(server.calls)
+        assert len(store.stored_keys([commands.today()])) == len(server.calls)
     assert commands.command("run").status == 0
     assert len(server.calls) == 240
     assert server.spent_usd == pytest.approx(240 * PRICE_USD)

@@ -1,4 +1,4 @@
-"""Money to the micro-dollar: the day's price, the day that is booked, calls of unknown cost, and what settling corrects."""
+"""Money to the micro-dollar: the day's price, the day that is booked, calls of unknown cost, and what reconciling corrects."""
 
 import datetime as dt
 from collections.abc import Callable, Iterator
@@ -77,7 +77,7 @@ def test_a_price_that_is_learned_late_from_the_vendors_list_counts_too(store: Re
     end(store, "known", PRICE)
     start(store, "lost")
     end(store, "lost", None, ledger.NO_ANSWER)
-    store.settle_calls([("lost", 0.05, "task-1")])
+    store.reconcile_calls([("lost", 0.05, "task-1")])
     with pytest.raises(BudgetError):
         start(store, "next", budget=PRICE + 0.05 + 0.04)
 
@@ -175,7 +175,7 @@ def test_of_two_refusals_the_tasks_own_counts_and_the_envelopes_before_an_ok(
     assert type(error_of(parse_answer(orjson.dumps(body), 200))) is kind
 
 
-# --- settling --------------------------------------------------------------------------------------------------------------
+# --- reconciling -----------------------------------------------------------------------------------------------------------
 
 
 def lost_call(store: ResponseStore, name: str, at: dt.datetime) -> None:
@@ -198,20 +198,20 @@ def listed_as(tag: str, name: str, cost: float | None = 0.05) -> ListedTask:
 TAG = request_tag(NOON.date(), "shop.example", "live")
 
 
-def test_two_settlers_at_once_book_once(store: ResponseStore, settings) -> None:
+def test_two_reconcilers_at_once_book_once(store: ResponseStore, settings) -> None:
     lost_call(store, "lost", NOON)
     with open_store(settings) as other:
         both = [each.unknown_calls(NOON - MINUTE) for each in (store, other)]  # each has looked before the other books
         assert both[0] == both[1] != []
         for each in (store, other):
-            each.settle_calls([("lost", 0.01, "task-1")])
+            each.reconcile_calls([("lost", 0.01, "task-1")])
     assert spent() == {"2026-11-24": 10_000}
 
 
-def test_what_was_settled_stays_when_the_list_says_otherwise_later(store: ResponseStore) -> None:
+def test_what_was_reconciled_stays_when_the_list_says_otherwise_later(store: ResponseStore) -> None:
     lost_call(store, "lost", NOON)
     for cost in (0.05, 0.0, 0.05):
-        store.settle_calls([("lost", cost, None)])
+        store.reconcile_calls([("lost", cost, None)])
     assert spent() == {"2026-11-24": 50_000}
 
 

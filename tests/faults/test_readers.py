@@ -24,11 +24,12 @@ import pytest
 
 from backlinks_assets.definitions import build_defs
 from backlinks_assets.defs.resources import BacklinksData
+from backlinks_assets.paths import duckdb_path
 from backlinks_assets.settings import Settings
 from backlinks_assets.tables import duckdb_sync
 from backlinks_assets.tables.atomic import TablesError
 from backlinks_assets.tables.client_logs import client_logs, remove_client_logs
-from backlinks_assets.tables.duckdb_sync import reading, sync, warehouse_path
+from backlinks_assets.tables.duckdb_sync import reading, sync
 from backlinks_assets.tables.parquet import write_day
 from backlinks_assets.tables.schemas import TABLES
 
@@ -129,7 +130,7 @@ def test_the_file_is_published_read_only_by_whom_the_umask_lets_read(
         for rows in (1, 2, 3):
             keep_links(tmp_path, rows)
             assert sync(tmp_path).changed
-            assert mode(warehouse_path(tmp_path)) == published
+            assert mode(duckdb_path(tmp_path)) == published
     finally:
         os.umask(before)
     assert count(tmp_path) == 3
@@ -145,7 +146,7 @@ def test_a_user_whom_modes_stop_publishes_day_after_day_and_no_client_of_his_ope
             keep_links(root, rows + 10)
             assert not sync(root).rebuilt  # a copy that could not be written would be built anew each day
         with pytest.raises(duckdb.IOException, match="Permission denied"):
-            duckdb.connect(str(warehouse_path(root)))
+            duckdb.connect(str(duckdb_path(root)))
         assert count(root) == 13
 
 

@@ -35,7 +35,7 @@ def each_was_charged_once(server: SimulatedApi, targets: int) -> None:
     assert server.spent_usd == pytest.approx(2 * targets * PRICE_USD)
     assert server.peak_at_once <= 30
     with open_store(Settings.from_env()) as store:
-        assert len(store.landed([commands.today()])) == 2 * targets
+        assert len(store.stored_keys([commands.today()])) == 2 * targets
         assert store.day_costs(commands.today()).cost_usd == pytest.approx(server.spent_usd)
 
 

@@ -105,7 +105,7 @@ def test_an_env_file_of_a_parent_folder_is_not_read(here: Path) -> None:
 
 def test_an_env_file_that_cannot_be_read_is_named(here: Path) -> None:
     (here / ".env").write_bytes("DATAFORSEO_PASSWORD=pässwort\n".encode("latin-1"))
-    with pytest.raises(SettingsError, match=r"\.env can't be read, since it is not UTF-8"):
+    with pytest.raises(SettingsError, match=r"\.env could not be read, since it is not UTF-8"):
         Settings.from_env({})
 
 

@@ -21,7 +21,7 @@ from backlinks_assets.defs.metadata import page
 from backlinks_assets.defs.resources import BacklinksApi
 from backlinks_assets.defs.sensors import add_missing_targets
 from backlinks_assets.detection.settings import DetectionSettings
-from backlinks_assets.due_days import judged_from
+from backlinks_assets.due_days import evaluated_from
 from backlinks_assets.paths import parquet_path
 from backlinks_assets.report.index import read_rows
 from backlinks_assets.settings import Settings
@@ -254,7 +254,7 @@ def test_a_judgement_during_which_the_days_before_changed_says_it_was_made_from_
     monkeypatch.setattr(pipeline, "write_day", before(pipeline.write_day, land))
     list(pipeline.publish_changes(settings, [TODAY], {}, DetectionSettings()))
     assert landed
-    assert made_from(settings.root, "backlinks_flags", TODAY) != judged_from(settings.root, TODAY)
+    assert made_from(settings.root, "backlinks_flags", TODAY) != evaluated_from(settings.root, TODAY)
 
 
 @pytest.mark.ci

@@ -89,7 +89,7 @@ def test_an_error_in_what_the_command_does_beside_ends_it_and_what_was_paid_for_
         collect(instance, Tally(on_outcome=breaks), max_keys=1000)
     assert 0 < len(server.calls) < 600
     with open_store(Settings.from_env()) as store:
-        assert len(store.landed([TODAY])) == len(server.calls)
+        assert len(store.stored_keys([TODAY])) == len(server.calls)
 
 
 def test_an_error_of_the_store_is_the_commands_own(instance, api, write_targets) -> None:

@@ -12,8 +12,8 @@ import pytest
 import typer
 
 from backlinks_assets.cli.app import app
-from backlinks_assets.pipeline import publish_warehouse
 from backlinks_assets.settings import Settings
+from backlinks_assets.tables.duckdb_sync import sync
 from backlinks_assets.tables.parquet import write_day
 from backlinks_assets.tables.schemas import TABLES
 
@@ -59,7 +59,7 @@ def flagged(clean_environment: Path) -> Settings:
         schema = TABLES[table].arrow
         typed = pa.Table.from_pylist([{name: row.get(name) for name in schema.names} for row in full], schema=schema)
         write_day(settings.root, table, today, typed)
-    publish_warehouse(settings)
+    sync(settings.root)
     return settings
 
 

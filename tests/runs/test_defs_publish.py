@@ -143,7 +143,7 @@ def test_a_day_without_any_answer_is_told_and_writes_nothing(instance, api, writ
     result = publish_run(instance, TODAY, TODAY)
     assert not result.success
     failure = next(event for event in result.all_events if event.is_step_failure).step_failure_data
-    assert "No answer is kept" in failure.user_failure_data.description
+    assert "No answer is stored" in failure.user_failure_data.description
     assert not (Settings.from_env().root / "parquet").exists()
 
 

@@ -87,7 +87,7 @@ def test_a_table_that_cannot_be_read_is_named(settings, damage: bytes) -> None:
     parquet_path(settings.root, name, dt.date(2026, 11, 24)).write_bytes(damage)
     found = tables(settings)
     assert found.status == 1
-    assert f"{name}.parquet can't be read" in found.says
+    assert f"{name}.parquet could not be read" in found.says
     assert "2026-11-24" in found.says
 
 

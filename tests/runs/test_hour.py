@@ -22,7 +22,8 @@ from backlinks_assets.defs.resources import BacklinksData
 from backlinks_assets.defs.runs import requested_at
 from backlinks_assets.defs.sensors import add_missing_targets
 from backlinks_assets.settings import Settings, SettingsError
-from backlinks_assets.store.ledger import Budget, BudgetError, Call
+from backlinks_assets.store.budget import Budget, BudgetError
+from backlinks_assets.store.ledger import Call
 from backlinks_assets.store.responses import Key
 
 DAY = dt.date(2026, 11, 24)

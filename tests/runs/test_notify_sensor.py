@@ -195,7 +195,7 @@ def test_tables_that_could_not_be_built_are_told(instance, hook, tick, clock, ap
     tick()
     (post,) = hook.posts
     assert post["title"].endswith("tables not built")
-    assert "No answer is kept" in post["message"]
+    assert "No answer is stored" in post["message"]
 
 
 def test_a_day_waits_for_its_runs_but_not_for_one_that_died_hours_ago(

@@ -12,7 +12,7 @@ import faults
 import pytest
 from faults import Fault
 
-from backlinks_assets.account.leases import Owner
+from backlinks_assets.account.leases import Lease
 from backlinks_assets.cli.doctor.examine import examine
 from backlinks_assets.cli.run import run_day
 from backlinks_assets.collect.collector import StopError, utc_now
@@ -23,6 +23,7 @@ from backlinks_assets.dataforseo.endpoints.summary import RequestParameters
 from backlinks_assets.defs.metadata.tables import check_instance, record_origin
 from backlinks_assets.settings import Settings
 from backlinks_assets.store import ledger
+from backlinks_assets.store.budget import Budget
 from backlinks_assets.store.database import Database, StoreError
 from backlinks_assets.store.responses import Key, ResponseStore
 
@@ -54,7 +55,7 @@ def collect(*targets: str) -> tuple[list[Outcome], str | None]:
 
 def answers() -> int:
     with open_store(Settings.from_env()) as store:
-        return len(store.landed([utc_now().date()]))
+        return len(store.stored_keys([utc_now().date()]))
 
 
 def test_looking_at_an_empty_store_decides_nothing(api, write_targets, capsys) -> None:
@@ -104,36 +105,36 @@ def test_a_store_of_before_that_a_look_had_given_away_is_free_again(api, clean_e
 
 
 @contextmanager
-def at(file: Path, origin: str) -> Iterator[tuple[ResponseStore, Owner]]:
-    database, owner = Database(file), Owner(file.parent / "owners")
+def at(file: Path, origin: str) -> Iterator[tuple[ResponseStore, Lease]]:
+    database, lease = Database(file), Lease(file.parent / "owners")
     try:
-        yield ResponseStore(database, owner, origin), owner
+        yield ResponseStore(database, lease, origin), lease
     finally:
-        owner.close()
+        lease.close()
         database.close()
 
 
-def call(owner: Owner, name: str) -> ledger.Call:
-    return ledger.Call(name, NOW.date(), "shop.example", "live", owner.name, 1, NOW)
+def call(lease: Lease, name: str) -> ledger.Call:
+    return ledger.Call(name, NOW.date(), "shop.example", "live", lease.name, 1, NOW)
 
 
 KEY = Key(NOW.date(), "shop.example", "live", PARAMETERS.key)
 OTHER_KEY = KEY._replace(target="other.example")
-BUDGET = ledger.Budget(None, 0.02)
+BUDGET = Budget(None, 0.02)
 ANSWER = Answer(b"{}", 20000, cost_usd=0.02)
 
 
 def test_of_two_hosts_on_an_empty_store_the_second_is_refused_before_it_pays(tmp_path: Path) -> None:
     file = tmp_path / "responses.sqlite"
-    with at(file, "first") as (first, owner), at(file, "second") as (second, other):
+    with at(file, "first") as (first, lease), at(file, "second") as (second, other):
         assert first.claim([KEY], NOW) is not None
-        first.start_call(call(owner, "1"), BUDGET)
+        first.start_call(call(lease, "1"), BUDGET)
         for attempt in (lambda: second.claim([OTHER_KEY], NOW), lambda: second.start_call(call(other, "2"), BUDGET)):
             with pytest.raises(StoreError, match="is about to get answers from first"):
                 attempt()
         with pytest.raises(StoreError, match="first"), at(file, "third"):
             pass
-        first.land(KEY, "1", ANSWER, PARAMETERS, 1, NOW)
+        first.store_answer(KEY, "1", ANSWER, PARAMETERS, 1, NOW)
         with pytest.raises(StoreError, match="holds answers from first"):
             second.claim([OTHER_KEY], NOW)
         assert second.day_costs(NOW.date()).calls == 1
@@ -141,24 +142,24 @@ def test_of_two_hosts_on_an_empty_store_the_second_is_refused_before_it_pays(tmp
 
 def test_a_call_that_came_to_nothing_gives_the_store_free_and_whoever_called_first_then_has_it(tmp_path: Path) -> None:
     file = tmp_path / "responses.sqlite"
-    with at(file, "first") as (first, owner), at(file, "second") as (second, other):
-        first.start_call(call(owner, "1"), BUDGET)
+    with at(file, "first") as (first, lease), at(file, "second") as (second, other):
+        first.start_call(call(lease, "1"), BUDGET)
         first.end_call("1", KEY, None, "no answer", NOW, is_final=False)
         second.start_call(call(other, "2"), BUDGET)
         with pytest.raises(StoreError, match="from second"):
-            first.start_call(call(owner, "3"), BUDGET)
-        second.land(KEY, "2", ANSWER, PARAMETERS, 1, NOW)
+            first.start_call(call(lease, "3"), BUDGET)
+        second.store_answer(KEY, "2", ANSWER, PARAMETERS, 1, NOW)
         with pytest.raises(StoreError, match="from second"):
             first.claim([OTHER_KEY], NOW)
 
 
 def test_a_call_of_a_dead_process_holds_nothing(tmp_path: Path) -> None:
     file = tmp_path / "responses.sqlite"
-    with at(file, "first") as (first, owner):
-        first.start_call(call(owner, "1"), BUDGET)
+    with at(file, "first") as (first, lease):
+        first.start_call(call(lease, "1"), BUDGET)
     with at(file, "second") as (second, other):
         second.start_call(call(other, "2"), BUDGET)
-        second.land(KEY, "2", ANSWER, PARAMETERS, 1, NOW)
+        second.store_answer(KEY, "2", ANSWER, PARAMETERS, 1, NOW)
 
 
 # --- Dagster's instance ------------------------------------------------------------------------------------------------

@@ -87,7 +87,7 @@ def test_another_process_reads_what_was_written_while_our_connections_are_open(i
 
 
 def test_a_process_keeps_few_files_of_runs_open(instance, monkeypatch) -> None:
-    monkeypatch.setattr("backlinks_assets.dagster_instance.event_log.MOST_OPEN", 2)
+    monkeypatch.setattr("backlinks_assets.dagster_instance.event_log.MAX_OPEN_FILES", 2)
     runs = [run(instance, key, key).run_id for key in KEYS]
     log = instance.event_log_storage
     assert all(log.get_records_for_run(run_id).records for run_id in [*runs, *runs])

@@ -230,7 +230,7 @@ def test_a_table_that_cannot_be_read_is_named_and_the_list_of_days_stays(tmp_pat
     before = index_of(tmp_path)
     damaged = parquet_path(tmp_path, "api_costs", DAY)
     damaged.write_bytes(b"torn")
-    with pytest.raises(OSError, match=re.escape(f"{damaged} can't be read")):
+    with pytest.raises(OSError, match=re.escape(f"{damaged} could not be read")):
         write_index(tmp_path)
     assert index_of(tmp_path) == before
 

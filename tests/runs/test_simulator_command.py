@@ -48,4 +48,4 @@ def test_a_port_that_is_taken_is_named_with_what_to_do(capsys: pytest.CaptureFix
     with Simulator() as other:
         port = other.url.split(":")[2].split("/")[0]
         assert main(["--port", port]) == 1
-    assert f"Port {port} can't be had" in capsys.readouterr().err
+    assert f"Port {port} could not be opened" in capsys.readouterr().err

@@ -26,8 +26,9 @@ from backlinks_assets.cli.flags import print_flags
 from backlinks_assets.collect.outcome import Outcome
 from backlinks_assets.dagster_instance.home import open_instance
 from backlinks_assets.defs.metadata import collecting, tables
-from backlinks_assets.pipeline import ChangesDay, publish_warehouse
+from backlinks_assets.pipeline import ChangesDay
 from backlinks_assets.settings import Settings
+from backlinks_assets.tables.duckdb_sync import sync
 from backlinks_assets.tables.parquet import write_day
 from backlinks_assets.tables.schemas import TABLES
 
@@ -169,7 +170,7 @@ def flagged(api, write_targets) -> list[str]:
         schema = TABLES[table].arrow
         typed = pa.Table.from_pylist([{name: row.get(name) for name in schema.names} for row in rows], schema=schema)
         write_day(settings.root, table, today, typed)
-    publish_warehouse(settings)
+    sync(settings.root)
     return names
 
 

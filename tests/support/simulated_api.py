@@ -18,7 +18,7 @@ from backlinks_assets.simulator.http.account import PRICE_USD, Call
 from backlinks_assets.simulator.http.endpoints import BASE_PATH, Api, utc_today
 from backlinks_assets.simulator.http.envelope import message
 from backlinks_assets.simulator.http.handler import Handler
-from backlinks_assets.simulator.http.reply import Asked, Reply, Request, json_reply
+from backlinks_assets.simulator.http.reply import AdmittedCall, Reply, Request, json_reply
 from backlinks_assets.simulator.http.server import Simulator
 from backlinks_assets.simulator.http.summaries import bad_body, note
 
@@ -50,11 +50,11 @@ class FaultyApi(Api):
         limits = {"X-RateLimit-Limit": str(limit), "X-RateLimit-Remaining": str(left)}
         return replace(reply, headers={**reply.headers, **limits})
 
-    def admit(self, request: Request, call: Call) -> Asked | Reply:
-        asked = super().admit(request, call)
-        if isinstance(asked, Asked) and (code := self.account.over_a_limit(call, asked.door)):
-            return asked.refused(code)
-        return asked
+    def admit(self, request: Request, call: Call) -> AdmittedCall | Reply:
+        admitted = super().admit(request, call)
+        if isinstance(admitted, AdmittedCall) and (code := self.account.over_a_limit(call, admitted.door)):
+            return admitted.refused(code)
+        return admitted
 
     def accepts(self, login: tuple[str, str]) -> bool:
         if self.credentials is None:
@@ -62,36 +62,36 @@ class FaultyApi(Api):
         given, right = ":".join(login), ":".join(self.credentials)
         return hmac.compare_digest(given.encode(), right.encode())
 
-    def summary(self, asked: Asked, posted: Any, price_usd: float | None = None) -> Reply:
+    def summary(self, admitted: AdmittedCall, posted: Any, price_usd: float | None = None) -> Reply:
         self.pause(self.latency_s)
         if bad_body(posted):
-            return super().summary(asked, posted)
-        note(asked.call, posted[0])
-        asked = replace(asked, data={**asked.data, **posted[0]})
-        if reply := self._without_money(asked):
+            return super().summary(admitted, posted)
+        note(admitted.call, posted[0])
+        admitted = replace(admitted, data={**admitted.data, **posted[0]})
+        if reply := self._without_money(admitted):
             return reply
-        call = asked.call
+        call = admitted.call
         fault = self.faults.next(call.target or "", call.status_type or "live")
         if fault is None:
-            return super().summary(asked, posted)
+            return super().summary(admitted, posted)
         effect = fault.effect
         price = self.account.price_usd if is_charged(fault) else 0.0
         if effect.kind in DELIVERS:
-            return spoiled(effect, orjson.loads(super().summary(asked, posted, price).body))
+            return spoiled(effect, orjson.loads(super().summary(admitted, posted, price).body))
         # A gateway's own reply means that the API never saw the call: such a call is in no list of tasks.
         if price or effect.kind in ("code", "tasks_null", "http_402", "reset"):
             self.account.execute(call, price)
         call.status_code = int(effect.number) if effect.kind in ("code", "tasks_null") else 0
-        return refusal(effect, asked.path, asked.data, price)
+        return refusal(effect, admitted.path, admitted.data, price)
 
-    def _without_money(self, asked: Asked) -> Reply | None:
+    def _without_money(self, admitted: AdmittedCall) -> Reply | None:
         """Refuse as insufficient funds while something is left, and by HTTP 402 when nothing is."""
         left = self.account.balance_usd
         if not self.account.is_limited or left >= self.account.price_usd:
             return None
         if left > 0:
-            return asked.refused(40210)
-        asked.call.status_code = 40200
+            return admitted.refused(40210)
+        admitted.call.status_code = 40200
         unpaid = {"status_code": 40200, "status_message": message(40200), "cost": 0, "result": None}
         return json_reply({"tasks": [unpaid]}, http_status=402)
 

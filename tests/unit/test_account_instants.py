@@ -130,7 +130,7 @@ def test_a_longer_pause_is_not_cut_short_and_none_outlasts_ten_minutes(tmp_path:
     assert pace.pause_left_s() == pytest.approx(300)
     pace.pause(86_400)
     assert pace.pause_left_s() == pytest.approx(600)
-    with pytest.raises(ValueError, match="A pause lasts some seconds"):
+    with pytest.raises(ValueError, match="A pause must be longer than 0 s"):
         pace.pause(float("nan"))
 
 
@@ -159,20 +159,20 @@ def test_a_call_without_an_answer_keeps_its_slot_until_its_timeout(tmp_path: Pat
     with limiter.permit() as permit:
         sent_at = clock.now
         permit.keep_slot()
-    assert (limiter.state().slots_held, limiter.state().slots_kept) == (0, 1)
+    assert (limiter.state().slots_held, limiter.state().slots_waiting) == (0, 1)
     with limiter.permit():
         assert clock.now >= sent_at + 135
-    assert limiter.state().slots_kept == 0
+    assert limiter.state().slots_waiting == 0
 
 
 def test_an_interruption_keeps_the_slot_and_an_error_frees_it(tmp_path: Path) -> None:
     limiter = AccountLimiter(tmp_path, clock=HandClock())
     with pytest.raises(RuntimeError), limiter.permit():
         raise RuntimeError("the server answered with an error")
-    assert limiter.state().slots_kept == 0
+    assert limiter.state().slots_waiting == 0
     with pytest.raises(KeyboardInterrupt), limiter.permit():
         raise KeyboardInterrupt
-    assert limiter.state().slots_kept == 1
+    assert limiter.state().slots_waiting == 1
 
 
 def test_a_reboot_frees_slots_pause_pace_and_lowering(tmp_path: Path) -> None:
@@ -182,12 +182,12 @@ def test_a_reboot_frees_slots_pause_pace_and_lowering(tmp_path: Path) -> None:
             permit.keep_slot()
     before.lower_concurrency()
     before.pause(600)
-    assert before.state().slots_kept == 3
+    assert before.state().slots_waiting == 3
 
     rebooted = HandClock(now_s=4990.0, boot_id="second-boot")
     after = AccountLimiter(tmp_path, 60, calls_at_once=3, clock=rebooted)
     state = after.state()
-    assert (state.slots_kept, state.paused_s, state.lowered_to) == (0, 0.0, None)
+    assert (state.slots_waiting, state.paused_s, state.lowered_to) == (0, 0.0, None)
     with after.permit():
         assert rebooted.now == 4990.0, "nothing was waited for"
 
@@ -255,4 +255,4 @@ def test_a_wait_that_is_cancelled_sends_nothing_and_holds_nothing(tmp_path: Path
     assert clock.now < 5003
     if waits_for == "slot":
         holder.__exit__(None, None, None)
-    assert (limiter.state().slots_held, limiter.state().slots_kept) == (0, 0)
+    assert (limiter.state().slots_held, limiter.state().slots_waiting) == (0, 0)

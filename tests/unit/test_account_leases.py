@@ -1,4 +1,4 @@
-"""Claims whose owner is gone are taken over at once, whatever became of its file and its process number."""
+"""Claims whose lease is gone are taken over at once, even with its file and process number still there."""
 
 import subprocess
 import sys
@@ -9,14 +9,14 @@ from pathlib import Path
 import commands
 import pytest
 
-from backlinks_assets.account.leases import Owner
+from backlinks_assets.account.leases import Lease
 from backlinks_assets.collect.collector import utc_now
 from backlinks_assets.settings import Settings
 from backlinks_assets.store.database import Database
 from backlinks_assets.store.responses import Claim, Key, ResponseStore
 
 KEY = Key(commands.today(), "shop.example", "live", "as asked")
-OURS = Claim(landed=frozenset(), refused={})
+OURS = Claim(stored=frozenset(), refused={})
 
 CLAIM = f"""
 import datetime, time
@@ -45,10 +45,10 @@ def another_process() -> Iterator["subprocess.Popen[str]"]:
 @contextmanager
 def store_of(settings: Settings) -> Iterator[ResponseStore]:
     with ExitStack() as stack:
-        owner, database = Owner(settings.limits_dir / "owners"), Database(settings.store_file)
+        lease, database = Lease(settings.limits_dir / "owners"), Database(settings.store_file)
         stack.callback(database.close)
-        stack.callback(owner.close)
-        yield ResponseStore(database, owner, settings.origin)
+        stack.callback(lease.close)
+        yield ResponseStore(database, lease, settings.origin)
 
 
 def left_as_it_is(_file: Path) -> None:
@@ -61,7 +61,7 @@ def removed(file: Path) -> None:
 
 
 @pytest.mark.parametrize("what", [left_as_it_is, removed])
-def test_a_dead_owners_claim_is_taken_over_at_once(settings, what: Callable[[Path], None]) -> None:
+def test_a_dead_process_claim_is_taken_over_at_once(settings, what: Callable[[Path], None]) -> None:
     with another_process() as process, store_of(settings) as store:
         assert store.claim([KEY], utc_now()) is None
         process.kill()
@@ -73,7 +73,7 @@ def test_a_dead_owners_claim_is_taken_over_at_once(settings, what: Callable[[Pat
 
 def test_after_a_reboot_a_process_of_the_dead_ones_number_does_not_keep_its_claim(settings) -> None:
     database = Database(settings.store_file)
-    dead = Owner(settings.limits_dir / "owners")
+    dead = Lease(settings.limits_dir / "owners")
     assert ResponseStore(database, dead, settings.origin).claim([KEY], utc_now()) == OURS
     with store_of(settings) as store:  # this process, of the same number
         assert store.claim([KEY], utc_now()) is None

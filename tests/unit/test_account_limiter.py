@@ -15,8 +15,8 @@ from backlinks_assets.account.limiter import AccountLimiter, LimiterError
 @pytest.mark.parametrize(
     ("wrong", "named"),
     [
-        ({"calls_per_minute": 0}, "Calls a minute"),
-        ({"calls_per_minute": -5}, "Calls a minute"),
+        ({"calls_per_minute": 0}, "Calls per minute"),
+        ({"calls_per_minute": -5}, "Calls per minute"),
         ({"calls_at_once": 0}, "Calls at once"),
         ({"calls_at_once": 10_001}, "Calls at once"),
         ({"call_timeout_s": 0.0}, "timeout"),
@@ -36,7 +36,7 @@ def test_nothing_is_made_before_the_first_permit(tmp_path: Path) -> None:
     state = account.state()
     assert not folder.exists()
     assert (state.calls_per_minute, state.paced_per_minute, state.calls_at_once) == (2000, 1960.0, 30)
-    assert (state.slots_held, state.slots_kept, state.paused_s, state.lowered_to) == (0, 0, 0.0, None)
+    assert (state.slots_held, state.slots_waiting, state.paused_s, state.lowered_to) == (0, 0, 0.0, None)
     with account.permit():
         assert account.state().slots_held == 1
     assert folder.is_dir()
@@ -105,6 +105,6 @@ def test_the_wall_clock_is_never_read(tmp_path: Path, monkeypatch: pytest.Monkey
     account.lower_concurrency()
     with account.permit() as permit:
         permit.keep_slot()
-    assert account.state().slots_kept == 1
+    assert account.state().slots_waiting == 1
     for module in (lockfile, clock, limiter, rate_limiter, concurrency):
         assert not re.search(r"datetime|CLOCK_REALTIME|st_[acm]time|utime", inspect.getsource(module))

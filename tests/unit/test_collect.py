@@ -153,8 +153,8 @@ def test_an_account_level_refusal_stops_the_day_at_once_and_keeps_what_was_paid(
     assert len(outcomes) == 200
     assert len(server.calls) <= 40 + 30 + 30  # no more are started than were in flight
     with open_store(Settings.from_env()) as store:
-        assert len(store.landed([utc_now().date()])) == 40
-    assert any("not asked" in (outcome.error or "") for outcome in outcomes)
+        assert len(store.stored_keys([utc_now().date()])) == 40
+    assert any("not requested" in (outcome.error or "") for outcome in outcomes)
 
 
 def test_an_outage_stops_the_run_instead_of_retrying_every_target(api, monkeypatch) -> None:
@@ -162,7 +162,7 @@ def test_an_outage_stops_the_run_instead_of_retrying_every_target(api, monkeypat
     outcomes, stopped = run(asks_of(300))
     assert "does not answer" in (stopped or "")
     assert len(outcomes) == 300
-    assert len(server.calls) < 5 * (collector_module.FAILURES_IN_A_ROW + 30 + 30)
+    assert len(server.calls) < 5 * (collector_module.MAX_CONSECUTIVE_FAILURES + 30 + 30)
 
 
 def test_the_budget_is_never_passed_with_thirty_calls_in_flight(api, monkeypatch) -> None:
@@ -210,7 +210,7 @@ def test_midnight_in_mid_run_books_nothing_on_the_wrong_day(api) -> None:
 
     def now() -> dt.datetime:  # midnight, and the hour after it, pass after some calls have been made
         with lock:
-            return before + (dt.timedelta(minutes=61) if next(ticks) > 100 else dt.timedelta())
+            return before + (dt.timedelta(minutes=61) if next(ticks) > 400 else dt.timedelta())
 
     outcomes, _ = run(asks_of(100, before.date()), now=now)
     done = [outcome for outcome in outcomes if outcome.error is None]
@@ -285,7 +285,7 @@ def test_stopping_keeps_the_calls_in_flight(api) -> None:
             outcomes.extend(stream)
     assert len(server.calls) < 200
     with open_store(Settings.from_env()) as store:
-        assert len(store.landed([utc_now().date()])) == len(server.calls)
+        assert len(store.stored_keys([utc_now().date()])) == len(server.calls)
 
 
 def test_a_consumer_that_goes_away_stops_the_run_and_keeps_what_was_in_flight(api) -> None:
@@ -296,12 +296,12 @@ def test_a_consumer_that_goes_away_stops_the_run_and_keeps_what_was_in_flight(ap
         stream.close()
     assert len(server.calls) < 200
     with open_store(Settings.from_env()) as store:
-        assert len(store.landed([utc_now().date()])) == len(server.calls)
+        assert len(store.stored_keys([utc_now().date()])) == len(server.calls)
 
 
 def test_without_room_for_the_answer_no_call_is_started(api, monkeypatch) -> None:
     server = api()
-    monkeypatch.setattr(caller, "SPACE_KEPT_BYTES", 1 << 60)
+    monkeypatch.setattr(caller, "MIN_FREE_BYTES", 1 << 60)
     _, stopped = run(asks_of(5))
     assert "free" in (stopped or "")
     assert server.calls == []

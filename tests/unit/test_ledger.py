@@ -10,8 +10,9 @@ import sqlalchemy as sa
 from backlinks_assets.dataforseo.answer import Answer
 from backlinks_assets.dataforseo.endpoints.summary import NAME as SUMMARY
 from backlinks_assets.store import ledger
+from backlinks_assets.store.budget import Budget, BudgetError, PriceUnknownError
 from backlinks_assets.store.database import Database, metadata
-from backlinks_assets.store.ledger import Budget, BudgetError, Call, PriceUnknownError
+from backlinks_assets.store.ledger import Call
 from backlinks_assets.store.migrations import open_tables
 
 NOW = dt.datetime(2026, 11, 24, 12, tzinfo=dt.UTC)

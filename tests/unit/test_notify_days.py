@@ -15,7 +15,8 @@ from backlinks_assets.dataforseo.endpoints.summary import RequestParameters
 from backlinks_assets.notify.alerts import FailedRun
 from backlinks_assets.paths import parquet_path
 from backlinks_assets.settings import Settings
-from backlinks_assets.store.ledger import Budget, Call
+from backlinks_assets.store.budget import Budget
+from backlinks_assets.store.ledger import Call
 from backlinks_assets.store.responses import Key
 from backlinks_assets.tables.parquet import write_day
 from backlinks_assets.tables.schemas import TABLES
@@ -72,7 +73,7 @@ def land(settings: Settings, target: str, *statuses: str, day: dt.date = DAY) ->
             call = Call(f"{target} {status} {day}", day, target, status, "owner", 1, at)
             store.start_call(call, Budget(None, 0.02))
             answer = Answer(b"{}", 200, cost_usd=0.02)
-            store.land(Key(day, target, status, parameters.key), call.call_id, answer, parameters, 1, at)
+            store.store_answer(Key(day, target, status, parameters.key), call.call_id, answer, parameters, 1, at)
 
 
 # --- half an answer ----------------------------------------------------------------------------------------------------

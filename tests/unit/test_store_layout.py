@@ -15,6 +15,7 @@ from backlinks_assets.dataforseo.answer import Answer
 from backlinks_assets.dataforseo.endpoints.summary import RequestParameters
 from backlinks_assets.settings import Settings
 from backlinks_assets.store import ledger
+from backlinks_assets.store.budget import Budget
 from backlinks_assets.store.database import StoreError
 from backlinks_assets.store.responses import Key
 
@@ -146,8 +147,8 @@ def test_such_tables_of_an_older_file_are_refused_or_mended_on_the_way(file: Pat
         with open_store(Settings.from_env()) as store:
             key = Key(dt.date(2026, 11, 27), "new.example", "live", "key")
             store.claim([key], NOW)
-            store.start_call(ledger.Call("call", key.date, key.target, "live", "me", 1, NOW), ledger.Budget(None, 0.02))
-            store.land(key, "call", Answer(b"{}", 20000, cost_usd=0.02), RequestParameters(), 1, NOW)
+            store.start_call(ledger.Call("call", key.date, key.target, "live", "me", 1, NOW), Budget(None, 0.02))
+            store.store_answer(key, "call", Answer(b"{}", 20000, cost_usd=0.02), RequestParameters(), 1, NOW)
             assert store.answer(key) is not None
     except StoreError:
         assert contents(file) == before

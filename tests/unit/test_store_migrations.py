@@ -28,12 +28,13 @@ from store_files import (
     to_3,
 )
 
-from backlinks_assets.account.leases import Owner
+from backlinks_assets.account.leases import Lease
 from backlinks_assets.collect.factory import open_store
 from backlinks_assets.dataforseo.answer import Answer
 from backlinks_assets.dataforseo.endpoints.summary import NAME as SUMMARY, RequestParameters
 from backlinks_assets.settings import Settings
 from backlinks_assets.store import ledger, migrations
+from backlinks_assets.store.budget import Budget
 from backlinks_assets.store.database import Database, StoreError, metadata
 from backlinks_assets.store.migrations import open_tables
 from backlinks_assets.store.responses import Key, ResponseStore
@@ -145,16 +146,16 @@ def test_a_running_program_of_the_version_before_keeps_what_it_has_paid_for(file
     database = Database(file)
     with pytest.MonkeyPatch.context() as before:
         before.setattr(migrations, "STEPS", migrations.STEPS[:2])
-        owner = Owner(Settings.from_env().limits_dir / "owners")
-        store = ResponseStore(database, owner, "loopback")
+        lease = Lease(Settings.from_env().limits_dir / "owners")
+        store = ResponseStore(database, lease, "loopback")
     store.claim([key], NOW)
-    store.start_call(ledger.Call("call", day, key.target, "live", owner.name, 1, NOW), ledger.Budget(None, 0.02))
+    store.start_call(ledger.Call("call", day, key.target, "live", lease.name, 1, NOW), Budget(None, 0.02))
     bring_up(file, *GROWN)
-    store.land(key, "call", Answer(b"{}", 20000, cost_usd=0.02), parameters, 1, NOW)
+    store.store_answer(key, "call", Answer(b"{}", 20000, cost_usd=0.02), parameters, 1, NOW)
     assert any(row[1] == "new.example" for row in rows(file)["responses"])
     with pytest.raises(StoreError):  # before its next call is made
         store.claim([Key(day, "next.example", "live", parameters.key)], NOW)
-    owner.close()
+    lease.close()
     database.close()
 
 

@@ -9,8 +9,9 @@ import duckdb
 import pytest
 from table_days import DAY, LINKS, a_process, after, counts, keep_links, leftovers, truncate
 
+from backlinks_assets.paths import duckdb_path
 from backlinks_assets.tables.atomic import TablesError
-from backlinks_assets.tables.duckdb_sync import reading, sync, warehouse_path
+from backlinks_assets.tables.duckdb_sync import reading, sync
 
 pytestmark = pytest.mark.slow
 
@@ -49,7 +50,7 @@ def test_a_file_that_cannot_be_relied_on_is_built_anew(tmp_path: Path, damage: C
     sync(tmp_path)
     with reading(tmp_path) as connection:
         whole = connection.execute(f"SELECT sum(links) FROM {LINKS}").fetchall()
-    damage(warehouse_path(tmp_path))
+    damage(duckdb_path(tmp_path))
     result = sync(tmp_path)
     assert result.rebuilt
     assert result.rows == 60_000
@@ -60,7 +61,7 @@ def test_a_file_that_cannot_be_relied_on_is_built_anew(tmp_path: Path, damage: C
 def test_damage_that_shows_only_on_the_way_is_mended_too(tmp_path: Path) -> None:
     keep_links(tmp_path, DAY, 20)
     sync(tmp_path)
-    path = warehouse_path(tmp_path)
+    path = duckdb_path(tmp_path)
     stamp_ns = path.stat().st_mtime_ns
     path.chmod(0o644)
     with duckdb.connect(str(path)) as connection:
@@ -75,14 +76,14 @@ def test_damage_that_shows_only_on_the_way_is_mended_too(tmp_path: Path) -> None
 def test_the_log_of_someone_elses_changes_does_not_spoil_the_new_file(tmp_path: Path) -> None:
     keep_links(tmp_path, DAY, 10)
     sync(tmp_path)
-    warehouse_path(tmp_path).chmod(0o644)
+    duckdb_path(tmp_path).chmod(0o644)
     meddler = a_process(
         "import duckdb, os; c = duckdb.connect(str(root / 'backlinks.duckdb'));"
         "c.execute('CREATE TABLE mine (a INT)'); os._exit(9)",
         tmp_path,
     )
     meddler.communicate()
-    assert warehouse_path(tmp_path).with_name("backlinks.duckdb.wal").exists()
+    assert duckdb_path(tmp_path).with_name("backlinks.duckdb.wal").exists()
     sync(tmp_path)
     assert counts(tmp_path) == {DAY: 10}
     with reading(tmp_path) as connection:

@@ -8,7 +8,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from backlinks_assets.tables.duckdb_sync import reading, sync, warehouse_path
+from backlinks_assets.paths import duckdb_path
+from backlinks_assets.tables.duckdb_sync import reading, sync
 from backlinks_assets.tables.parquet import write_day
 from backlinks_assets.tables.rows import costs_table
 from backlinks_assets.tables.schemas import TABLES
@@ -80,7 +81,7 @@ def test_a_file_of_another_layout_is_built_anew(tmp_path: Path, change: Callable
     for day in DAYS[:2]:
         write_day(tmp_path, "api_costs", day, costs_table(day, 40, 38, 0.912, 1, True))
     sync(tmp_path)
-    path = warehouse_path(tmp_path)
+    path = duckdb_path(tmp_path)
     path.chmod(0o644)
     change(path)
     kept = DAYS[: 2 + grows]

@@ -18,7 +18,8 @@ from table_days import (
     line_from,
 )
 
-from backlinks_assets.tables.duckdb_sync import sync, warehouse_path
+from backlinks_assets.paths import duckdb_path
+from backlinks_assets.tables.duckdb_sync import sync
 
 pytestmark = pytest.mark.slow
 
@@ -99,7 +100,7 @@ def test_kills_at_any_instant_leave_whole_files_and_the_next_publication_heals(t
         for path in (tmp_path / "parquet").glob("**/*.parquet"):  # an unreadable one would raise
             day = dt.date.fromisoformat(path.parent.name.removeprefix("date="))
             in_parquet[day] = pa.parquet.read_table(path, partitioning=None).num_rows
-        if warehouse_path(tmp_path).exists():
+        if duckdb_path(tmp_path).exists():
             for day, rows in counts(tmp_path).items():
                 assert rows % 1000 == 0
                 assert day in in_parquet

@@ -18,10 +18,10 @@ from table_days import (
     leftovers,
 )
 
-from backlinks_assets.paths import parquet_path
+from backlinks_assets.paths import duckdb_path, parquet_path
 from backlinks_assets.tables import duckdb_file
 from backlinks_assets.tables.atomic import TablesError
-from backlinks_assets.tables.duckdb_sync import reading, sync, warehouse_path
+from backlinks_assets.tables.duckdb_sync import reading, sync
 from backlinks_assets.tables.parquet import write_day
 from backlinks_assets.tables.rows import costs_table
 from backlinks_assets.tables.schemas import TABLES
@@ -84,10 +84,10 @@ def test_a_month_that_is_over_lies_in_the_order_of_its_targets(tmp_path, monkeyp
 def test_if_nothing_differs_the_file_is_not_touched(tmp_path: Path) -> None:
     keep_links(tmp_path, DAY, 10)
     sync(tmp_path)
-    before = warehouse_path(tmp_path).stat()
+    before = duckdb_path(tmp_path).stat()
     result = sync(tmp_path)
     assert not result.changed
-    after_it = warehouse_path(tmp_path).stat()
+    after_it = duckdb_path(tmp_path).stat()
     assert (after_it.st_ino, after_it.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
 
 

@@ -1,6 +1,5 @@
 """Tables whose columns grew: older days are rewritten once, so that whoever reads all files together gets every column."""
 
-import dataclasses
 import datetime as dt
 import multiprocessing
 import os
@@ -10,13 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import commands
-import duckdb
-import pandas as pd
-import polars as pl
 import pyarrow as pa
-import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
+from grown_tables import a_day, columns_read, grow
 
 from backlinks_assets import pipeline
 from backlinks_assets.collect.factory import open_collector
@@ -34,41 +30,6 @@ from backlinks_assets.tables.schemas import SCHEMA_VERSION, TABLES, TableSchema
 
 DAY = dt.date(2026, 3, 14)
 DAYS = [DAY + dt.timedelta(days=number) for number in range(6)]
-
-
-def a_day(table: str, *targets: str, **values: object) -> pa.Table:
-    """Return rows of a table as it is declared now: NULL where nothing is given and may be."""
-    schema = TABLES[table].parquet_schema
-    fillers: dict[pa.DataType, object] = {pa.string(): "x", pa.bool_(): True, pa.int64(): 7, pa.float64(): 0.5}
-    row = {field.name: fillers.get(field.type) for field in schema}
-    rows = [row | values | ({"target": target} if "target" in row else {}) for target in targets]
-    return pa.Table.from_pylist(rows[: None if "target" in row else 1], schema=schema)
-
-
-def grow(monkeypatch: pytest.MonkeyPatch, table: str, *new: pa.Field, at: int | None = None) -> None:
-    """Declare more columns, at a place of the table or at its end."""
-    old = TABLES[table]
-    described = [field.with_metadata({"description": "A column of the next version."}) for field in new]
-    place = len(old.arrow) if at is None else at
-    fields = [*old.arrow]
-    redeclare(monkeypatch, old, [*fields[:place], *described, *fields[place:]])
-
-
-def redeclare(monkeypatch: pytest.MonkeyPatch, old: TableSchema, fields: list[pa.Field]) -> None:
-    monkeypatch.setitem(TABLES, old.name, dataclasses.replace(old, arrow=pa.schema(fields)))
-
-
-def columns_read(root: Path, table: str) -> dict[str, set[str]]:
-    """Return the columns that each reader gives of all files together, without asking for anything special."""
-    pattern = f"{root}/parquet/{table}/*/*.parquet"
-    folder = root / "parquet" / table
-    return {
-        "duckdb": set(duckdb.sql(f"FROM read_parquet('{pattern}')").columns),
-        "polars": set(pl.scan_parquet(pattern, hive_partitioning=True).collect().columns),
-        "polars, eager": set(pl.read_parquet(pattern, hive_partitioning=True).columns),
-        "pandas": set(pd.read_parquet(folder).columns),
-        "pyarrow": set(ds.dataset(folder, partitioning="hive").to_table().column_names),
-    }
 
 
 GROWN = [
@@ -190,7 +151,7 @@ def test_where_nothing_is_to_do_no_file_is_opened(tmp_path: Path, looks: list[Pa
     assert {path.stem for path in looks[7:]} == {"api_costs"}
 
 
-@pytest.mark.parametrize("forgotten", ["nothing", "the memory", "the memory is damaged"])
+@pytest.mark.parametrize("forgotten", ["nothing", "the states", "the states are damaged"])
 def test_an_older_file_that_is_put_back_by_hand_is_found(tmp_path: Path, monkeypatch, forgotten: str) -> None:
     path = write_day(tmp_path, "referring_links", DAY, a_day("referring_links", "a.com"))
     backup = shutil.copy2(path, tmp_path / "backup")
@@ -198,11 +159,11 @@ def test_an_older_file_that_is_put_back_by_hand_is_found(tmp_path: Path, monkeyp
     assert fit_older_days(tmp_path, {}) == {"referring_links": 1}
     assert fit_older_days(tmp_path, {}) == {}
     shutil.copy2(backup, path)  # with the time that it had
-    memory = tmp_path / "parquet" / ".columns.json"
-    if forgotten == "the memory":
-        memory.unlink()
+    states = tmp_path / "parquet" / ".columns.json"
+    if forgotten == "the states":
+        states.unlink()
     elif forgotten != "nothing":
-        memory.write_text('{"referring_links": [')
+        states.write_text('{"referring_links": [')
     assert fit_older_days(tmp_path, {}) == {"referring_links": 1}
 
 

@@ -73,7 +73,6 @@ def test_duckdb_takes_the_declaration_and_its_comments(table: TableSchema) -> No
             "SELECT column_name, data_type, comment FROM duckdb_columns() WHERE table_name = ?", [table.name]
         ).fetchall()
         assert rows == table.columns()
-        connection.execute(table.duckdb_ddl('odd "name"'))
 
 
 def test_a_changed_declaration_raises_the_version() -> None:

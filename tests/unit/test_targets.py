@@ -221,7 +221,7 @@ def test_a_folder_and_a_path_through_a_file_are_refused(tmp_path: Path) -> None:
     with pytest.raises(TargetsError, match="is a folder"):
         load_targets(tmp_path)
     (tmp_path / "file").write_text("")
-    with pytest.raises(TargetsError, match="can't be read"):
+    with pytest.raises(TargetsError, match="could not be read"):
         load_targets(tmp_path / "file" / "targets.csv")
 
 
@@ -243,7 +243,7 @@ def test_a_file_that_may_not_be_read_is_refused(
     path.write_text("target\na.com\n")
     path.chmod(0)
     request.getfixturevalue("as_an_ordinary_user")
-    with pytest.raises(TargetsError, match=r"can't be read \(Permission denied\)"):
+    with pytest.raises(TargetsError, match=r"could not be read \(Permission denied\)"):
         load_targets(path)
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any, Final
 
 from backlinks_assets.account.limiter import AccountLimiter
@@ -25,7 +26,7 @@ def account(settings: Settings) -> Finding:
     """Log in, and compare the balance with what a day costs."""
     with ExitStack() as stack:
         if settings.base_url is None:
-            settings = settings.at(stack.enter_context(Simulator()).url)
+            settings = replace(settings, base_url=stack.enter_context(Simulator()).url)
         assert settings.base_url is not None
         client = stack.enter_context(Client(settings.base_url, settings.login, settings.password))
         data = client.send(USER_DATA, None)
@@ -121,8 +122,8 @@ def limits(settings: Settings) -> Finding:
         settings.limits_dir, calls_per_minute=settings.calls_per_minute, calls_at_once=settings.calls_at_once
     ).state()
     says = f"{state.calls_per_minute:,} calls a minute, {state.calls_at_once} at once; {state.slots_held} are under way"
-    if state.slots_kept:
-        says += f", {state.slots_kept} more slots wait for calls of a process that ended"
+    if state.slots_waiting:
+        says += f", {state.slots_waiting} more slots wait for calls of a process that ended"
     if state.paused_s:
         says += f"; paused for {state.paused_s:.0f} s more, since the API said that the rate was exceeded"
     if state.lowered_to is not None:

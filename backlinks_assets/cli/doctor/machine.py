@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from backlinks_assets.anchor import OWN_VARIABLES, Anchor, AnchorError, env_variables
 from backlinks_assets.cli.console import STOPPED, UNUSABLE, describe, shown
 from backlinks_assets.cli.doctor.finding import Finding
-from backlinks_assets.collect.caller import SPACE_KEPT_BYTES
+from backlinks_assets.collect.caller import MIN_FREE_BYTES
 from backlinks_assets.collect.collector import utc_now
 from backlinks_assets.collect.factory import open_store
 from backlinks_assets.dagster_instance.home import open_instance
@@ -68,7 +68,7 @@ def folder(settings: Settings) -> Finding:
     try_folder(settings.limits_dir)
     _open_for_writing(settings.limits_dir)
     free = shutil.disk_usage(settings.root).free
-    if free < SPACE_KEPT_BYTES:
+    if free < MIN_FREE_BYTES:
         return Finding(f"Only {free >> 20} MiB are free for {shown(settings.root)}. Free some space.", STOPPED)
     return Finding(f"{shown(settings.root)} can be written and locked; {free / 2**30:,.1f} GiB free")
 

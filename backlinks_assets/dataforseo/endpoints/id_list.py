@@ -1,6 +1,6 @@
-"""`POST /v3/backlinks/id_list`: the vendor's own list of tasks, what it did and what it charged. Free, ten calls a minute.
+"""`POST /v3/backlinks/id_list`: the vendor's own list of tasks and charges. Free, ten calls per minute.
 
-Here belong its request and the reading of its rows. What is made of it is `collect/reconcile.py`.
+Here belong its request and its rows. How it is used is `collect/reconcile.py`.
 """
 
 import datetime as dt
@@ -24,7 +24,7 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class ListedTask:
-    """One task in the vendor's list. `cost_usd` is None, `tag` empty where the list does not say."""
+    """One task in the vendor's list. `cost_usd` is None and `tag` empty where the list has none."""
 
     task_id: str
     tag: str
@@ -33,10 +33,10 @@ class ListedTask:
 
 
 def listed_tasks(answer: Answer) -> list[ListedTask]:
-    """Read an answer's rows, every one: how many there are says whether the list goes on.
+    """Return all rows of an answer, unreadable ones too: their number tells whether the list goes on.
 
     Raises:
-        UnusableError: the answer holds no list. Nothing listed is `[]` or null.
+        UnusableError: the answer has no list. An empty list is `[]` or null.
     """
     rows = answer.task.get("result", "missing")
     if rows is None:

@@ -1,6 +1,6 @@
-"""`GET /v3/backlinks/index`: unlike the user's data it is refused to an account that may make no calls. Free.
+"""`GET /v3/backlinks/index`: whether the account may make calls. Free.
 
-It is refused to an account that is not verified, and to a machine that is not on the account's list.
+Unlike the user's data it is refused to an unverified account, and to a machine that is not on the account's list.
 """
 
 from typing import Final

@@ -1,7 +1,7 @@
 """`POST /v3/backlinks/summary/live`: a target's backlinks, counted by the API.
 
-Here belong the request's parameters with their bounds, and whether an answer holds the summary that was asked for. What
-becomes of its fields is `tables/`.
+Here belong the request's parameters with their bounds, and whether an answer holds the summary that was requested. Its
+fields are read in `tables/`.
 """
 
 import hashlib
@@ -27,7 +27,7 @@ STATUS_TYPES: Final[tuple[StatusType, ...]] = ("live", "lost")
 """Those that the project reads."""
 
 _SUMMARY_FIELDS: Final = frozenset({"backlinks", "backlinks_spam_score", "rank", "referring_domains", "info"})
-"""A result with none of these does not hold a summary, whatever else it holds."""
+"""A result with none of these does not hold a summary."""
 
 _MAX_FILTER_CONDITIONS = 8
 _FILTER_OPERATORS = frozenset(
@@ -103,7 +103,7 @@ class RequestParameters(BaseModel):
 
 
 class ParameterOverrides(BaseModel):
-    """A target's own parameters, out of the targets file; None means the project's default."""
+    """A target's own parameters of the targets file; None means the project's default."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -118,8 +118,8 @@ class ParameterOverrides(BaseModel):
 def parse(answer: Answer, request: Request) -> Answer:
     """Return the answer; its `result` is None where the API knows nothing of the target.
 
-    Both the result and the task's echo of the request name the target. Either may spell it in another way; neither may
-    name another target, and the echo may not name another status type.
+    The result and the task's echo of the request name the target. Either may spell it in another way, but neither may name
+    another target, and the echo may not name another status type.
 
     Raises:
         UnusableError: it is about something else, or does not hold a summary.
@@ -128,7 +128,7 @@ def parse(answer: Answer, request: Request) -> Answer:
     echoed = _text(echo.get("target"))
     for named in (_text(result.get("target")), echoed):
         if named is not None and not _is_same(named, request.target, echoed):
-            raise UnusableError(f"it is about {shown(named)}, not about the target that was asked for")
+            raise UnusableError(f"it is about {shown(named)}, not about the target of the request")
     status_type = _text(echo.get("backlinks_status_type"))
     if status_type is not None and status_type.lower() != request.status_type:
         raise UnusableError(f"it is about {shown(status_type)} backlinks, not about {request.status_type!r} ones")
@@ -141,12 +141,14 @@ def _text(value: Any) -> str | None:
     return str(value) if value else None
 
 
-def _is_same(named: str, asked: str, echoed: str | None) -> bool:
+def _is_same(named: str, requested: str, echoed: str | None) -> bool:
     """Whether two names are spellings of one target; under an echo of the very request, a page may lack its scheme."""
-    if named == asked or normal_form(named) == normal_form(asked):
+    if named == requested or normal_form(named) == normal_form(requested):
         return True
-    is_ours = echoed is not None and normal_form(echoed) == normal_form(asked)
-    return is_ours and "/" in named and normal_form(f"{asked.partition('://')[0]}://{named}") == normal_form(asked)
+    is_ours = echoed is not None and normal_form(echoed) == normal_form(requested)
+    return (
+        is_ours and "/" in named and normal_form(f"{requested.partition('://')[0]}://{named}") == normal_form(requested)
+    )
 
 
 SUMMARY: Final = PaidEndpoint(

@@ -1,4 +1,4 @@
-"""`GET /v3/appendix/user_data`: login, balance, limits and prices. Free, six calls a minute."""
+"""`GET /v3/appendix/user_data`: login, balance, limits and prices. Free, six calls per minute."""
 
 from typing import Any, Final
 

@@ -55,9 +55,9 @@ def user_data(account: Account, login: Login, _posted: list[Any], _today: date) 
 
 def id_list(account: Account, _login: Login, posted: list[Any], _today: date) -> list[Any]:
     """The tasks in the log, newest first: what each cost, and with `include_metadata` its parameters."""
-    asked = posted[0] if posted and isinstance(posted[0], dict) else {}
-    first, last = _instant(asked.get("datetime_from")), _instant(asked.get("datetime_to"))
-    limit, offset = int(asked.get("limit") or _MAX_IDS), int(asked.get("offset") or 0)
+    wanted = posted[0] if posted and isinstance(posted[0], dict) else {}
+    first, last = _instant(wanted.get("datetime_from")), _instant(wanted.get("datetime_to"))
+    limit, offset = int(wanted.get("limit") or _MAX_IDS), int(wanted.get("offset") or 0)
     tasks = [
         call
         for call in reversed(account.tasks)
@@ -74,7 +74,7 @@ def id_list(account: Account, _login: Login, posted: list[Any], _today: date) ->
             "status": "Ok." if call.status_code == 20000 else "Error.",
             "cost": call.cost_usd,
         }
-        if asked.get("include_metadata"):
+        if wanted.get("include_metadata"):
             row["metadata"] = {"api": "backlinks", "function": "summary", **call.parameters}
         found.append(row)
     return found

@@ -15,7 +15,7 @@ import orjson
 from backlinks_assets.simulator.http.account import Account, Call
 from backlinks_assets.simulator.http.appendix import id_list, index, status, user_data
 from backlinks_assets.simulator.http.envelope import OK, envelope, task
-from backlinks_assets.simulator.http.reply import Asked, Reply, Request, json_reply
+from backlinks_assets.simulator.http.reply import AdmittedCall, Reply, Request, json_reply
 from backlinks_assets.simulator.http.summaries import bad_body, note, serve
 
 BASE_PATH = "/simulator"
@@ -47,17 +47,19 @@ class Api:
 
     def answer(self, request: Request, call: Call) -> Reply:
         """Return the reply; `call` gets its status code, what it was about and what it cost."""
-        asked = self.admit(request, call)
-        if isinstance(asked, Reply):
-            return asked
+        admitted = self.admit(request, call)
+        if isinstance(admitted, Reply):
+            return admitted
         posted = _posted(request.body) if request.method == "POST" else []
-        if asked.door == SUMMARY:
-            return self.summary(asked, posted)
+        if admitted.door == SUMMARY:
+            return self.summary(admitted, posted)
         call.status_code = OK
-        found = FREE[asked.door](self.account, asked.login, posted if isinstance(posted, list) else [], self.today())
-        return json_reply(envelope([task(OK, asked.path, asked.data, result=found)]))
+        found = FREE[admitted.door](
+            self.account, admitted.login, posted if isinstance(posted, list) else [], self.today()
+        )
+        return json_reply(envelope([task(OK, admitted.path, admitted.data, result=found)]))
 
-    def admit(self, request: Request, call: Call) -> Asked | Reply:
+    def admit(self, request: Request, call: Call) -> AdmittedCall | Reply:
         """Return the call that was let in, or how it is refused."""
         inside = request.path.startswith(self.base_path + "/")
         door = (request.method, request.path.removeprefix(self.base_path))
@@ -68,21 +70,21 @@ class Api:
         if request.login is None or not self.accepts(request.login):
             return _refused_at_the_door(call, 40100, http_status=401)
         _, _, api, function, *_ = door[1].split("/")
-        return Asked(call, door, request.login, {"api": api, "function": function})
+        return AdmittedCall(call, door, request.login, {"api": api, "function": function})
 
     def accepts(self, login: tuple[str, str]) -> bool:
         """Whether these credentials may call: any login that is not empty."""
         return bool(login[0])
 
-    def summary(self, asked: Asked, posted: Any, price_usd: float | None = None) -> Reply:
+    def summary(self, admitted: AdmittedCall, posted: Any, price_usd: float | None = None) -> Reply:
         """Serve the first task at the account's price, unless another is given; refuse any further one with 40000."""
         if code := bad_body(posted):
-            return asked.refused(code)
-        note(asked.call, posted[0])
+            return admitted.refused(code)
+        note(admitted.call, posted[0])
         price_usd = self.account.price_usd if price_usd is None else price_usd
-        served = serve(self.account, asked, posted[0], price_usd, self.today())
+        served = serve(self.account, admitted, posted[0], price_usd, self.today())
         for further in posted[1:]:
-            served["tasks"].append(task(40000, asked.path, {**asked.data, **further}))
+            served["tasks"].append(task(40000, admitted.path, {**admitted.data, **further}))
         served["tasks_count"] = len(posted)
         served["tasks_error"] = sum(each["status_code"] != OK for each in served["tasks"])
         return json_reply(served)

@@ -70,7 +70,6 @@ def task(
     cost_usd: float = 0.0,
     result: list[Any] | None = None,
     text: str | None = None,
-    seconds: float = 0.0,
     task_id: str | None = None,
 ) -> dict[str, Any]:
     """One task of an answer. `result` of None is null, and counts as no result."""
@@ -78,7 +77,7 @@ def task(
         "id": task_id or new_id(datetime.now(UTC)),
         "status_code": code,
         "status_message": text or message(code),
-        "time": f"{seconds:.4f} sec.",
+        "time": "0.0000 sec.",
         "cost": cost_usd,
         "result_count": len(result) if result else 0,
         "path": list(path),
@@ -87,15 +86,13 @@ def task(
     }
 
 
-def envelope(
-    tasks: list[dict[str, Any]] | None, *, code: int = OK, text: str | None = None, seconds: float = 0.0
-) -> dict[str, Any]:
+def envelope(tasks: list[dict[str, Any]] | None, *, code: int = OK, text: str | None = None) -> dict[str, Any]:
     """A whole answer around its tasks; `tasks` of None is null."""
     return {
         "version": VERSION,
         "status_code": code,
         "status_message": text or message(code),
-        "time": f"{seconds:.4f} sec.",
+        "time": "0.0000 sec.",
         "cost": round(sum(each["cost"] for each in tasks or []), 6),
         "tasks_count": len(tasks or []),
         "tasks_error": sum(each["status_code"] >= 40000 for each in tasks or []),

@@ -38,7 +38,7 @@ def json_reply(answer: dict[str, Any], http_status: int = 200) -> Reply:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class AdmittedCall:
     """A call that was let in: its entry, by which endpoint, who calls, and what its tasks repeat."""
 
     call: Call

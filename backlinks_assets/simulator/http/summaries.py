@@ -12,10 +12,10 @@ from typing import Any
 
 from backlinks_assets.simulator.http.account import Account, Call
 from backlinks_assets.simulator.http.envelope import OK, envelope, task
-from backlinks_assets.simulator.http.reply import Asked
+from backlinks_assets.simulator.http.reply import AdmittedCall
 from backlinks_assets.simulator.http.validation import invalid_field, unknown_fields
 from backlinks_assets.simulator.world.answers import result_of
-from backlinks_assets.simulator.world.samples import asks_for_vendor_sample, vendor_sample
+from backlinks_assets.simulator.world.samples import is_vendor_sample_request, vendor_sample
 
 MAX_TASKS = 100
 _DAY = re.compile(r"(\d{4}-\d{2}-\d{2})(?:\||$)")
@@ -31,7 +31,7 @@ def bad_body(posted: Any) -> int | None:
 
 
 def note(call: Call, parameters: dict[str, Any]) -> None:
-    """Write into the call what it asks for, as far as that is text at all."""
+    """Write the request into the call, as far as it is text."""
 
     def text(name: str) -> str | None:
         value = parameters.get(name)
@@ -42,27 +42,29 @@ def note(call: Call, parameters: dict[str, Any]) -> None:
     call.status_type = text("backlinks_status_type") or "live"
 
 
-def serve(account: Account, asked: Asked, parameters: dict[str, Any], price_usd: float, today: date) -> dict[str, Any]:
+def serve(
+    account: Account, admitted: AdmittedCall, parameters: dict[str, Any], price_usd: float, today: date
+) -> dict[str, Any]:
     """Return the envelope of a task: answered and charged, or refused for a field of it, for nothing."""
-    call, data = asked.call, {**asked.data, **parameters}
+    call, data = admitted.call, {**admitted.data, **parameters}
     unknown, invalid = unknown_fields(parameters), invalid_field(parameters)
     if unknown or invalid:
         call.status_code = 40506 if unknown else 40501
         text = None if unknown else f"Invalid Field: '{invalid}'."
-        return envelope([task(call.status_code, asked.path, data, text=text)])
+        return envelope([task(call.status_code, admitted.path, data, text=text)])
     call.status_code = OK
     day = _day(parameters.get("tag"))
-    if day is None and asks_for_vendor_sample(parameters):
+    if day is None and is_vendor_sample_request(parameters):
         return _vendor(account, call, price_usd)
     found = result_of(parameters["target"], parameters, day or today)
     task_id = account.execute(call, price_usd)
-    one = task(OK, asked.path, data, cost_usd=price_usd, result=found, task_id=task_id)
+    one = task(OK, admitted.path, data, cost_usd=price_usd, result=found, task_id=task_id)
     one["time"] = f"{time.monotonic() - call.started:.4f} sec."
     return {**envelope([one]), "time": one["time"]}
 
 
 def _vendor(account: Account, call: Call, price_usd: float) -> dict[str, Any]:
-    """Return the vendor page's answer as it stands there, at its price then; a tag is repeated if one was sent."""
+    """Return the answer of the vendor's page, at its price then; a tag is repeated if one was sent."""
     sample = vendor_sample()
     one = sample["tasks"][0]
     if call.parameters.get("tag") is not None:
@@ -72,7 +74,7 @@ def _vendor(account: Account, call: Call, price_usd: float) -> dict[str, Any]:
 
 
 def _day(tag: Any) -> date | None:
-    """Return the day that a tag `YYYY-MM-DD|…` asks for. The real API keeps no past days; only the simulator."""
+    """Return the day of a tag `YYYY-MM-DD|…`. Only the simulator answers for past days."""
     found = _DAY.match(tag) if isinstance(tag, str) else None
     try:
         return date.fromisoformat(found[1]) if found else None

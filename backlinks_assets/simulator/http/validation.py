@@ -17,7 +17,7 @@ import tldextract
 
 from backlinks_assets.simulator.world.filters import well_formed
 
-LONGEST_TAG, MOST_KEYS = 255, 1000
+MAX_TAG_CHARACTERS, MAX_KEYS = 255, 1000
 _BOOLEANS = ("include_subdomains", "include_indirect_links", "exclude_internal_backlinks")
 _KNOWN = {
     *_BOOLEANS, "target", "internal_list_limit", "backlinks_status_type", "backlinks_filters", "rank_scale",
@@ -34,11 +34,11 @@ def invalid_field(parameters: dict[str, Any]) -> str | None:
     fine = {
         "target": isinstance(target, str) and is_target(target),
         **{name: isinstance(given.get(name, True), bool) for name in _BOOLEANS},
-        "internal_list_limit": isinstance(limit, int) and not isinstance(limit, bool) and 1 <= limit <= MOST_KEYS,
+        "internal_list_limit": isinstance(limit, int) and not isinstance(limit, bool) and 1 <= limit <= MAX_KEYS,
         "backlinks_status_type": given.get("backlinks_status_type", "live") in ("all", "live", "lost"),
         "backlinks_filters": "backlinks_filters" not in given or well_formed(given["backlinks_filters"]),
         "rank_scale": given.get("rank_scale", "one_thousand") in ("one_hundred", "one_thousand"),
-        "tag": isinstance(given.get("tag", ""), str) and len(given.get("tag", "")) <= LONGEST_TAG,
+        "tag": isinstance(given.get("tag", ""), str) and len(given.get("tag", "")) <= MAX_TAG_CHARACTERS,
     }
     return next((name for name, ok in fine.items() if not ok), None)
 

@@ -1,4 +1,4 @@
-"""The `result` of a summary: the history read out as the API's fields, for the parameters asked with.
+"""The `result` of a summary: the history read out as the API's fields, for the request's parameters.
 
 Odd targets, by name:
     empty.example       not in the index: `result` is null, and the call is charged
@@ -67,7 +67,7 @@ def _about_its_links(
     counted: Counted, chosen: Selection, maps: dict[str, dict[str, int]], pages: int
 ) -> dict[str, Any]:
     found = domains(counted)
-    left_out = sum(counted.pages) - pages  # by redirect or canonical, where these are not asked for
+    left_out = sum(counted.pages) - pages  # by redirect or canonical, where these are not wanted
     pages_nofollow = min(pages, int(pages * counted.nofollow))
     maps[_ATTRIBUTES]["nofollow"] = pages_nofollow
     return {
@@ -100,7 +100,7 @@ def _info(key: str, u: tuple[float, ...]) -> dict[str, Any]:
 
 
 def rank(main_domains: int, scale: str | None) -> int:
-    """The rank, 0 to 1000, growing with the logarithm of main domains; `one_hundred` asks for 0 to 100.
+    """The rank, 0 to 1000, growing with the logarithm of main domains; `one_hundred` is 0 to 100.
 
     The vendor converts by 100 sin(rank / 636.62), rank being the one on the scale of a thousand.
     """

@@ -79,5 +79,5 @@ def breakdowns(
 
 def largest(counts: dict[str, int], limit: int) -> dict[str, int]:
     """The `limit` largest counts above zero, largest first."""
-    kept = sorted(((key, links) for key, links in counts.items() if links > 0), key=lambda item: -item[1])
-    return dict(kept[:limit])
+    largest_first = sorted(((key, links) for key, links in counts.items() if links > 0), key=lambda item: -item[1])
+    return dict(largest_first[:limit])

@@ -1,7 +1,7 @@
 """What happens to simulated targets and to the simulated index, and when. Its effects are in `history`.
 
 A plain target has about one event in 120 days. The sample targets take turns so that every day has an event
-at one of them: a demonstration has something to show whatever day it is.
+at one of them: a demonstration has something to show on any day.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from backlinks_assets.simulator.world.site import Site
 ATTACK, HUB_LOST, CLEANUP, SLIDE = "spam attack", "hub lost", "cleanup", "slide"
 
 REFRESH_CYCLE_DAYS = 45
-REFRESH_MEMORY = 8  # refreshes back that still show
+REFRESHES_SHOWN = 8  # of the newest, that still have an effect
 
 _PLAIN_SLOT_DAYS = 120
 _EVENTFUL = 0.9  # share of slots in which something happens
@@ -64,23 +64,23 @@ def refresh(number: int) -> Refresh:
     )
 
 
-def refreshes(last_day: int, count: int = REFRESH_MEMORY) -> Iterator[Refresh]:
-    """The index refreshes that began on `last_day` or before, the newest first, at most `count` of them."""
+def refreshes(last_day: int) -> Iterator[Refresh]:
+    """The index refreshes that began on `last_day` or before, the newest first, `REFRESHES_SHOWN` of them."""
     number = last_day // REFRESH_CYCLE_DAYS
     newest = number if refresh(number).day <= last_day else number - 1
-    return (refresh(n) for n in range(newest, newest - count, -1))
+    return (refresh(n) for n in range(newest, newest - REFRESHES_SHOWN, -1))
 
 
 def events(site: Site, day: int) -> list[Event]:
     """The target's events that began on `day` or before and still show, the oldest first."""
     slot_days, horizon = (
-        (_PLAIN_SLOT_DAYS, _PLAIN_HORIZON_DAYS) if site.place is None else (_SAMPLE_SLOT_DAYS, _SAMPLE_HORIZON_DAYS)
+        (_PLAIN_SLOT_DAYS, _PLAIN_HORIZON_DAYS) if site.number is None else (_SAMPLE_SLOT_DAYS, _SAMPLE_HORIZON_DAYS)
     )
-    start = day - (site.place or 0)
+    start = day - (site.number or 0)
     newest = start // slot_days
     found: list[Event] = []
     for slot in range(newest - horizon // slot_days - 1, newest + 1):
-        found += _plain_slot(site, slot) if site.place is None else _sample_slot(site, slot)
+        found += _plain_slot(site, slot) if site.number is None else _sample_slot(site, slot)
     return [event for event in found if 0 <= day - event.day < event.horizon_days]
 
 
@@ -110,9 +110,9 @@ def _plain_slot(site: Site, slot: int) -> list[Event]:
 
 
 def _sample_slot(site: Site, slot: int) -> list[Event]:
-    place = site.place or 0
-    day = slot * _SAMPLE_SLOT_DAYS + place
-    turn = (place + 3 * slot) % len(_SAMPLE_TURNS)  # by three: a target's turns differ from slot to slot
+    number = site.number or 0
+    day = slot * _SAMPLE_SLOT_DAYS + number
+    turn = (number + 3 * slot) % len(_SAMPLE_TURNS)  # by three: a target's turns differ from slot to slot
     kind = _SAMPLE_TURNS[turn]
     u = draws(site.key, "event", slot)
     found = [

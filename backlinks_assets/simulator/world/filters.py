@@ -11,7 +11,7 @@ from typing import Any
 
 from backlinks_assets.simulator.world.noise import draws
 
-MOST_CONDITIONS = 8
+MAX_CONDITIONS = 8
 NOFOLLOW_SHARES = (0.20, 0.08, 0.12, 0.05)  # of the tail, hubs, the old spam pool, spam attacks
 _OPERATOR_NAMES = "= <> < <= > >= in not_in like not_like ilike not_ilike regex not_regex match not_match"
 _FIELD_NAMES = """
@@ -28,7 +28,7 @@ _OPERATORS, _FIELDS = frozenset(_OPERATOR_NAMES.split()), frozenset(_FIELD_NAMES
 def well_formed(filters: Any) -> bool:
     """Whether this is `[field, operator, value]`, or up to eight such conditions joined by "and", "or"."""
     conditions = _count(filters)
-    return 0 < conditions <= MOST_CONDITIONS
+    return 0 < conditions <= MAX_CONDITIONS
 
 
 def _is_condition(filters: list[Any]) -> bool:
@@ -37,7 +37,7 @@ def _is_condition(filters: list[Any]) -> bool:
 
 def _count(filters: Any) -> int:
     """Conditions in there; 9 or more when anything is malformed."""
-    malformed = MOST_CONDITIONS + 1
+    malformed = MAX_CONDITIONS + 1
     if not isinstance(filters, list) or not filters:
         return malformed
     if _is_condition(filters):

@@ -1,4 +1,4 @@
-"""Chance that is a function of its name: the same draws on every machine, in any order of questions.
+"""Random numbers that are a function of their name: the same on every machine, in any order of calls.
 
 Only hashing and the four IEEE operations are used, no library generator and no transcendental function, so
 that no version of Python, NumPy or libm can move a simulated number.
@@ -10,13 +10,13 @@ import struct
 from hashlib import blake2b
 
 _UNIT = 1 / 4294967296
-_WORDS = struct.Struct("<16I")
+_SIXTEEN = struct.Struct("<16I")
 
 
 def draws(*name: object) -> tuple[float, ...]:
     """Sixteen numbers in [0, 1) that belong to this name."""
     digest = blake2b("\x1f".join(map(str, name)).encode()).digest()
-    return tuple([word * _UNIT for word in _WORDS.unpack(digest)])
+    return tuple([word * _UNIT for word in _SIXTEEN.unpack(digest)])
 
 
 def wave(key: str, day: int, step_days: int) -> tuple[float, ...]:

@@ -23,17 +23,17 @@ def sample_targets_csv() -> str:
 
 @lru_cache(maxsize=1)
 def scheduled_targets() -> dict[str, int]:
-    """Each sample target with a scheduled history, as the API is asked for it, and its place in the schedule.
+    """Each sample target with a scheduled history, as the API spells it, and its number in the schedule.
 
     `empty.example` is left out: it has no history.
     """
     lines = [line for line in sample_targets_csv().splitlines() if line and not line.startswith("#")]
     names = [row["target"] for row in csv.DictReader(lines)]
-    return {as_asked(name): place for place, name in enumerate(n for n in names if n != "empty.example")}
+    return {as_requested(name): number for number, name in enumerate(n for n in names if n != "empty.example")}
 
 
-def as_asked(target: str) -> str:
-    """A target as the API is asked for it: an IDN in its ASCII form, pages untouched."""
+def as_requested(target: str) -> str:
+    """Return a target as a request spells it: an IDN in its ASCII form, pages unchanged."""
     return target if target.isascii() else idna.encode(target, uts46=True).decode()
 
 
@@ -48,7 +48,7 @@ def vendor_sample() -> dict[str, Any]:
     return answer
 
 
-def asks_for_vendor_sample(parameters: dict[str, Any]) -> bool:
+def is_vendor_sample_request(parameters: dict[str, Any]) -> bool:
     """Whether the request is the one the vendor's page answers (defaults may be left out)."""
     wanted = {
         "target": VENDOR_TARGET,

@@ -38,7 +38,7 @@ class Selection:
 
     @classmethod
     def of(cls, parameters: dict[str, Any]) -> Self:
-        """The selection that valid parameters ask for."""
+        """Return the selection of valid parameters."""
         given = {name: value for name, value in parameters.items() if value is not None}
         return cls(
             status=given.get("backlinks_status_type", "live"),

@@ -1,4 +1,4 @@
-"""Who a simulated target is: its size, hubs, habits of the crawler with it, all from its name.
+"""A simulated target's constants: its size, hubs and how it is crawled, all from its name.
 
 What happens to it is in `events`, what is published about it on a day in `history`.
 """
@@ -11,7 +11,7 @@ from functools import lru_cache
 from backlinks_assets.simulator.world.noise import draws
 from backlinks_assets.simulator.world.samples import scheduled_targets
 
-_FEWEST_LINKS, _MOST_LINKS = 20, 8_000_000.0
+_MIN_LINKS, _MAX_LINKS = 20, 8_000_000.0
 _WITH_SPAM_POOL, _PRUNED, _FLAPPING = 0.4, 0.25, 0.03  # shares of targets
 
 
@@ -20,7 +20,7 @@ class Site:
     """A target's constants. Shares are of `links`; periods and phases in days; scores 0 to 100."""
 
     key: str
-    place: int | None  # in the sample targets' schedule; None for every other target
+    number: int | None  # in the sample targets' schedule; None for every other target
     links: float
     hub_shares: tuple[float, ...]
     pool_share: float  # an old pool of spam links
@@ -50,8 +50,8 @@ class Site:
 @lru_cache(maxsize=4096)
 def site(target: str) -> Site:
     """The constants of a target; sizes are Zipf-like (density ~ links^-4/3), from 20 links to 8 million."""
-    place = scheduled_targets().get(target)
-    return _plain(target) if place is None else _sample(target, place)
+    number = scheduled_targets().get(target)
+    return _plain(target) if number is None else _sample(target, number)
 
 
 def _plain(target: str) -> Site:
@@ -63,8 +63,8 @@ def _plain(target: str) -> Site:
     tail_score = 2 + 26 * a[3] * a[3]
     return Site(
         key=target,
-        place=None,
-        links=min(_MOST_LINKS, _FEWEST_LINKS / (rarity * rarity * rarity)),
+        number=None,
+        links=min(_MAX_LINKS, _MIN_LINKS / (rarity * rarity * rarity)),
         hub_shares=tuple(all_hubs * w / sum(weights) for w in weights),
         pool_share=0.25 * a[5] if a[4] < _WITH_SPAM_POOL else 0.01,
         tail_score=tail_score,
@@ -80,13 +80,13 @@ def _plain(target: str) -> Site:
     )
 
 
-def _sample(target: str, place: int) -> Site:
+def _sample(target: str, number: int) -> Site:
     """A sample target is seen daily and has large hubs and a spam pool, so that its story can be read."""
     a = draws(target, "sample")
     tail_score = 3 + 7 * a[0]
     return Site(
         key=target,
-        place=place,
+        number=number,
         links=(400 + 600 * a[1]) * (1, 4, 16, 64, 250)[int(a[2] * 5)],
         hub_shares=(0.20 + 0.05 * a[3], 0.15 + 0.05 * a[4], 0.12 + 0.04 * a[5]),
         pool_share=0.14 + 0.04 * a[6],
