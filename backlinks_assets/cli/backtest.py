@@ -119,7 +119,6 @@ def counted(flags: pd.DataFrame, by: list[str]) -> list[dict[str, Any]]:
 
 
 def _print_summary(summary: dict[str, Any]) -> None:
-    """Print the summary: tables with bars on a terminal, lines in a pipe."""
     per_thousand = 1000 * summary["flags"] / max(1, summary["target_days"])
     title = (
         f"{summary['flags']:,} flags in {summary['target_days']:,} target-days ({per_thousand:.2f} a thousand), "

@@ -88,7 +88,6 @@ def run_demo(days: int, *, as_json: bool) -> int:
 
 
 def _print_summary(summary: dict[str, Any], settings: Settings, today: dt.date) -> None:
-    """Print the flags of the last days and where to look next."""
     recent = []
     for back in range(min(FLAGS_SHOWN_DAYS, summary["days"])):
         recent += read_flags(settings, today - dt.timedelta(days=back))[1]

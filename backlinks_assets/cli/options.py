@@ -1,6 +1,6 @@
 """What the calls' options and help texts share: `--json`, examples, and what the shell offers at the Tab key.
 
-Completion is quick and silent: nothing is made or said, and where nothing can be read nothing is offered.
+Completion is quick and silent: nothing is made or printed, and nothing is offered if nothing can be read.
 """
 
 import datetime as dt

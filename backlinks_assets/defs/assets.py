@@ -158,7 +158,7 @@ def answer_tables(
     dates = [dt.date.fromisoformat(date) for date in partitions_of_run(context)]
     for date, day in zip(dates, publish_days(settings, dates, say=context.log.info), strict=True):
         if isinstance(day, NoAnswersError):
-            by_day[str(date)] = tables.nothing_kept_metadata(str(day))
+            by_day[str(date)] = tables.nothing_stored_metadata(str(day))
         else:
             by_day[str(date)] = tables.answers_metadata(day)
             built.append(date)
@@ -193,7 +193,7 @@ def detection(
 
     settings = backlinks_data.settings()
     dates = [dt.date.fromisoformat(date) for date in partitions_of_run(context)]
-    by_day = {str(date): tables.nothing_kept_metadata(f"backlinks_summary has no {date}") for date in dates}
+    by_day = {str(date): tables.nothing_stored_metadata(f"backlinks_summary has no {date}") for date in dates}
     last = None
     targets = backlinks_data.targets()
     # Also if judging fails: the tables of the answers may have come by this run.

@@ -9,7 +9,7 @@ from typing import Final
 import dagster as dg
 
 from backlinks_assets.defs.jobs import collect_job, publish_job
-from backlinks_assets.defs.partitions import days_of
+from backlinks_assets.defs.partitions import ends_of
 from backlinks_assets.tables.schemas import TABLES
 
 WAITED_FOR: Final = dt.timedelta(hours=6)
@@ -31,10 +31,12 @@ def days_at_work(instance: dg.DagsterInstance, now: dt.datetime) -> set[dt.date]
 
 def days_of_run(run: dg.DagsterRun) -> list[dt.date]:
     """Return the days that one of the project's runs is about; none for a run of something else."""
-    span = days_of(run.tags)
-    if span is None or (run.job_name not in _JOBS and not _ASSETS & set(run.asset_selection or ())):
+    if run.job_name not in _JOBS and not _ASSETS & set(run.asset_selection or ()):
         return []
-    first, last = span
+    try:
+        first, last = (dt.date.fromisoformat(key[:10]) for key in ends_of(run.tags))
+    except ValueError:
+        return []
     return [first + dt.timedelta(days=number) for number in range((last - first).days + 1)]
 
 

@@ -3,7 +3,6 @@
 Partitions only. Which targets are watched is the targets file (`targets/file.py`).
 """
 
-import datetime as dt
 import itertools
 from collections.abc import Collection, Mapping, Sequence
 from typing import Final
@@ -73,12 +72,3 @@ def ends_of(tags: Mapping[str, str]) -> tuple[str, str]:
     """Return the first and the last partition key that a run's tags name, the same for a single one; of dimensions, joined."""
     single = tags.get(ONE_KEY) or "|".join(tags.get(f"{DIMENSION}{name}", "") for name in ("date", "target"))
     return tags.get(RANGE_START) or single, tags.get(RANGE_END) or single
-
-
-def days_of(tags: Mapping[str, str]) -> tuple[dt.date, dt.date] | None:
-    """Return the first and last day that a run's tags say it is about; None if they name none."""
-    try:
-        first, last = (dt.date.fromisoformat(key[:10]) for key in ends_of(tags))
-    except ValueError:
-        return None
-    return first, last

@@ -4,8 +4,8 @@ Fields and opening only. The environment is `settings.py`; what a collector does
 """
 
 import datetime as dt
-from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Generator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any, Literal
@@ -45,10 +45,8 @@ class BacklinksData(dg.ConfigurableResource):  # type: ignore[type-arg]
             return []
         return watched_targets(replace(settings, targets_file=settings.demo_targets_file))
 
-    @contextmanager
-    def store(self) -> Iterator[ResponseStore]:
-        with open_store(self.settings()) as store:
-            yield store
+    def store(self) -> AbstractContextManager[ResponseStore]:
+        return open_store(self.settings())
 
 
 class BacklinksApi(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -85,10 +83,8 @@ class BacklinksApi(dg.ConfigurableResource):  # type: ignore[type-arg]
             own_parameters=target.overrides.model_dump(exclude_none=True) != {},
         )
 
-    @contextmanager
-    def collector(self, began: dt.datetime | None = None) -> Iterator[Collector]:
-        with open_collector(Settings.from_env(demo=self.demo), began=began) as collector:
-            yield collector
+    def collector(self, began: dt.datetime | None = None) -> AbstractContextManager[Collector]:
+        return open_collector(Settings.from_env(demo=self.demo), began=began)
 
     def collect(
         self, requests: Sequence[CollectRequest], began: dt.datetime | None = None

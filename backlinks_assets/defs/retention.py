@@ -14,8 +14,6 @@ from backlinks_assets.defs.busy_days import ENDED
 
 
 class Retention(dg.Config):
-    """Which runs stay."""
-
     keep_days: int = Field(default=90, ge=0, description="Runs that ended within so many days are left as they are.")
 
 

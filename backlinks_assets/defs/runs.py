@@ -22,7 +22,6 @@ OF_THIS_LOCATION: Final = {".dagster/repository": "__repository__@backlinks_asse
 """Dagster's own tag by which the pages of the jobs find their runs. It gives it to the runs that its daemon starts, and
 not to those that a command executes in its own process."""
 
-
 _SCHEDULED_FOR: Final = ".dagster/scheduled_execution_time"
 _REPEATS: Final = "dagster/parent_run_id"
 

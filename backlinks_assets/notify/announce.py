@@ -79,8 +79,6 @@ class Look:
             if str(error) not in self.problems:
                 self.problems.append(str(error))
 
-    # --- what there is to announce -------------------------------------------------------------------------------
-
     def alerts(self, runs: Sequence[FailedRun], busy: Collection[dt.date]) -> dict[dt.date, list[Alert]]:
         """Return by day all that there is to announce, whether or not a channel has had it already."""
         today = self.now.date()
@@ -124,8 +122,6 @@ class Look:
                 self.cursor.mark(day, CLOSED)
             alerts += lost
         return alerts
-
-    # --- who gets it ---------------------------------------------------------------------------------------------
 
     def due(self, alerts: dict[dt.date, list[Alert]]) -> Iterator[tuple[Channel, dt.date, list[Alert], Message]]:
         """Yield the messages that are due: first to the channels of which nothing has failed."""

@@ -75,7 +75,6 @@ class ChannelState(pydantic.BaseModel):
         return waiting if not number or now >= last_at + SECOND_MESSAGE_AFTER * 2**doubled else []
 
     def arrived(self, day: dt.date, alerts: Sequence[Alert], now: dt.datetime) -> None:
-        """Note that a message with these alerts has arrived."""
         had = {short(day, key) for alert in alerts for key in alert.keys}
         self.waiting = {since: hashes - had for since, hashes in self.waiting.items() if hashes - had}
         self.messages[day] = self.messages.get(day, (0, now))[0] + 1, now
@@ -138,7 +137,6 @@ class Cursor(pydantic.BaseModel):
         return self.model_dump_json(exclude_defaults=True)
 
     def forget_before(self, first: dt.date) -> None:
-        """Drop what is about days before `first`."""
         self.announced = {day: hashes for day, hashes in self.announced.items() if day >= first}
         known = self._known()
         for state in self.channels.values():

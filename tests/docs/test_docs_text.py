@@ -16,7 +16,7 @@ def test_every_call_that_the_docs_name_is_one_that_the_command_accepts() -> None
     named = {line for page in PAGES for line in inline(page) if re.match(r"(\.venv/bin/)?backlinks ", line)}
     assert {"backlinks targets list", "backlinks run [--date YYYY-MM-DD] [--json] [--yes]"} <= named
     for line in sorted(named):
-        commands.parsed(re.sub(r"(?<=--date )(D|YYYY-MM-DD)\b", "2026-11-24", re.sub(r"[\[\]]", "", line)))
+        commands.parsed(re.sub(r"[\[\]]", "", line))
     for page in PAGES:
         for block in of_kind("account"):
             if block.page == page:

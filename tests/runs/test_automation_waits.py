@@ -13,7 +13,7 @@ from looks import Automation, collect_run, definitions, publish_run
 
 from backlinks_assets.collect.collector import utc_now
 from backlinks_assets.defs import automation, busy_days
-from backlinks_assets.defs.partitions import day_range_tags, days_of, range_tags
+from backlinks_assets.defs.partitions import day_range_tags, range_tags
 from backlinks_assets.defs.sensors import add_missing_targets
 from backlinks_assets.due_days import due
 from backlinks_assets.settings import Settings
@@ -204,12 +204,13 @@ def test_a_run_of_another_code_location_holds_up_nothing(instance) -> None:
     "tags", [{}, {"dagster/partition": "west"}, {"dagster/partition": "2026-99-99"}, day_range_tags("west", str(TODAY))]
 )
 def test_a_run_that_names_no_day_is_about_none(tags: dict[str, str]) -> None:
-    assert days_of(tags) is None
+    assert busy_days.days_of_run(dg.DagsterRun(job_name="publish_job", tags=tags)) == []
 
 
 def test_a_runs_days_are_read_from_its_range_before_its_first_key() -> None:
     tags = range_tags("2026-11-20", "2026-11-24", NAMES[0], NAMES[2]) | {"dagster/partition": f"2026-11-20|{NAMES[0]}"}
-    assert days_of(tags) == (dt.date(2026, 11, 20), dt.date(2026, 11, 24))
+    days = busy_days.days_of_run(dg.DagsterRun(job_name="collect_job", tags=tags))
+    assert days == [dt.date(2026, 11, day) for day in range(20, 25)]
 
 
 # --- what is asked for, and what a look costs -----------------------------------------------------------------------

@@ -176,8 +176,8 @@ def parsed(line: str) -> None:
     assert calls, line
     for call in calls:
         words = [
-            DAY if word in ("D", "YYYY-MM-DD") else word for word in shlex.split(call)
-        ]  # the pages' name of a date
+            DAY if word in {"D", "YYYY-MM-DD"} else word for word in shlex.split(call)
+        ]  # the pages' names of a date
         at = next(number for number, word in enumerate(words) if Path(word).name == "backlinks")
         assert all("=" in word for word in words[:at]), line
         if words[at + 1 :] == ["--install-completion"]:  # would be done, not only read; test_cli_terminal does it

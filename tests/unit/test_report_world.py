@@ -23,7 +23,7 @@ from report_world import (
 from backlinks_assets.formatting import dollars, number, percent, signed
 from backlinks_assets.paths import index_path, parquet_path
 from backlinks_assets.report.breakdowns import Breakdowns, Row
-from backlinks_assets.report.cards import cards
+from backlinks_assets.report.cards import cards, size
 from backlinks_assets.report.day_sentence import day_sentence
 from backlinks_assets.report.index import read_rows
 from backlinks_assets.report.readings import Histories
@@ -131,8 +131,8 @@ def test_the_vendors_fault_is_told_like_an_index_move_and_the_day_says_that_noth
     assert (report.index_moves, report.target_flags, len(report.faults)) == ([], [], 1)
     assert day_sentence(report).startswith("24 November 2026: the vendor's fault, not your links; 2 of 2 collected")
     (card,) = cards(tmp_path, report, report.flags)
-    assert (card.severity, card.severity_name, card.target) == ("index", "Vendor's fault", "All targets")
-    assert (card.metric, card.move, card.size) == ("All readings", "11 targets at once", "not counted")
+    assert (card.flag.mark, card.flag.mark_name, card.flag.subject) == ("index", "Vendor's fault", "All targets")
+    assert (card.flag.title, card.move, size(card.flag)) == ("All readings", "11 targets at once", "not counted")
     assert [value for _, value, _ in card.readings] == ["20,000"] * 60
     assert card.breakdown is None
     assert "| critical | all targets | all readings | not counted | The vendor's fault" in markdown(report)

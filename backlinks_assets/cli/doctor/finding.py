@@ -9,9 +9,9 @@ from backlinks_assets.settings import Settings
 
 @dataclass(frozen=True)
 class Finding:
-    """What is said of one thing. `status` is the exit status it calls for, 0 where it is fine.
+    """`status` is the exit status that the finding calls for, 0 if it is fine.
 
-    `note`: a run goes, and a person may want to know.
+    `note`: a run is not stopped, and a person may want to know.
     """
 
     says: str

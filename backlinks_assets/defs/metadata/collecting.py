@@ -81,7 +81,6 @@ def failure(failed: Sequence[Outcome], requested: int, stopped: str | None) -> d
 
 
 def bad_lines_said(watched: WatchList) -> str:
-    """Return which lines of the targets file can't be used, for a run's log."""
     named = _listed([bad.reason for bad in watched.bad_lines], ": `backlinks targets check` names all")
     return f"{watched.source} has lines that can't be used; nothing is requested for them.\n{named}"
 

@@ -48,7 +48,7 @@ def static_metadata(name: str) -> Mapping[str, Any]:
     }
 
 
-def nothing_kept_metadata(why: str) -> Metadata:
+def nothing_stored_metadata(why: str) -> Metadata:
     """Return the metadata of a day that has nothing to build from, in a run over several days."""
     return {name: {"dagster/partition_row_count": 0, "nothing_kept": why} for name in TABLES}
 
