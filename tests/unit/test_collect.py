@@ -210,7 +210,7 @@ def test_midnight_in_mid_run_books_nothing_on_the_wrong_day(api) -> None:
 
     def now() -> dt.datetime:  # midnight, and the hour after it, pass after some calls have been made
         with lock:
-            return before + (dt.timedelta(minutes=61) if next(ticks) > 100 else dt.timedelta())
+            return before + (dt.timedelta(minutes=61) if next(ticks) > 300 else dt.timedelta())
 
     outcomes, _ = run(asks_of(100, before.date()), now=now)
     done = [outcome for outcome in outcomes if outcome.error is None]
