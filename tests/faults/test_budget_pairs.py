@@ -120,7 +120,7 @@ def test_what_a_killed_run_had_begun_and_set_aside_is_no_obstacle_to_the_next(ap
     settings = Settings.from_env()
     with open_store(settings) as store:
         a_while_ago = utc_now() - dt.timedelta(minutes=1)
-        call = Call("killed", utc_now().date(), "dead.example", "live", store._owner.name, 1, a_while_ago)
+        call = Call("killed", utc_now().date(), "dead.example", "live", store._lease.name, 1, a_while_ago)
         store.start_call(call, Budget(settings.budget_usd_per_day, PRICE_USD), ["never-sent"])
     outcomes, stopped = run(asks_of("shop.example"))
     assert (stopped, outcomes["shop.example"].error) == (None, None)
@@ -224,14 +224,14 @@ def test_without_a_budget_nothing_is_set_aside(database: Database) -> None:
     assert aside(database) == []
 
 
-def test_a_dead_owners_room_is_given_back_and_a_living_ones_is_not(settings, api) -> None:
+def test_a_dead_process_room_is_given_back_and_a_living_ones_is_not(settings, api) -> None:
     api()
     settings = Settings.from_env()
     with open_store(settings) as store:
         database = store._database
-        for owner in ("long-dead", store._owner.name):
+        for owner in ("long-dead", store._lease.name):
             with database.write() as tx:
                 tx.execute(budget.set_aside.insert(), {"call_id": owner, "booked_on": NOON.date(), "owner": owner})
         assert store.close_dead_calls(utc_now()) == 0
-        assert aside(database) == [store._owner.name]
+        assert aside(database) == [store._lease.name]
     assert isinstance(store, ResponseStore)

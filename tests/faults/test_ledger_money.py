@@ -45,7 +45,7 @@ def store(settings: Settings) -> Iterator[ResponseStore]:
 
 
 def start(store: ResponseStore, name: str, budget: float | None = None, at: dt.datetime = NOON, **other: Any) -> None:
-    call = Call(name, other.get("date", at.date()), "shop.example", "live", store._owner.name, 1, at)
+    call = Call(name, other.get("date", at.date()), "shop.example", "live", store._lease.name, 1, at)
     store.start_call(call, Budget(budget, PRICE))
 
 

@@ -115,11 +115,11 @@ def test_a_target_that_went_down_comes_first_with_its_live_links_drawn_and_when_
     )
     report = read_day_report(tmp_path, DAY, simulated=False)
     gone, _, back = cards(tmp_path, report, report.flags)
-    assert (gone.target, gone.metric, gone.move) == ("gone.example", "Target down", "10,000 → 0")
-    assert (gone.size, gone.series, gone.has_usual) == ("links last seen on 23 Nov", "Live backlinks", False)
+    assert (gone.flag.subject, gone.flag.title, gone.move) == ("gone.example", "Target down", "10,000 → 0")
+    assert (size(gone.flag), gone.series, gone.has_usual) == ("links last seen on 23 Nov", "Live backlinks", False)
     assert [value for _, value, _ in gone.readings] == ["10,000"] * 60
     assert not gone.chart.band
-    assert (back.severity, back.metric, back.size) == ("warning", "Target back", "links last seen on 19 Nov")
+    assert (back.flag.mark, back.flag.title, size(back.flag)) == ("warning", "Target back", "links last seen on 19 Nov")
     assert "| target down | links last seen on 23 Nov |" in markdown(report)
     assert "critical · target down 10,000 → 0" in overview_svg(tmp_path, report)
 
