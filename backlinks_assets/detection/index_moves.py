@@ -14,7 +14,7 @@ from backlinks_assets.detection.settings import DetectionSettings
 
 VOTE_READINGS = 14  # a target votes by moving further than at any of these readings
 VOTE_CHANGES_MIN = 3  # and can vote once it has this many earlier changes
-VOTES_MIN = 8  # fewer are a handful of targets, not the index
+VOTES_BEYOND, VOTES_ENOUGH = 3, 8  # so many more than the share are needed of a handful of targets, or so many at all
 ROLL_OUT_READINGS = 2
 USUAL_READINGS = 28
 USUAL_TIMES, USUAL_TIMES_ROLL_OUT = 4.0, 2.0
@@ -131,7 +131,7 @@ def _move_of(
         rolling = recent is not None and recent.sign == sign
         share = settings.index_share_roll_out if rolling else settings.index_share
         share = max(share, (USUAL_TIMES_ROLL_OUT if rolling else USUAL_TIMES) * usual)
-        if movers.sum() >= max(VOTES_MIN, share * compared):
+        if movers.sum() >= max(share * compared, min(VOTES_ENOUGH, share * compared + VOTES_BEYOND)):
             first = recent.first if recent is not None and rolling else day
             of_all, own = _live_shares(live_share, settings) if sign > 0 else (0.0, math.inf)
             middle, spread = _middle_and_spread(series, change[movers])

@@ -120,7 +120,7 @@ class Collected:
 
     def add_turn(self, day: int, turn: Turn) -> None:
         """A target that went down, or came back."""
-        columns = {"value": turn.live, "previous": turn.seen}
+        columns = {"value": 0.0 if turn.is_down else turn.live, "previous": turn.seen}
         self._add(
             METRICS["target_down"], day, row=np.array([turn.row]), previous_day=np.array([turn.seen_day]),
             **{name: np.array([value]) for name, value in columns.items()},

@@ -97,7 +97,7 @@ def test_a_runs_message_begins_with_the_failure_of_the_judging(api, write_target
     file = parquet_path(settings.root, "api_costs", DAY)
     damage(settings.root)
 
-    def fails(*_: Any) -> None:
+    def fails(*_: Any, **__: Any) -> None:
         raise ValueError("a bug in the judging")
 
     monkeypatch.setattr(pipeline_module, "detect", fails)
