@@ -39,7 +39,7 @@ HISTORY_DAYS: Final = 120
 """Days with readings before the first evaluated one: more than detection looks back."""
 TARGETS_PER_ROW_GROUP: Final = 1000
 """Targets whose answers are in memory together, and in one row group of the day's files."""
-TARGETS_PER_READ: Final = 2000
+TARGETS_PER_READ: Final = 1000
 """Targets whose history is read together: 120 days of one take 60 kB as rows, 15 kB as matrices."""
 
 _ANSWER_TABLES: Final = ("backlinks_summary", "referring_links", "api_costs")

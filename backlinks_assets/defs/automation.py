@@ -23,7 +23,7 @@ from backlinks_assets.store.digests import digests, verdicts_in
 
 @dg.sensor(
     job=publish_job,
-    minimum_interval_seconds=20,
+    minimum_interval_seconds=10,
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="Builds tables, flags and page of the last seven days that lack stored answers or verdicts. Spends nothing.",
 )

@@ -72,7 +72,7 @@ def as_matrices(history: pd.DataFrame, days: Sequence[dt.date] | None = None) ->
 def stacked(parts: Sequence[History]) -> History:
     """Return targets' histories as one that were read a part at a time, which takes the memory of one part's rows only.
 
-    The parts have the same days, and are in the order of their targets' names.
+    The parts have the same days, and are in the order of their targets' names. Their columns are taken out of them.
     """
     restarts, first = defaultdict(list), 0
     for part in parts:
@@ -83,7 +83,8 @@ def stacked(parts: Sequence[History]) -> History:
         parts[0].days,
         parts[0].at,
         [target for part in parts for target in part.targets],
-        {name: np.concatenate([part.values[name] for part in parts]) for name in parts[0].values},
+        # Each column leaves the parts as it is put together, so that one is in memory twice, and not all.
+        {name: np.concatenate([part.values.pop(name) for part in parts]) for name in list(parts[0].values)},
         {day: np.concatenate(rows) for day, rows in restarts.items()},
     )
 

@@ -1,6 +1,7 @@
 """Half of the live links gone is never silent, whatever the target, the cadence and the index did."""
 
 import datetime as dt
+import os
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,7 @@ from backlinks_assets.detection.settings import DetectionSettings
 
 FIRST = dt.date(2026, 1, 5)  # a Monday
 CADENCES = {"daily": range(7), "twice a week": (0, 3), "weekly": (0,)}
-many = settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
+many = settings(max_examples=200 if "CI" in os.environ else 50, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 def population(random: np.random.Generator, targets: int, days: int, cadence: str) -> pd.DataFrame:

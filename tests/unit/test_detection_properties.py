@@ -1,6 +1,7 @@
 """What must hold of the judgement for any history: order, doubles, scale, other targets and later days do not matter."""
 
 import datetime as dt
+import os
 
 import numpy as np
 import pandas as pd
@@ -14,7 +15,7 @@ from backlinks_assets.detection.settings import DetectionSettings
 pytestmark = pytest.mark.slow
 
 FIRST = dt.date(2026, 1, 1)
-quick = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+quick = settings(max_examples=25 if "CI" in os.environ else 8, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 @st.composite
