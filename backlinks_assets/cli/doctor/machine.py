@@ -121,7 +121,9 @@ def tables(settings: Settings) -> Finding:
         try:
             pq.read_metadata(path)
         except (OSError, pa.ArrowException) as error:
-            says = f"{shown(path)} could not be read ({str(error).splitlines()[0]}). Remove it and build {held[-1]} again"
+            says = (
+                f"{shown(path)} could not be read ({str(error).splitlines()[0]}). Remove it and build {held[-1]} again"
+            )
             return Finding(f"{says}: its answers are stored, so that costs nothing.", STOPPED)
     if not newest:
         return Finding("none are built yet")
