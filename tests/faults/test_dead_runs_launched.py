@@ -97,6 +97,7 @@ def send(number: int, *pids: int) -> None:
         os.kill(pid, number)
 
 
+@pytest.mark.ci
 @pytest.mark.filterwarnings("ignore")  # of Dagster's own workspace and schema
 def test_a_launched_run_is_found_when_its_process_and_the_code_server_are_killed_together(
     api, write_targets, monkeypatch

@@ -153,7 +153,7 @@ def test_a_locked_store_is_waited_for_then_told_and_nothing_is_called(api, write
         pass
     other = sqlite3.connect(Settings.from_env().store_file, isolation_level=None)
     other.execute("BEGIN EXCLUSIVE")
-    ended = commands.command("run", patches={"store.database.BUSY_TIMEOUT_S": 1})
+    ended = commands.command("run", patches={"store.database.BUSY_TIMEOUT_S": 1, "store.migrations.BUSY_TIMEOUT_S": 1})
     assert ended.status == 1
     assert "locked by another program" in ended.err
     assert "Traceback" not in ended.err

@@ -209,6 +209,7 @@ def test_the_doctor_finds_what_is_wrong_and_spends_nothing(api, write_targets) -
     assert server.spent_usd == 0
 
 
+@pytest.mark.ci
 def test_two_hundred_targets_make_four_hundred_calls_within_the_limits(api, write_targets, monkeypatch) -> None:
     monkeypatch.delenv("BACKLINKS_CALLS_PER_MINUTE")
     server = api(latency_s=0.3, calls_per_minute=2000, calls_at_once=30)
