@@ -35,7 +35,7 @@ QUICK = {
     "collect.collector._backoff": tenacity.wait_exponential_jitter(multiplier=0.05, max=0.2, jitter=0.05),
     "dataforseo.status_codes.UPDATE_WAIT_S": 0.5,
     "dataforseo.status_codes.CROWDED_WAIT_S": 0.5,
-    "dataforseo.status_codes.RATE_PAUSE_S": 1.0,
+    "dataforseo.status_codes.RATE_PAUSE_S": 2.0,
 }
 """Waits of a minute become waits of a second; how many there are, and in which order, stays."""
 
@@ -210,8 +210,8 @@ def test_a_retry_after_is_obeyed_and_a_pause_holds_everyone(met: Met) -> None:
         assert second.started - (first.ended or first.started) >= 1.0
     refused = next(call for call in met.server.calls if call.status_code == 40202)
     over = refused.ended or refused.started
-    # What was under way may still arrive; nothing is begun in the second that was asked for.
-    assert not [call for call in met.server.calls if over + 0.4 < call.started < over + 0.9]
+    # What was under way may still arrive; nothing is begun in the second after that (a busy machine may take a second).
+    assert not [call for call in met.server.calls if over + 1.0 < call.started < over + 1.9]
 
 
 def test_a_head_that_trickles_in_is_given_up_as_a_body_is() -> None:
