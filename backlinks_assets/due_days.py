@@ -2,7 +2,7 @@
 
 Each file says what it was made from, whoever made it and when. `backlinks_summary` is made from answers, `backlinks_flags` from
 that and the days before it, the day's page from those (`pipeline.py`). The runs are requested by `defs/automation.py`. pandas
-and DuckDB are not imported here, since this is checked three times a minute.
+and DuckDB are not imported here, since this is checked six times a minute.
 """
 
 import datetime as dt

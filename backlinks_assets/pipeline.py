@@ -170,21 +170,19 @@ def publish_changes(
 ) -> Iterator[ChangesDay]:
     """Evaluate the days of one span together and write `backlinks_changes` and `backlinks_flags` of each as parquet.
 
-    Days without a summary table are passed over.
-
-    `thresholds` are those that targets have of their own (`WatchList.thresholds`); what is judged is what the tables hold,
-    but for readings that people have excluded (`store/verdicts.py`).
+    Days without a summary table are left out. `thresholds` are targets' own (`WatchList.thresholds`); which targets are
+    evaluated depends on the tables alone, but for readings that people have excluded (`store/verdicts.py`).
     Older days' files are brought to the columns of this version first; `say` is called with what was done.
     """
     _fit_older_days(settings, _CHANGE_TABLES, dates, say)
-    evaluated = sorted(set(dates) & set(days(settings.root, "backlinks_summary")))
+    answered = days(settings.root, "backlinks_summary")
+    evaluated = sorted(set(dates) & set(answered))
     if not evaluated:
         return
     said = verdicts_in(settings.store_file)
     made_from = {date: evaluated_from(settings.root, date, said) for date in evaluated}  # before any of it is read
     first, last = evaluated[0], evaluated[-1]
-    read = [day for day in days(settings.root, "backlinks_summary") if day <= last]
-    read = read[max(0, read.index(first) - HISTORY_DAYS) :]
+    read = answered[max(0, answered.index(first) - HISTORY_DAYS) : answered.index(last) + 1]
     many_days = (last - read[0]).days + 1
     own = {target: target_thresholds(texts) for target, texts in thresholds.items()}
     names = targets_with_answers(settings.root, last, many_days)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pandas as pd
 
-from backlinks_assets.detection.index_moves import IndexMove, IndexWatch, follow_index
+from backlinks_assets.detection.index_moves import IndexWatch, follow_index
 from backlinks_assets.detection.matrices import Bools, Floats, History, as_matrices
 from backlinks_assets.detection.metrics import LIVE, LOG, LOST_DATE, SERIES, Metric
 from backlinks_assets.detection.output import Collected
@@ -133,8 +133,7 @@ class _Replay:
         on[today.rows[flagged]], size[today.rows[flagged]] = today.day, now[flagged]
 
     def _collect(self, metric: Metric, today: Day) -> None:
-        move: IndexMove | None = self.watch[metric.name].moving(today.day)
-        if move:
+        if move := self.watch[metric.name].move_of(today.day):
             self.found.add_move(metric, move)
         watch = self.watch[metric.name]
         is_recent = bool(watch.moves) and self.past.at[today.day] - self.past.at[watch.moves[-1].day] <= MOVE_TOLD_DAYS

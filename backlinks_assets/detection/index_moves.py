@@ -3,7 +3,6 @@
 An index move is one message for the day. What a target moved beyond the others stays in its level, for the rules.
 """
 
-import math
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -23,11 +22,7 @@ LOSER_SHARE = 0.02  # of its live links lost: such a target is among those that 
 
 @dataclass(frozen=True)
 class IndexMove:
-    """`median` and `spread` are in levels, `usual_share` is that of the last 28 reading days.
-
-    `live_share` is the median share of their live links that all targets lost, `own_share` the share from which on a loss is
-    the target's own; where nothing confirms the metric they are 0 and infinite.
-    """
+    """`median` and `spread` are in levels, `usual_share` is that of the last 28 reading days."""
 
     day: int
     first: int  # day of its roll-out
@@ -37,8 +32,6 @@ class IndexMove:
     median: float
     spread: float
     usual_share: float
-    live_share: float = 0.0
-    own_share: float = math.inf
 
 
 @dataclass
@@ -52,9 +45,9 @@ class IndexWatch:
     moves: list[IndexMove] = field(default_factory=list)
     taken: Floats | None = None
 
-    def moving(self, day: int, within: int = 0) -> IndexMove | None:
-        """The last move, if it was today or at most `within` reading days ago."""
-        return self.moves[-1] if self.moves and day - self.moves[-1].day <= within else None
+    def move_of(self, day: int) -> IndexMove | None:
+        """The last move, if it was on this day."""
+        return self.moves[-1] if self.moves and self.moves[-1].day == day else None
 
 
 def follow_index(
@@ -67,20 +60,15 @@ def follow_index(
     """
     rows = series.compared(day)
     change = series.level[rows, day] - series.level[rows, series.last[rows]]
-    there, gone = confirmed_losses(series, live, rows, day) if live is not None else (None, None)
-    share = None if there is None or gone is None else _share(gone, there)
-    move = _move_of(series, watch, day, settings, change, share) if settings.index_rule else None
+    move = _move_of(series, watch, day, settings, change) if settings.index_rule else None
     if move:
         taken = _explained(change, move, settings.index_spread)
-        if share is not None and there is not None:
-            before = series.raw[rows, series.last[rows]]
-            links = np.nan_to_num(move.live_share * there)
-            all_lost = series.scale.level(before + links) - series.scale.level(before)
-            taken = np.where(share > move.own_share, np.minimum(taken, all_lost), taken)
+        if live is not None and move.sign > 0:
+            taken = _without_own_losses(taken, series, live, rows, day, settings)
         unread = np.isnan(series.raw[:, day]) & (series.last >= 0)
         series.pending[unread] += move.median
-        goes_on = watch.taken is not None and watch.moves[-1].first == move.first
-        watch.taken = watch.taken if goes_on and watch.taken is not None else np.zeros(len(series.raw))
+        if watch.taken is None or watch.moves[-1].first != move.first:
+            watch.taken = np.zeros(len(series.raw))
         watch.taken[rows] += taken
         watch.moves.append(move)
     else:
@@ -104,12 +92,30 @@ def confirmed_losses(series: Series, live: Series, rows: Ints, day: int) -> tupl
     return there, np.minimum(rise, there - live.raw[rows, day])
 
 
-def _share(gone: Floats, there: Floats) -> Floats:
-    return np.where(there > 0, np.maximum(gone, 0) / np.maximum(there, 1), np.nan)
+def _without_own_losses(
+    taken: Floats, series: Series, live: Series, rows: Ints, day: int, settings: DetectionSettings
+) -> Floats:
+    """Of a loss that is the target's own, leave to the index only the share of live links that all lost in the median.
+
+    It is the target's own where the share lies far beyond those of the targets that the index took links from.
+    """
+    there, gone = confirmed_losses(series, live, rows, day)
+    share = np.where(there > 0, np.maximum(gone, 0) / np.maximum(there, 1), np.nan)
+    known = share[np.isfinite(share)]
+    losers = known[known > LOSER_SHARE]
+    if not len(losers):
+        return taken
+    middle = float(np.median(losers))
+    reach = settings.index_spread * float(np.median(np.abs(losers - middle)))
+    own = share > max(middle + reach, settings.critical_live_percent / 100)
+    before = series.raw[rows, series.last[rows]]
+    links = np.nan_to_num(float(np.median(known)) * there)
+    all_lost = series.scale.level(before + links) - series.scale.level(before)
+    return np.where(own, np.minimum(taken, all_lost), taken)
 
 
 def _move_of(
-    series: Series, watch: IndexWatch, day: int, settings: DetectionSettings, change: Floats, live_share: Floats | None
+    series: Series, watch: IndexWatch, day: int, settings: DetectionSettings, change: Floats
 ) -> IndexMove | None:
     rows = series.compared(day)
     past = series.change[rows, max(0, day - VOTE_READINGS) : day]
@@ -133,21 +139,9 @@ def _move_of(
         share = max(share, (USUAL_TIMES_ROLL_OUT if rolling else USUAL_TIMES) * usual)
         if movers.sum() >= max(share * compared, min(VOTES_ENOUGH, share * compared + VOTES_BEYOND)):
             first = recent.first if recent is not None and rolling else day
-            of_all, own = _live_shares(live_share, settings) if sign > 0 else (0.0, math.inf)
             middle, spread = _middle_and_spread(series, change[movers])
-            return IndexMove(day, first, sign, int(movers.sum()), compared, middle, spread, usual, of_all, own)
+            return IndexMove(day, first, sign, int(movers.sum()), compared, middle, spread, usual)
     return None
-
-
-def _live_shares(share: Floats | None, settings: DetectionSettings) -> tuple[float, float]:
-    """The median share of live links lost by all targets, and that from which on a loss is a target's own."""
-    known = share[np.isfinite(share)] if share is not None else np.empty(0)
-    losers = known[known > LOSER_SHARE]
-    if not len(losers):
-        return 0.0, math.inf
-    middle = float(np.median(losers))
-    reach = settings.index_spread * float(np.median(np.abs(losers - middle)))
-    return float(np.median(known)), max(middle + reach, settings.critical_live_percent / 100)
 
 
 def _middle_and_spread(series: Series, moves: Floats) -> tuple[float, float]:

@@ -39,7 +39,7 @@ class History:
 def as_matrices(history: pd.DataFrame, days: Sequence[dt.date] | None = None) -> History:
     """The history as matrices. Of several rows of a target and day the latest wins: by `captured_at` where there is one.
 
-    Its days are those that have a row, or `days`, sorted, among which they are.
+    Its days are those that have a row, or `days`, sorted; rows of other days are left out.
 
     Raises ValueError if a column is missing or a date can't be read.
     """
@@ -52,13 +52,14 @@ def as_matrices(history: pd.DataFrame, days: Sequence[dt.date] | None = None) ->
     known = history["date"].notna() & history["target"].notna()
     history = history[known]
     day = _day_numbers(history["date"])
-    target_codes, names = pd.factorize(history["target"].astype(str), sort=True)
     columns = np.unique(day) if days is None else np.array([(one - _EPOCH).days for one in days], dtype=np.int64)
+    among = np.isin(day, columns)
+    if not among.all():  # a day whose table came after the days were listed
+        history, day = history[among], day[among]
+    target_codes, names = pd.factorize(history["target"].astype(str), sort=True)
     shape = (len(names), len(columns))
-    at = (
-        target_codes,
-        np.searchsorted(columns, day),
-    )  # numpy keeps the last of several values put in one place: the latest row
+    # Of several values put in one place numpy keeps the last: the latest row.
+    at = (target_codes, np.searchsorted(columns, day))
     values = {c: _matrix(history[c], at, shape) for c in SOURCES if c in history.columns}
     restarts: Mapping[int, Ints] = {}
     if "request_key" in history.columns:

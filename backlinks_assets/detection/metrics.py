@@ -81,7 +81,7 @@ COMPANIONS = {
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """One metric. `smallest`, `percent` and `robust_z` name the settings that its thresholds are.
+    """One metric. `smallest`, `percent` and `robust_z` name the settings that its thresholds are; a state has none.
 
     `percent` is for a log scale: the smallest change in percent of the baseline. A target's own threshold of the same name
     comes before a setting. `is_critical` takes settings, change, baseline and the live backlinks before and now.
@@ -94,9 +94,9 @@ class Metric:
     unit: str
     scale: Scale
     source: Source
-    smallest: str
-    robust_z: str
     is_critical: "Callable[[DetectionSettings, float, float, tuple[float, float] | None], bool]"
+    smallest: str = ""
+    robust_z: str = ""
     percent: str | None = None
     told_with: tuple[str, ...] = ()  # companions that a flag's sentence has
     confirmed_by: str | None = None  # the companion that falls by the same links when this metric truly rises
@@ -156,8 +156,6 @@ _ALL = (
         unit="links",
         scale=LOG,
         source=Source("backlinks", "live"),
-        smallest="lost_links_min",
-        robust_z="lost_swings",
         is_critical=lambda *_: True,
         is_state=True,
     ),

@@ -10,7 +10,6 @@ from typing import Any, Final
 import jinja2
 from markupsafe import Markup
 
-from backlinks_assets.detection.metrics import METRICS
 from backlinks_assets.formatting import day_of_month, dollars, long_day, number, short_day, signed, visible
 from backlinks_assets.paths import TEMPORARY, page_name
 from backlinks_assets.tables.atomic import replacing, sweep
@@ -47,13 +46,9 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    functions = (number, signed, dollars, metric_name, long_day, short_day, day_of_month, page_name)
+    functions = (number, signed, dollars, long_day, short_day, day_of_month, page_name)
     environment.filters |= {function.__name__: function for function in functions}
     return environment
-
-
-def metric_name(metric: str) -> str:
-    return METRICS[metric].title
 
 
 def _spelled(value: Any) -> Any:

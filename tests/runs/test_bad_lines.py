@@ -6,6 +6,7 @@ import os
 import dagster as dg
 import pytest
 from commands import command
+from job_runs import schedule_tick
 
 from backlinks_assets.collect.collector import utc_now
 from backlinks_assets.collect.factory import watched_targets
@@ -213,13 +214,7 @@ def test_the_schedule_and_the_sensor_go_on_with_the_good_lines(instance, api, wr
     )
     asked = repository.get_sensor_def("targets_sensor").evaluate_tick(sensor).dynamic_partitions_requests
     assert asked[0].partition_keys == ["a.example", "c.example"]
-    schedule = dg.build_schedule_context(
-        instance=instance,
-        scheduled_execution_time=dt.datetime.combine(TODAY, dt.time(6), dt.UTC),
-        repository_def=repository,
-        resources={"backlinks_data": BacklinksData()},
-    )
-    requests = repository.get_schedule_def("daily_collect_schedule").evaluate_tick(schedule).run_requests
+    requests = schedule_tick(instance, dt.datetime.combine(TODAY, dt.time(6), dt.UTC)).run_requests
     assert instance.get_dynamic_partitions("targets") == ["a.example", "c.example"]
     [request] = requests
     assert request.tags["dagster/asset_partition_range_start"] == f"{TODAY}|a.example"

@@ -8,7 +8,7 @@ import faults
 import pytest
 from collecting import be_quick
 from faults import Fault, FaultPlan
-from job_runs import RESPONSES, TARGETS, TODAY, collect_run, materialized, publish_run
+from job_runs import RESPONSES, TARGETS, TODAY, collect_run, materialized, publish_run, schedule_tick
 from looks import Automation
 
 from backlinks_assets.definitions import build_defs
@@ -95,15 +95,7 @@ def test_the_schedule_asks_for_today_as_a_few_ranges_and_skips_what_is_retired(i
     api()
     names = [f"shop{number:04d}.example" for number in range(2100)]
     write_targets(*[f"{name},{'2026-01-02' if name == names[100] else ''}" for name in names], header="target,retired")
-    definitions = build_defs()
-    schedule = definitions.get_repository_def().get_schedule_def("daily_collect_schedule")
-    context = dg.build_schedule_context(
-        instance=instance,
-        scheduled_execution_time=dt.datetime.combine(TODAY, dt.time(6), dt.UTC),
-        repository_def=definitions.get_repository_def(),
-        resources={"backlinks_data": BacklinksData()},
-    )
-    requests = schedule.evaluate_tick(context).run_requests
+    requests = schedule_tick(instance, dt.datetime.combine(TODAY, dt.time(6), dt.UTC)).run_requests
     assert len(instance.get_dynamic_partitions("targets")) == 2099
     assert len(requests) == 3
     assert all(request.tags["dagster/asset_partition_range_start"].startswith(f"{TODAY}|") for request in requests)
@@ -114,14 +106,7 @@ def test_the_schedule_asks_for_today_as_a_few_ranges_and_skips_what_is_retired(i
 def test_without_targets_the_schedule_says_so(instance, api, write_targets) -> None:
     api()
     write_targets("a.example,2026-01-02", header="target,retired")
-    definitions = build_defs()
-    context = dg.build_schedule_context(
-        instance=instance,
-        scheduled_execution_time=dt.datetime.combine(TODAY, dt.time(6), dt.UTC),
-        repository_def=definitions.get_repository_def(),
-        resources={"backlinks_data": BacklinksData()},
-    )
-    tick = definitions.get_repository_def().get_schedule_def("daily_collect_schedule").evaluate_tick(context)
+    tick = schedule_tick(instance, dt.datetime.combine(TODAY, dt.time(6), dt.UTC))
     assert tick.run_requests == []
     assert "No active target" in (tick.skip_message or "")
 

@@ -7,6 +7,7 @@ from functools import partial
 
 import dagster as dg
 import pytest
+from job_runs import schedule_tick
 
 from backlinks_assets.cli import run as run_call
 from backlinks_assets.cli.doctor import account
@@ -18,7 +19,6 @@ from backlinks_assets.dataforseo.endpoints.summary import RequestParameters
 from backlinks_assets.definitions import build_defs, defs
 from backlinks_assets.defs import resources, schedules
 from backlinks_assets.defs.partitions import range_tags
-from backlinks_assets.defs.resources import BacklinksData
 from backlinks_assets.defs.runs import requested_at
 from backlinks_assets.defs.sensors import add_missing_targets
 from backlinks_assets.settings import Settings, SettingsError
@@ -198,17 +198,6 @@ def test_the_command_called_before_midnight_is_for_that_day(api, write_targets, 
 # --- the schedule -------------------------------------------------------------------------------------------------------
 
 
-def tick(instance: dg.DagsterInstance, scheduled: dt.datetime):
-    repository = build_defs().get_repository_def()
-    with dg.build_schedule_context(
-        instance=instance,
-        scheduled_execution_time=scheduled,
-        repository_def=repository,
-        resources={"backlinks_data": BacklinksData()},
-    ) as context:
-        return repository.get_schedule_def("daily_collect_schedule").evaluate_tick(context)
-
-
 @pytest.mark.parametrize("text", ["58 23 * * *", "@daily", "30 4 * * mon-fri"])
 def test_the_schedule_ticks_when_the_environment_says(instance, monkeypatch, text: str) -> None:
     monkeypatch.setenv("BACKLINKS_SCHEDULE", text)
@@ -229,7 +218,7 @@ def test_a_schedule_that_cannot_be_used_leaves_the_ui_and_each_tick_says_so(
     schedule = definitions.get_repository_def().get_schedule_def("daily_collect_schedule")
     assert f"BACKLINKS_SCHEDULE is {text!r}" in (schedule.description or "")
     with pytest.raises(Exception, match="daily_collect_schedule") as failed:
-        tick(instance, dt.datetime.combine(TODAY, dt.time(6), dt.UTC))
+        schedule_tick(instance, dt.datetime.combine(TODAY, dt.time(6), dt.UTC))
     assert isinstance(failed.value.__cause__, SettingsError)
 
 
@@ -239,7 +228,7 @@ def test_a_tick_that_comes_late_asks_for_its_day_while_that_is_open(
 ) -> None:
     write_targets("shop.example")
     monkeypatch.setattr(schedules, "utc_now", lambda: midnight_after(DAY) + minutes * MINUTE)
-    made = tick(instance, MIDNIGHT - 2 * MINUTE)
+    made = schedule_tick(instance, MIDNIGHT - 2 * MINUTE)
     assert len(made.run_requests or []) == int(asks)
     assert asks or f"{DAY} is over" in (made.skip_message or "")
 

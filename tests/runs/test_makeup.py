@@ -21,6 +21,7 @@ from dagster._core.scheduler.instigation import (
 )
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 from dagster._utils.error import SerializableErrorInfo
+from job_runs import schedule_tick
 
 from backlinks_assets.collect.collector import utc_now
 from backlinks_assets.definitions import build_defs
@@ -273,14 +274,7 @@ def test_a_late_tick_that_was_made_up_for_asks_for_nothing(instance) -> None:
     on(instance, None)
     (request,), _ = look(instance)
     assert run(instance, dict(request.tags)).success
-    repository = build_defs().get_repository_def()
-    with dg.build_schedule_context(
-        instance=instance,
-        scheduled_execution_time=DUE,
-        repository_def=repository,
-        resources={"backlinks_data": BacklinksData()},
-    ) as context:
-        tick = repository.get_schedule_def("daily_collect_schedule").evaluate_tick(context)
+    tick = schedule_tick(instance, DUE)
     assert (tick.run_requests, tick.skip_message) == ([], "This tick was made up for already.")
 
 

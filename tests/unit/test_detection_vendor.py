@@ -179,3 +179,9 @@ def test_time_between_readings_is_counted_in_usual_intervals(days: list[int], in
     series = Series(np.ones((1, len(at))), at, LOG)
     series.last[:] = len(at) - 2
     assert series.gap(np.array([0]), len(at) - 1)[0] == pytest.approx(intervals, abs=0.4)
+
+
+def test_a_day_that_is_not_among_those_of_the_history_is_left_out() -> None:
+    history = watched()
+    days = [day(number) for number in range(60) if number != 40]
+    pd.testing.assert_frame_equal(detect(history, days=days), detect(history[history["date"] != day(40)]))
