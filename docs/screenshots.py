@@ -54,8 +54,8 @@ class Picture:
     """Pixels left out at the left."""
 
 
-def ui_pictures(day: dt.date, target: str, run_id: str) -> dict[str, Picture]:
-    """Return the UI's pictures by name, about one day, a target that is flagged on it and a run that collected."""
+def ui_pictures(day: dt.date, target: str, metric: str, run_id: str) -> dict[str, Picture]:
+    """Return the UI's pictures by name, about a day, a target and metric flagged on it, and a run that collected."""
     groups = ",".join(f"global@global:{group}" for group in ("collection", "tables", "flags"))
     return {
         "lineage": Picture(f"/asset-groups?expanded={groups}", "flags_report", width=2000, height=760, left=540),
@@ -64,7 +64,7 @@ def ui_pictures(day: dt.date, target: str, run_id: str) -> dict[str, Picture]:
         "plots": Picture("/assets/backlinks_flags", "Plots", click=("Plots",), scroll_to="Metadata", height=1000),
         "columns": Picture("/assets/backlinks_summary", "backlinks_spam_score"),
         "checks": Picture(
-            "/assets/backlinks_flags?view=checks&checkDetail=spam_score_did_not_change_sharply",
+            f"/assets/backlinks_flags?view=checks&checkDetail={metric}_did_not_change_sharply",
             "Latest execution",
             height=690,
         ),
@@ -122,16 +122,17 @@ def _wait_for(address: str, server: "subprocess.Popen[bytes]") -> None:
     sys.exit("Dagster's UI did not start: `make ui` shows why.")
 
 
-def latest_flag(data: Path) -> tuple[dt.date, str]:
-    """Return the newest day with a flagged domain, and the domain."""
+def latest_flag(data: Path) -> tuple[dt.date, str, str]:
+    """Return the newest day with a flagged domain, the domain and the metric."""
     file = data / "demo" / "backlinks.duckdb"
     query = (
-        "SELECT date, target FROM backlinks_flags WHERE target <> '*' AND target NOT LIKE 'http%' ORDER BY date DESC"
+        "SELECT date, target, metric FROM backlinks_flags WHERE target <> '*' AND target NOT LIKE 'http%' "
+        "AND metric <> 'target_down' ORDER BY date DESC"
     )
     if file.exists():
         with duckdb.connect(str(file), read_only=True) as connection:
             if row := connection.execute(query).fetchone():
-                return row[0], row[1]
+                return row
     sys.exit("The demo has no flags yet: make demo, then make screenshots.")
 
 
@@ -187,8 +188,8 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", default=None, help="names of pictures")
     options = parser.parse_args()
     data = options.data.absolute()
-    day, target = latest_flag(data)
-    of_ui = ui_pictures(day, target, latest_collecting_run(data))
+    day, target, metric = latest_flag(data)
+    of_ui = ui_pictures(day, target, metric, latest_collecting_run(data))
     of_pages = page_pictures(day, data / "demo" / "reports")
 
     def wanted(name: str) -> bool:
