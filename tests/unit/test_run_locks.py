@@ -25,13 +25,25 @@ from pathlib import Path
 from backlinks_assets.dagster_instance.run_locks import RunLocks
 locks = RunLocks(Path(sys.argv[1]))
 locks.hold(sys.argv[2], sys.argv[3])
+
+
+def forked():
+    runs, says = os.pipe()
+    child = os.fork()
+    if not child:
+        os.write(says, b"!")
+        time.sleep(600)
+    os.read(runs, 1)  # the child runs, and has let go of its parent's locks
+    return child
+
+
 child = {child}
 print(child, flush=True)
 time.sleep(600)
 """
 CHILDREN = {
     "no child": "0",
-    "a forked child": "os.fork() or time.sleep(600)",
+    "a forked child": "forked()",
     "a program that inherits files": "subprocess.Popen(['sleep', '600'], close_fds=False).pid",
 }
 
