@@ -74,8 +74,8 @@ class Anchor:
         """Return the absolute path of a variable's text; raises AnchorError for one that can't be used."""
         return _path(self.folder, variable, text)
 
-    def data_dir(self, *, simulated: bool) -> Path:
-        """Return the data folder.
+    def data_dir(self, *, simulated: bool, has_store: bool = True) -> Path:
+        """Return the data folder; `has_store`: the store is in it.
 
         Raises:
             AnchorError: its path can't be used, or the intended store is probably in another folder.
@@ -83,7 +83,7 @@ class Anchor:
         text = self.env.get(_DATA_DIR, "").strip() or "data"
         data_dir = self.path(_DATA_DIR, text)
         _refuse_unusable(data_dir)
-        if self.other is not None and not text.startswith(("/", "~")):  # an absolute path is unambiguous
+        if has_store and self.other is not None and not text.startswith(("/", "~")):  # an absolute path is unambiguous
             there = self._data_dir_of(self.other, self.given)
             if missed := _store_missed(data_dir, there, simulated=simulated):
                 raise AnchorError(

@@ -2,9 +2,10 @@
 
 from backlinks_assets.dagster_instance.home import (
     CommandComputeLogs,
+    CommandStorage,
     ProjectArtifacts,
     ProjectComputeLogs,
     ProjectStorage,
 )
 
-__all__ = ["CommandComputeLogs", "ProjectArtifacts", "ProjectComputeLogs", "ProjectStorage"]
+__all__ = ["CommandComputeLogs", "CommandStorage", "ProjectArtifacts", "ProjectComputeLogs", "ProjectStorage"]

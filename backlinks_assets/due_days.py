@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from backlinks_assets.paths import page_path
+from backlinks_assets.store.incident_verdicts import IncidentVerdict
 from backlinks_assets.store.verdicts import StoredVerdict
 from backlinks_assets.tables.parquet import made_from
 
@@ -39,28 +40,45 @@ def recent_days(today: dt.date) -> list[dt.date]:
     return [today - dt.timedelta(days=back) for back in reversed(range(RECENT_DAYS))]
 
 
-def is_level(root: Path, day: dt.date, digest: str, verdicts: Sequence[StoredVerdict] = ()) -> bool:
+def is_level(
+    root: Path,
+    day: dt.date,
+    digest: str,
+    verdicts: Sequence[StoredVerdict] = (),
+    of_incidents: Sequence[IncidentVerdict] = (),
+) -> bool:
     """Return whether a day's tables are made from answers of that digest, its flags from these and what people say of days.
 
     And its page from these flags.
     """
     answers = {made_from(root, table, day) for table in ("backlinks_summary", "referring_links", "api_costs")}
+    in_bulk = made_from(root, "backlinks_bulk", day)  # of a day on which any target is watched so
     evaluations = {
         made_from(root, "backlinks_changes", day),
         made_from(root, "backlinks_flags", day),
+        made_from(root, "backlinks_incidents", day),
         _page_made_from(root, day),
     }
-    return answers == {digest} and evaluations == {evaluated_from(root, day, verdicts)}
+    flags_made_from = evaluated_from(root, day, verdicts, of_incidents)
+    return answers == {digest} and in_bulk in (None, digest) and evaluations == {flags_made_from}
 
 
-def evaluated_from(root: Path, day: dt.date, verdicts: Sequence[StoredVerdict] = ()) -> str:
+def evaluated_from(
+    root: Path,
+    day: dt.date,
+    verdicts: Sequence[StoredVerdict] = (),
+    of_incidents: Sequence[IncidentVerdict] = (),
+) -> str:
     """Return a short text for what a day is evaluated from: its answers and those of the days before, as the tables have them.
 
     As many days before as are built by themselves: what changes in older ones was built by a person. What people say of
-    any day up to it is part of the text, since it changes what is usual.
+    any day up to it is part of the text, since it changes what is usual. So is what they said of incidents on as many days
+    up to it: what is said later does not count for the day.
     """
+    recent = recent_days(day)
     said = [tuple(verdict) for verdict in verdicts if verdict.first <= day]
-    return _hash([*(made_from(root, "backlinks_summary", one) for one in recent_days(day)), *said])
+    said += [tuple(verdict) for verdict in of_incidents if recent[0] <= verdict.day <= day]
+    return _hash([*(made_from(root, "backlinks_summary", one) for one in recent), *said])
 
 
 def due(

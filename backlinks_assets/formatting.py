@@ -115,6 +115,12 @@ def shown(text: str) -> str:
     return repr(text if len(text) <= MAX_SHOWN_CHARACTERS else f"{text[:MAX_SHOWN_CHARACTERS]}...")
 
 
+def cell(value: object) -> str:
+    """Return a value as one cell of a line: no spreadsheet takes it for a formula, and nothing splits it."""
+    text = " ".join("".join(c if c.isprintable() else " " for c in str("" if value is None else value)).split())
+    return "'" + text if text.startswith(("=", "+", "-", "@")) else text
+
+
 def without_password(text: str) -> str:
     """Return a text with `***` where it has a user name and password."""
     return _CREDENTIALS.sub(r"\1***@", text)

@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from backlinks_assets.dates import iso_date
 from backlinks_assets.paths import DEMO, parquet_dir
+from backlinks_assets.published.publication import bring, table_between, where_real_ones_are
 from backlinks_assets.settings import Settings
 from backlinks_assets.tables.parquet import days, read_days
 from backlinks_assets.tables.schemas import TABLES
@@ -47,23 +48,23 @@ def load_table(
     Args:
         name: a table of `docs/tables.md`, such as `backlinks_flags`.
         start, end: days, or text as `2026-11-24`.
-        data_dir: the folder that holds `parquet`; without it, the one that the environment names. The simulator's
-            answers are in `demo` under the data folder.
+        data_dir: the folder that holds `parquet`; without it, the one that the environment names, into which the days are
+            fetched first that are published (`BACKLINKS_TABLES_URL`). The simulator's answers are in `demo` under it.
         columns: their names, in the order wanted.
 
     Raises:
         ValueError: the table, column or day does not exist, or the span ends before it starts.
         FileNotFoundError: the folder holds no tables; the message says where they may be.
-        TablesError: a file could not be read; the message names it.
+        TablesError: a file could not be read, or is being replaced where it is published; the message names it.
     """
     if name not in TABLES:
         raise ValueError(f"There is no table {name!r}. The tables are {', '.join(TABLES)}.")
     unknown = [column for column in columns or () if column not in TABLES[name].arrow.names]
     if unknown:
         raise ValueError(f"{name} has no column {', '.join(unknown)}: docs/tables.md lists those it has.")
-    root = Settings.from_env().root if data_dir is None else Path(data_dir)
+    root, hint = _brought(name, start, end) if data_dir is None else (Path(data_dir), "")
     if not parquet_dir(root).is_dir():
-        raise FileNotFoundError(_no_tables(root))
+        raise FileNotFoundError(_no_tables(root) + hint)
     held = days(root, name)
     first = _day(start) if start is not None else min(held, default=dt.date.min)
     last = _day(end) if end is not None else max(held, default=dt.date.max)
@@ -94,6 +95,14 @@ def load_partition(
         return frame
     # Names are made keys and not the reverse: a key that another code location added may not be a target's.
     return frame[frame["target"].isin([name for name in frame["target"].unique() if partition_key(name) in keys])]
+
+
+def _brought(name: str, start: dt.date | str | None, end: dt.date | str | None) -> tuple[Path, str]:
+    """Return the root that the environment names, with the days that are published, and what to say if there are none."""
+    settings = Settings.from_env(only_reads=True)
+    first, last = (None if day is None else _day(day) for day in (start, end))
+    bring(settings, table_between(name, first, last))
+    return settings.root, where_real_ones_are(settings)
 
 
 def _day(value: dt.date | str) -> dt.date:

@@ -4,34 +4,42 @@ Nothing is read at import and nothing is created on disk. Which folder relative 
 request parameters are fields of the API resource (`defs/resources.py`), thresholds are `detection/settings.py`.
 """
 
-import ipaddress
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import SplitResult, urlsplit
+from typing import Literal
+from urllib.parse import urlsplit
 
-from backlinks_assets import paths
+from backlinks_assets import env_values as values, paths
 from backlinks_assets.anchor import Anchor, AnchorError
 from backlinks_assets.cron import HOW, Cron
-from backlinks_assets.errors import BacklinksError
+from backlinks_assets.env_values import VENDOR_URL, SettingsError
+from backlinks_assets.postgres_url import PostgresUrl
+from backlinks_assets.tables_url import TablesUrl
 
-VENDOR_URL = "https://api.dataforseo.com"
 SIMULATOR_PATH = "/simulator"
 """Path of the bundled simulator: a base URL with it gives simulated answers."""
 
 DAILY = Cron.parse("0 6 * * *")
 """The default of BACKLINKS_SCHEDULE."""
 
+PARTITION_DAYS, MAX_PARTITION_DAYS = 60, 3650
+
+CONTROL_TARGETS, TARGETS_PER_SAMPLE = 3, 1000
+"""Of so many targets watched in bulk, so many are read in full too."""
+EVIDENCE = ("off", "critical", "all")
+"""For which flags evidence is bought; the first is the default."""
+EVIDENCE_ROWS, EVIDENCE_USD_PER_DAY = 100, 1.0
+
 SIMULATED_CALLS_PER_MINUTE = 60_000
 """The simulator has no limit; with this one the rate limiter is in use all the same."""
 
 
-class SettingsError(BacklinksError, ValueError):
-    """An environment variable, or two together, can't be used; the message names them and the next step."""
-
-    exit_status = 2
+_NOT_SHARED = (
+    "BACKLINKS_DATABASE_URL has no effect: what the bundled simulator answers is stored on this machine, apart from real "
+    "answers. Set DATAFORSEO_LOGIN and DATAFORSEO_PASSWORD to share a store."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +49,7 @@ class Settings:
     data_dir: Path
     targets_file: Path
     base_url: str | None
+    channels_file: Path
     login: str | None = None
     password: str | None = field(default=None, repr=False)
     simulated: bool = False
@@ -53,11 +62,27 @@ class Settings:
     low_balance_usd: float | None = None
     reports_url: str | None = None
     schedule: Cron = DAILY
+    database_url: PostgresUrl | None = None
+    tables_url: TablesUrl | None = None
+    partition_days: int = PARTITION_DAYS
+    evidence: str = "off"
+    evidence_rows: int = EVIDENCE_ROWS
+    evidence_usd_per_day: float = EVIDENCE_USD_PER_DAY
+    instance_url: PostgresUrl | None = None
+    watch: Literal["full", "bulk"] = "full"
+    control_targets: int = CONTROL_TARGETS
+    serve_user_header: str | None = None
     notices: tuple[str, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict, repr=False, hash=False)
+    """The environment and `.env` together, for the variables that `channels.toml` names; it holds secrets."""
 
     @classmethod
-    def from_env(cls, env: Mapping[str, str] | None = None, *, demo: bool = False) -> "Settings":
+    def from_env(
+        cls, env: Mapping[str, str] | None = None, *, demo: bool = False, only_reads: bool = False
+    ) -> "Settings":
         """Read the variables; `demo` means the embedded simulator, even with credentials.
+
+        `only_reads` is for what makes no call: then a base URL needs no credentials, and says whose answers are read.
 
         `env` replaces the process's environment; what it does not name may be in the anchor's `.env`. The demo has targets
         of its own, which are also watched on the embedded simulator as long as the user has no targets file.
@@ -66,15 +91,15 @@ class Settings:
             SettingsError: naming the variable, what is wrong with it and what to do.
         """
         try:
-            return cls._read(Anchor.of(os.environ if env is None else env), demo=demo)
+            return cls._read(Anchor.of(os.environ if env is None else env), demo=demo, only_reads=only_reads)
         except AnchorError as error:
             raise SettingsError(str(error)) from None
 
     @classmethod
-    def _read(cls, anchor: Anchor, *, demo: bool) -> "Settings":
+    def _read(cls, anchor: Anchor, *, demo: bool, only_reads: bool) -> "Settings":
         env = anchor.env
-        login, password = _text(env, "DATAFORSEO_LOGIN"), _text(env, "DATAFORSEO_PASSWORD")
-        base_url = _base_url(_text(env, "DATAFORSEO_BASE_URL"))
+        login, password = values.text_of(env, "DATAFORSEO_LOGIN"), values.text_of(env, "DATAFORSEO_PASSWORD")
+        base_url = values.base_url(values.text_of(env, "DATAFORSEO_BASE_URL"))
         if demo:
             login = password = base_url = None
         if (login is None) != (password is None):
@@ -84,49 +109,71 @@ class Settings:
                 "API access page and is not the dashboard's), or neither to use the bundled simulator."
             )
         simulated = (login is None and base_url is None) or (base_url is not None and is_simulator_url(base_url))
-        if base_url is not None and login is None and not _is_loopback(base_url):
+        if base_url is not None and login is None and not only_reads and not values.is_loopback(base_url):
             raise SettingsError(
                 f"DATAFORSEO_BASE_URL is {base_url}, which needs credentials. Set DATAFORSEO_LOGIN and "
-                "DATAFORSEO_PASSWORD, or unset all three to use the bundled simulator."
+                "DATAFORSEO_PASSWORD, or unset all three to use the bundled simulator. Without credentials only "
+                "`backlinks flags` and `load_table` read its answers."
             )
-        if _text(env, "BACKLINKS_DATABASE_URL"):
+        database_url = values.database_url(env, "BACKLINKS_DATABASE_URL")
+        instance_url = values.database_url(env, "BACKLINKS_INSTANCE_URL")
+        if database_url is not None and instance_url is not None and database_url.place == instance_url.place:
             raise SettingsError(
-                "BACKLINKS_DATABASE_URL is set, but a shared database is not supported yet: the response store and "
-                "the account's limits are under BACKLINKS_DATA_DIR, for one machine. Unset it to go on."
+                "BACKLINKS_INSTANCE_URL and BACKLINKS_DATABASE_URL name the same database. The two may share a server: make a "
+                "database of its own for Dagster (createdb dagster) and name it in BACKLINKS_INSTANCE_URL."
             )
-        notify_urls = _notify_urls(_text(env, "BACKLINKS_NOTIFY_URLS"))
+        notify_urls = values.notify_urls(values.text_of(env, "BACKLINKS_NOTIFY_URLS"))
+        embedded = simulated and base_url is None
+        data_dir = anchor.data_dir(simulated=simulated, has_store=embedded or database_url is None)
+        channels_text = values.text_of(env, "BACKLINKS_CHANNELS_FILE")
+        channels = anchor.path("BACKLINKS_CHANNELS_FILE", channels_text) if channels_text else None
+        channels_file = channels or paths.channels_path(data_dir)
+        named = ["BACKLINKS_NOTIFY_URLS is set"] if notify_urls else []
+        named += [f"{channels_file.name} is there"] if channels_file.exists() else []
         notice = (
-            "BACKLINKS_NOTIFY_URLS is set: a Dagster daemon over this folder sends what is flagged there too, and says "
-            "that the numbers are simulated."
+            f"{' and '.join(named)}: a Dagster daemon over this folder sends what is flagged there too, and says that the "
+            "numbers are simulated."
         )
-        data_dir = anchor.data_dir(simulated=simulated)
-        targets_file = _text(env, "BACKLINKS_TARGETS_FILE")
+        targets_file = values.text_of(env, "BACKLINKS_TARGETS_FILE")
         targets = anchor.path("BACKLINKS_TARGETS_FILE", targets_file) if targets_file else paths.targets_path(data_dir)
         demo_targets = paths.targets_path(data_dir / paths.DEMO)
-        embedded = simulated and base_url is None
         if demo or (embedded and not targets_file and not targets.exists() and demo_targets.exists()):
             targets = demo_targets
         return cls(
             data_dir=data_dir,
             targets_file=targets,
             base_url=None if embedded else (base_url or VENDOR_URL),
+            channels_file=channels_file,
             login=login,
             password=password,
             simulated=simulated,
-            calls_per_minute=_whole(
+            calls_per_minute=values.whole(
                 env, "BACKLINKS_CALLS_PER_MINUTE", SIMULATED_CALLS_PER_MINUTE if simulated else 2000, 1_000_000
             ),
-            calls_at_once=_whole(env, "BACKLINKS_CALLS_AT_ONCE", 30, 1000),
-            budget_usd_per_day=_dollars(env, "BACKLINKS_BUDGET_USD_PER_DAY"),
+            calls_at_once=values.whole(env, "BACKLINKS_CALLS_AT_ONCE", 30, 1000),
+            budget_usd_per_day=values.dollars(env, "BACKLINKS_BUDGET_USD_PER_DAY"),
             # The vendor's price for a request of one row since July 2026, until answers have said what calls cost.
-            expected_price_usd=_dollars(env, "BACKLINKS_EXPECTED_PRICE_USD") or 0.024036,
+            expected_price_usd=values.dollars(env, "BACKLINKS_EXPECTED_PRICE_USD") or 0.024036,
             # The vendor's own limit on a Live call is 120 s: waiting less could abandon an answer that is paid for.
-            read_timeout_s=_whole(env, "BACKLINKS_READ_TIMEOUT_S", 120, 500),
+            read_timeout_s=values.whole(env, "BACKLINKS_READ_TIMEOUT_S", 120, 500),
             notify_urls=notify_urls,
-            low_balance_usd=_dollars(env, "BACKLINKS_LOW_BALANCE_USD"),
-            reports_url=_reports_url(_text(env, "BACKLINKS_REPORTS_URL")),
+            low_balance_usd=values.dollars(env, "BACKLINKS_LOW_BALANCE_USD"),
+            reports_url=values.reports_url(values.text_of(env, "BACKLINKS_REPORTS_URL")),
             schedule=_schedule(env),
-            notices=(notice,) if notify_urls and simulated else (),
+            database_url=None if embedded else database_url,
+            tables_url=None if demo else _tables_url(anchor, simulated=simulated),
+            notices=((notice,) if named and simulated else ()) + ((_NOT_SHARED,) if embedded and database_url else ()),
+            env=dict(env),
+            evidence=values.one_of(env, "BACKLINKS_EVIDENCE", EVIDENCE),
+            evidence_rows=values.whole(env, "BACKLINKS_EVIDENCE_ROWS", EVIDENCE_ROWS, 1000, lowest=10),
+            evidence_usd_per_day=_or(values.dollars(env, "BACKLINKS_EVIDENCE_USD_PER_DAY"), EVIDENCE_USD_PER_DAY),
+            partition_days=values.whole(env, "BACKLINKS_PARTITION_DAYS", PARTITION_DAYS, MAX_PARTITION_DAYS),
+            instance_url=instance_url,
+            watch=values.watch(env, "BACKLINKS_WATCH"),
+            control_targets=values.whole(
+                env, "BACKLINKS_CONTROL_TARGETS", CONTROL_TARGETS, TARGETS_PER_SAMPLE, lowest=0
+            ),
+            serve_user_header=values.header_name(env, "BACKLINKS_SERVE_USER_HEADER"),
         )
 
     @property
@@ -146,7 +193,16 @@ class Settings:
 
     @property
     def store_file(self) -> Path:
+        """The embedded store; `store` is the one in use."""
         return paths.store_path(self.root)
+
+    @property
+    def store(self) -> Path | PostgresUrl:
+        """Where answers, claims and the ledger are: the file under `root`, or the database that machines share.
+
+        What the simulator inside this process answers is in the file, whatever the environment names.
+        """
+        return self.database_url or self.store_file
 
     @property
     def duckdb_file(self) -> Path:
@@ -170,12 +226,28 @@ class Settings:
         """The origin of answers: `simulator`, `loopback`, or the API's host. A store holds those of one origin."""
         if self.simulated or self.base_url is None:
             return "simulator"
-        return "loopback" if _is_loopback(self.base_url) else urlsplit(self.base_url).netloc.lower()
+        return "loopback" if values.is_loopback(self.base_url) else urlsplit(self.base_url).netloc.lower()
 
     @property
     def accepts_example_targets(self) -> bool:
         """Whether targets under the reserved `.example` and `.test` may be requested: not from the real API."""
-        return self.base_url is None or _is_loopback(self.base_url)
+        return self.base_url is None or values.is_loopback(self.base_url)
+
+
+def _or(value: float | None, default: float) -> float:
+    return default if value is None else value
+
+
+def _tables_url(anchor: Anchor, *, simulated: bool) -> TablesUrl | None:
+    """Return where tables are published; like the data folder, it has simulated ones apart, in `demo`."""
+    text = values.text_of(anchor.env, "BACKLINKS_TABLES_URL")
+    if text is None:
+        return None
+    try:
+        url = TablesUrl.parse(text, anchor)
+    except ValueError as error:
+        raise SettingsError(str(error)) from None
+    return url.below(paths.DEMO) if simulated else url
 
 
 def schedule_from_env() -> Cron:
@@ -187,7 +259,7 @@ def schedule_from_env() -> Cron:
 
 
 def _schedule(env: Mapping[str, str]) -> Cron:
-    text = _text(env, "BACKLINKS_SCHEDULE")
+    text = values.text_of(env, "BACKLINKS_SCHEDULE")
     if text is None:
         return DAILY
     try:
@@ -198,101 +270,4 @@ def _schedule(env: Mapping[str, str]) -> Cron:
 
 def is_simulator_url(base_url: str) -> bool:
     """Whether a base URL is the bundled simulator's: on loopback, under its path."""
-    return _is_loopback(base_url) and urlsplit(base_url).path.rstrip("/") == SIMULATOR_PATH
-
-
-def _text(env: Mapping[str, str], name: str) -> str | None:
-    return env.get(name, "").strip() or None
-
-
-def _is_loopback(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def _web_address(variable: str, text: str, what: str, how: str, on_credentials: str) -> SplitResult:
-    """Return the parts of an http(s) address with a host, without query and fragment; raises SettingsError."""
-    try:
-        parts = urlsplit(text)
-        _ = parts.port
-    except ValueError as error:
-        raise SettingsError(f"{variable} is not a valid URL: {error}. {how}") from None
-    if "@" in parts.netloc:
-        raise SettingsError(f"{variable} holds credentials{on_credentials}")
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
-        raise SettingsError(f"{variable} is {text!r}, which is not a valid {what}. {how}")
-    return parts
-
-
-def _base_url(text: str | None) -> str | None:
-    if text is None:
-        return None
-    elsewhere = ". Take them out and set DATAFORSEO_LOGIN and DATAFORSEO_PASSWORD."
-    parts = _web_address("DATAFORSEO_BASE_URL", text, "base URL", f"Write it as {VENDOR_URL}.", elsewhere)
-    if parts.scheme == "http" and not _is_loopback(text):
-        raise SettingsError(
-            f"DATAFORSEO_BASE_URL is {text!r}: plain http would send the credentials readable over the network. "
-            "Use https; http is for loopback only."
-        )
-    return text.rstrip("/").removesuffix("/v3")
-
-
-def _reports_url(text: str | None) -> str | None:
-    """Return the web address of the folder of reports, without a slash at its end."""
-    if text is None:
-        return None
-    variable, what = "BACKLINKS_REPORTS_URL", "address of a web folder"
-    how = "Write the address under which the folder `reports` is served, such as https://intranet.example/backlinks."
-    _web_address(variable, text, what, how, f", which every message would show. {how}")
-    if not _WEB_ADDRESS.fullmatch(text):
-        raise SettingsError(f"{variable} is {text!r}, which is not a valid {what}. {how}")
-    return text.removesuffix("/index.html").rstrip("/")
-
-
-_WEB_ADDRESS = re.compile(r"[A-Za-z0-9._~:/%@!$&'*+,;=\[\]-]+")
-"""Characters of an address that need no percent-encoding."""
-_URL_START = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
-
-
-def _notify_urls(text: str | None) -> tuple[str, ...]:
-    """Return the URLs, separated by white space, or by commas before a scheme: a URL may have commas.
-
-    Errors never quote a URL, since most hold a secret.
-    """
-    urls = re.split(rf"\s+|,(?={_URL_START.pattern})", text or "")
-    urls = [url.strip(",") for url in urls if url.strip(",")]
-    for number, url in enumerate(urls, start=1):
-        start = _URL_START.match(url)
-        if start is None or start.end() == len(url):
-            raise SettingsError(
-                f"BACKLINKS_NOTIFY_URLS: number {number} of {len(urls)} is not a URL with a scheme, such as "
-                "mailto:// or slack:// (it is not shown here, since it may hold a secret). Separate several by spaces."
-            )
-    return tuple(urls)
-
-
-def _whole(env: Mapping[str, str], name: str, default: int, highest: int) -> int:
-    text = _text(env, name)
-    if text is None:
-        return default
-    if not text.isdecimal() or not 1 <= int(text) <= highest:
-        raise SettingsError(f"{name} is {text!r}; it must be a whole number from 1 to {highest:,}.")
-    return int(text)
-
-
-def _dollars(env: Mapping[str, str], name: str) -> float | None:
-    text = _text(env, name)
-    if text is None:
-        return None
-    try:
-        value = float(text.removeprefix("$"))
-    except ValueError:
-        value = -1.0
-    if not 0 <= value < 1e9:
-        raise SettingsError(f"{name} is {text!r}; it must be an amount in US dollars, such as 25 or 0.5.")
-    return value
+    return values.is_loopback(base_url) and urlsplit(base_url).path.rstrip("/") == SIMULATOR_PATH

@@ -22,7 +22,7 @@ def main() -> None:
     with SimulatedApi(as_real=True, latency_s=given.latency, calls_kept=400_000, **limits) as simulator:
         print(simulator.url, flush=True)
         sys.stdin.read()
-        calls = [call for call in simulator.calls if call.target]
+        calls = [call for call in simulator.calls if call.target or call.parameters.get("targets")]
         told = {
             "calls": len(calls),
             "refused": sum(call.status_code != 20000 for call in calls),

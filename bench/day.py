@@ -1,13 +1,32 @@
 """How near a day comes to what the account allows: `backlinks run`, its first call, its CPU and memory, a second run.
 
-`python bench/day.py --targets 2000`: one line of JSON.
+`python bench/day.py --targets 2000`: one line of JSON. With `--usual` the targets' pages are there already, but for those that
+a usual day writes; without, it is the first day of all, on which every target's page is written.
 """
 
 import argparse
 import json
+import shutil
+from pathlib import Path
 
-from history import fill_tables
+from history import fill_tables, settings_of
 from tools import LATENCY_S, api, backlinks, environment, floor_s, measured, report, scratch, write_targets
+
+WRITTEN = 130
+"""Pages of a usual day: 30 targets with news, and 100 older pages."""
+
+
+def write_pages_before(folder: Path) -> None:
+    """Leave a first day's pages, and nothing else of that day."""
+    unpaced = {"BACKLINKS_CALLS_PER_MINUTE": "1000000"}
+    with api(0.0, limits=False) as server:
+        assert measured(backlinks("run", "--json"), environment(folder, server.url, **unpaced)).status == 0
+    root = settings_of(folder).root
+    shutil.rmtree(root / "parquet")
+    for file in [*root.glob("*.duckdb"), *root.glob("responses.sqlite*")]:
+        file.unlink()
+    for page in sorted(root.glob("reports/targets/*.example.html"))[:WRITTEN]:
+        page.unlink()
 
 
 def main() -> None:
@@ -16,6 +35,7 @@ def main() -> None:
     parser.add_argument("--targets", type=int, default=2000)
     parser.add_argument("--latency", type=float, default=LATENCY_S, help="seconds before each answer")
     parser.add_argument("--fast", action="store_true", help="no limits and no latency: what the rest costs")
+    parser.add_argument("--usual", action="store_true", help="the targets' pages are there already")
     parser.add_argument("--history", type=int, default=0, help="days before that there are tables of, to judge by")
     given = parser.parse_args()
     latency_s = 0.0 if given.fast else given.latency
@@ -24,6 +44,8 @@ def main() -> None:
         names = write_targets(folder, given.targets)
         if given.history:
             fill_tables(folder, names, given.history)
+        if given.usual:
+            write_pages_before(folder)
         with api(latency_s, limits=not given.fast) as server:
             command = backlinks("run", "--json")
             first = measured(command, environment(folder, server.url, **unpaced))
@@ -34,7 +56,7 @@ def main() -> None:
     told = server.told
     floor = floor_s(told["calls"], latency_s) if not given.fast else 0.0
     report(
-        "day_fast" if given.fast else "day",
+        "day_fast" if given.fast else "day_usual" if given.usual else "day",
         {
             "targets": given.targets,
             "history_days": given.history,

@@ -19,6 +19,7 @@ from typing import Any
 import pandas as pd
 
 from backlinks_assets.detection.detect import detect
+from backlinks_assets.detection.metrics import SERIES
 from backlinks_assets.detection.settings import DetectionSettings
 
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -44,22 +45,21 @@ class Bench:
     """One labelled population: its history, and what its scorer says of flags."""
 
     def __init__(self, name: str, history: pd.DataFrame, scorer: Path, source: str | None) -> None:
-        self.name, self.history, self._scorer, self._source = name, history, scorer, source
+        self.name, self.history, self.scorer, self.source = name, history, scorer, source
 
     def score(self, settings: DetectionSettings) -> tuple[float, float, float, float]:
         """Return F1, precision, recall and false alarms a 1,000 target-days."""
         changes = detect(self.history, settings)
-        flags = changes.loc[changes["severity"].notna(), ["date", "target", "metric"]]
+        is_labelled = changes["metric"].isin(SERIES)  # no label says which targets are down
+        flags = changes.loc[changes["severity"].notna() & is_labelled, ["date", "target", "metric"]]
         with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / f"{self._source or 'all'}.flags.csv"
+            path = Path(folder) / f"{self.source or 'all'}.flags.csv"
             flags.to_csv(path, index=False)
-            arguments = ["--score", folder] if self._source else [str(path)]
-            done = subprocess.run(
-                [sys.executable, self._scorer, *arguments], capture_output=True, text=True, check=True
-            )
+            arguments = ["--score", folder] if self.source else [str(path)]
+            done = subprocess.run([sys.executable, self.scorer, *arguments], capture_output=True, text=True, check=True)
         found: dict[str, Any] = json.loads(done.stdout)
-        if self._source:
-            found = found["rule"][self._source]
+        if self.source:
+            found = found["rule"][self.source]
             found["false_alarms_per_1000_target_days"] = found["false_per_1000"]
         return tuple(found[key] for key in ("f1", "precision", "recall", "false_alarms_per_1000_target_days"))
 

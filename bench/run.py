@@ -14,7 +14,10 @@ HERE = Path(__file__).resolve().parent
 
 SMALL = [
     ["day.py", "--targets", "200"],
+    ["day.py", "--targets", "200", "--usual"],
+    ["bulk_day.py", "--targets", "200"],
     ["year.py", "--targets", "200", "--days", "60"],
+    ["pages.py", "--targets", "200", "--days", "60"],
     ["quick.py"],
     ["detection_speed.py"],
     ["page.py"],
@@ -22,9 +25,13 @@ SMALL = [
 FULL = [
     ["quick.py"],
     ["day.py", "--targets", "2000"],
+    ["day.py", "--targets", "2000", "--usual"],
     ["daemon.py", "--targets", "2000"],
     ["day.py", "--targets", "10000", "--fast", "--history", "120"],
+    ["bulk_day.py", "--targets", "100000", "--history", "30"],
     ["year.py", "--targets", "2000", "--days", "365"],
+    ["pages.py", "--targets", "2000", "--days", "365"],
+    ["instance.py", "--targets", "2000", "--days", "365"],
     ["detection_speed.py", "--full"],
     ["page.py"],
 ]

@@ -1,7 +1,7 @@
 """Take the pictures of `docs/img/` from the real UI and the real pages: `make screenshots`, after `make demo`.
 
-Starts Dagster's UI on the demo's history, opens each page in headless Chromium, waits until it is drawn and saves what
-it shows. Nothing of the project is drawn here.
+Starts Dagster's UI and `backlinks serve` on the demo's history, opens each page in headless Chromium, waits until it is
+drawn and saves what it shows. Nothing of the project is drawn here.
 """
 
 import argparse
@@ -17,7 +17,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,11 +29,12 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from backlinks_assets.dagster_instance.home import open_instance
+from backlinks_assets.paths import target_page_name
 from backlinks_assets.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[1]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or "/usr/bin/chromium"
-UI_STARTS_WITHIN_S = 120
+STARTS_WITHIN_S = 120
 DRAWN_WITHIN_MS = 60_000
 SETTLE_MS = 1_500
 """The UI lays out its graphs and plots after its queries have ended, and moves them into place."""
@@ -58,7 +59,7 @@ def ui_pictures(day: dt.date, target: str, metric: str, run_id: str) -> dict[str
     """Return the UI's pictures by name, about a day, a target and metric flagged on it, and a run that collected."""
     groups = ",".join(f"global@global:{group}" for group in ("collection", "tables", "flags"))
     return {
-        "lineage": Picture(f"/asset-groups?expanded={groups}", "flags_report", width=2000, height=760, left=540),
+        "lineage": Picture(f"/asset-groups?expanded={groups}", "flags_report", width=2000, height=1180, left=540),
         "answers": Picture(f"/assets/summary_responses?view=partitions&partition={day}%7C{target}", "live_backlinks"),
         "flags": Picture(f"/assets/backlinks_flags?view=partitions&partition={day}", "flags_table", height=1060),
         "plots": Picture("/assets/backlinks_flags", "Plots", click=("Plots",), scroll_to="Metadata", height=1000),
@@ -70,11 +71,11 @@ def ui_pictures(day: dt.date, target: str, metric: str, run_id: str) -> dict[str
         ),
         "runs": Picture("/runs", "collect_job", width=1800, height=820),
         "run": Picture(f"/runs/{run_id}", "RUN_SUCCESS", width=1680),
-        "automation": Picture("/automation", "targets_sensor", height=560),
+        "automation": Picture("/automation", "targets_sensor", height=900),
     }
 
 
-def page_pictures(day: dt.date, reports: Path) -> dict[str, Picture]:
+def page_pictures(day: dt.date, target: str, reports: Path) -> dict[str, Picture]:
     """Return the pictures of the project's own pages by name."""
     page = (reports / f"flags-{day}.html").as_uri()
     return {
@@ -82,19 +83,32 @@ def page_pictures(day: dt.date, reports: Path) -> dict[str, Picture]:
         "page-dark": Picture(page, "Coverage and spend", width=1100, height=980, scheme="dark"),
         "page-phone": Picture(page, "Coverage and spend", width=360, height=780),
         "page-index": Picture((reports / "index.html").as_uri(), "Flags by day", width=1100),
+        "page-targets": Picture((reports / "targets" / "index.html").as_uri(), "All targets", width=1440, height=1300),
+        "page-target": Picture(
+            (reports / "targets" / target_page_name(target)).as_uri(), "Whole history", width=1100, height=1900
+        ),
     }
 
 
+SERVED_PICTURES = {
+    "page-incidents": Picture("/incidents", "Not resolved", width=1100, height=980),
+    "page-incidents-phone": Picture("/incidents", "Not resolved", width=360, height=980),
+}
+"""Pictures of `backlinks serve` by name."""
+
+UI = ("dagster", "dev", "-w", "workspace.yaml", "-h", "127.0.0.1", "-p")
+SERVE = ("backlinks", "serve", "--port")
+
+
 @contextmanager
-def ui(data: Path) -> Iterator[str]:
-    """Run the UI on the demo's instance under a data folder; yield its address."""
+def running(command: Sequence[str], data: Path, ready: str) -> Iterator[str]:
+    """Run a server over the demo under a data folder; yield its address once the page `ready` is there."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     env = {name: value for name, value in os.environ.items() if not name.startswith("DATAFORSEO_")}
-    command = [Path(sys.executable).parent / "dagster", "dev", "-w", "workspace.yaml", "-h", "127.0.0.1"]
     server = subprocess.Popen(
-        [*command, "-p", str(port)],
+        [Path(sys.executable).parent / command[0], *command[1:], str(port)],
         cwd=ROOT,
         env={**env, "DAGSTER_HOME": str(ROOT), "BACKLINKS_DATA_DIR": str(data)},
         stdout=subprocess.DEVNULL,
@@ -103,23 +117,23 @@ def ui(data: Path) -> Iterator[str]:
     )
     address = f"http://127.0.0.1:{port}"
     try:
-        _wait_for(address, server)
+        _wait_for(f"{address}{ready}", server, command)
         yield address
     finally:
         os.killpg(server.pid, signal.SIGTERM)
         server.wait(30)
 
 
-def _wait_for(address: str, server: "subprocess.Popen[bytes]") -> None:
-    until = time.monotonic() + UI_STARTS_WITHIN_S
+def _wait_for(page: str, server: "subprocess.Popen[bytes]", command: Sequence[str]) -> None:
+    until = time.monotonic() + STARTS_WITHIN_S
     while time.monotonic() < until and server.poll() is None:
         try:
-            urllib.request.urlopen(f"{address}/server_info", timeout=2).close()
+            urllib.request.urlopen(page, timeout=2).close()
         except (urllib.error.URLError, OSError):
             time.sleep(1)
         else:
             return
-    sys.exit("Dagster's UI did not start: `make ui` shows why.")
+    sys.exit(f"`{' '.join(command[:2])}` did not start: run it to see why.")
 
 
 def latest_flag(data: Path) -> tuple[dt.date, str, str]:
@@ -190,7 +204,7 @@ def main() -> None:
     data = options.data.absolute()
     day, target, metric = latest_flag(data)
     of_ui = ui_pictures(day, target, metric, latest_collecting_run(data))
-    of_pages = page_pictures(day, data / "demo" / "reports")
+    of_pages = page_pictures(day, target, data / "demo" / "reports")
 
     def wanted(name: str) -> bool:
         return options.only is None or name in options.only
@@ -201,10 +215,12 @@ def main() -> None:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
         for name in filter(wanted, of_pages):
             shoot(browser, of_pages[name], "", options.out / f"{name}.png")
-        if any(map(wanted, of_ui)):
-            with ui(data) as address:
-                for name in filter(wanted, of_ui):
-                    shoot(browser, of_ui[name], address, options.out / f"{name}.png")
+        servers = [(SERVE, "/incidents", SERVED_PICTURES), (UI, "/server_info", of_ui)]
+        for command, ready, pictures in servers:
+            if any(map(wanted, pictures)):
+                with running(command, data, ready) as address:
+                    for name in filter(wanted, pictures):
+                        shoot(browser, pictures[name], address, options.out / f"{name}.png")
         browser.close()
 
 

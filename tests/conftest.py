@@ -1,26 +1,44 @@
 """What the tests share: a clean environment, a data folder, a stand-in for the API that behaves as it does, Dagster."""
 
+import gc
 import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import dagster as dg
 import hypothesis
 import pytest
+import revisions  # noqa: F401 - does its work
+from accounts import account, account_url, place  # noqa: F401 - fixtures
 from dagster._core.storage.defs_state.base import DefsStateStorage
 from faults import Fault
 from project_folder import lay_out_project
 from scheduling import Scheduling
+from servers import bucket, instance_place, object_store, postgres, postgres_url  # noqa: F401 - fixtures
 from simulated_api import SimulatedApi
+from stores import each_store, over_both, store_database, store_place  # noqa: F401 - fixtures
+from team import hook, team  # noqa: F401 - fixtures
 
 from backlinks_assets.settings import Settings
+
+if TYPE_CHECKING:
+    from serving import Site
 
 PREFIXES = ("BACKLINKS_", "DATAFORSEO_", "DAGSTER_")
 RUN_DAGSTER = {"instance", "project"}
 """Fixtures whose tests have runs."""
+SERVERS = {"api", "bucket", "each_store", "machines", "object_store", "postgres", "postgres_url"}
+"""Fixtures whose tests have a server or a store of their own."""
 MEMORY, ROOM_BYTES = Path("/dev/shm"), 4_000_000_000
+
+ON_POSTGRES_TOO = {"test_ledger.py", "test_account_both.py"}
+"""Of what is tested over each kind of database, the files whose Postgres half is not left to CI."""
+
+ONE_CASE_ON_POSTGRES = {"test_answers_kept.py"}
+"""Files whose cases are shapes of an answer, which no database knows: over Postgres the first case of each test is run."""
 
 _latest_storage = DefsStateStorage.get
 
@@ -52,17 +70,58 @@ def pytest_configure() -> None:
         tempfile.tempdir = None  # so that it is looked up again
 
 
+def pytest_collection_finish() -> None:
+    """Leave what stays to the end, packages and thousands of tests, out of each later search for garbage."""
+    gc.collect()
+    gc.freeze()
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    over_both(metafunc)
+
+
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Scheduling:
     return Scheduling(config, log)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Know those that run Dagster for slow, and start the slow ones first: no worker is left alone with one at the end."""
+    """Know a test's size by its fixtures, and start the slow ones first: no worker is left alone with one at the end."""
+    begun, on_postgres = set[str](), set[str]()
+    items[:] = [
+        item
+        for item in items
+        if not (
+            item.path.name in ONE_CASE_ON_POSTGRES and _is_on_postgres(item) and _is_further_case(item, on_postgres)
+        )
+    ]
     for item in items:
-        if not RUN_DAGSTER.isdisjoint(getattr(item, "fixturenames", [])):
+        fixtures = getattr(item, "fixturenames", [])
+        if not RUN_DAGSTER.isdisjoint(fixtures):
             item.add_marker("slow")
+        elif not SERVERS.isdisjoint(fixtures):
+            item.add_marker("medium")
+        if "project" in fixtures or (item.path.name not in ON_POSTGRES_TOO and _is_on_postgres(item)):
+            item.add_marker("ci")  # of the docs' examples too: the demo that they need is long
+        if item.get_closest_marker("first") and _is_further_case(item, begun):
+            item.add_marker("ci")
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
+def _is_further_case(item: pytest.Item, begun: set[str]) -> bool:
+    """Whether a case of the same test came before, of those that were asked about with the same set."""
+    test = item.nodeid.partition("[")[0]
+    is_further = test in begun
+    begun.add(test)
+    return is_further
+
+
+def _is_on_postgres(item: pytest.Item) -> bool:
+    """Whether it is the Postgres half of a test over each kind of database."""
+    given = getattr(item, "callspec", None)
+    return given is not None and "postgres" in (
+        given.params.get(name) for name in ("each_store", "place", "instance_place")
+    )
 
 
 @pytest.fixture(autouse=True)
@@ -118,6 +177,23 @@ def settings(clean_environment: Path) -> Settings:
     return Settings.from_env()
 
 
+@pytest.fixture
+def ids(settings: Settings) -> list[str]:
+    """The IDs of two incidents of today that `backlinks serve` has to show, with a report of them."""
+    from serving import put_incidents
+
+    return put_incidents(settings, "shop.example", "blog.example")
+
+
+@pytest.fixture
+def site(settings: Settings, ids: list[str]) -> Iterator["Site"]:
+    """`backlinks serve` at work over these."""
+    from serving import serving
+
+    with serving(settings) as found:
+        yield found
+
+
 @pytest.fixture(scope="session")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The project's folder with a demo of a few days, as the docs' examples find it; they go on from what others did."""
@@ -149,5 +225,7 @@ def instance(tmp_path: Path, made_home: Path) -> Iterator[dg.DagsterInstance]:
 
 
 def storage_in(folder: Path) -> dict[str, object]:
+    """The project's storage in a folder, without what steps print: keeping that takes four processes a step."""
     own = {"module": "backlinks_assets.dagster_home", "class": "ProjectStorage", "config": {"base_dir": str(folder)}}
-    return {"storage": {"custom": own}}
+    none = {"module": "dagster._core.storage.noop_compute_log_manager", "class": "NoOpComputeLogManager", "config": {}}
+    return {"storage": {"custom": own}, "compute_logs": none}

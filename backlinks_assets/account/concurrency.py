@@ -1,20 +1,17 @@
 """Calls at once: a slot is a file held by `flock`, so the kernel frees it when its process dies.
 
-Here belong the queue for slots, what a slot's file says of a call whose process died, and fewer slots for a while.
+Here belong taking a slot, what a slot's file says of a call whose process died, and fewer slots for a while.
 When a call may start is `rate_limiter`.
 """
 
 import logging
-import os
 import random
-import threading
-from collections import defaultdict, deque
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
 from backlinks_assets.account import lockfile
 from backlinks_assets.account.clock import Clock, peek, read, write
+from backlinks_assets.account.turns import Turns
 
 MAX_CALL_S = 600.0
 LOWERED_FOR_S = 300.0
@@ -22,7 +19,6 @@ LOWERED_FOR_S = 300.0
 LOWER_ONCE_IN_S = 10.0
 # Between two polls of the slots. Random, so that no process is always the first.
 POLL_S = (0.01, 0.03)
-SLICE_S = 0.25
 
 _log = logging.getLogger(__name__)
 
@@ -73,31 +69,17 @@ class SlotPool:
         self._directory = directory
         self._at_once = at_once
         self._lowered_path = directory / "lowered"
-        self._queues: defaultdict[int, deque[threading.Event]] = defaultdict(deque)
+        self._turns = Turns()
 
     def acquire(self, cancelled: Callable[[], bool]) -> Slot | None:
-        """Wait for a slot; None once `cancelled()` is true. Raises OSError when the folder can't be written.
-
-        A process's threads queue, and only the first one polls the files: 30 threads would use 30 times the CPU for
-        nothing.
-        """
-        queue, turn = self._queues[os.getpid()], threading.Event()  # a forked child has a queue of its own
-        try:
-            queue.append(turn)
-            while queue[0] is not turn:
-                if not turn.wait(SLICE_S) and cancelled():
-                    return None
-            while not cancelled():
+        """Wait for a slot; None once `cancelled()` is true. Raises OSError when the folder can't be written."""
+        with self._turns.turn(cancelled) as is_first:
+            while is_first and not cancelled():
                 slot = self._take_any()
                 if slot is not None:
                     return slot
                 self._clock.sleep(random.uniform(*POLL_S))
-            return None
-        finally:
-            with suppress(ValueError):  # interrupted before it had queued
-                queue.remove(turn)
-            for first in list(queue)[:1]:
-                first.set()
+        return None
 
     def _take_any(self) -> Slot | None:
         usable = self.lowered()[0]

@@ -14,9 +14,9 @@ from typing import Annotated
 import typer
 
 from backlinks_assets.anchor import export_other_variables
-from backlinks_assets.cli import days, targets
+from backlinks_assets.cli import days, incidents, money, store, targets
 from backlinks_assets.cli.console import complain, describe
-from backlinks_assets.cli.options import WIDTH, JsonOption, date_option, examples
+from backlinks_assets.cli.options import WIDTH, JsonOption, Severity, date_option, examples, group_option, watched
 from backlinks_assets.cli.without import Rule
 from backlinks_assets.detection.metrics import NEEDED
 
@@ -38,8 +38,11 @@ app = typer.Typer(
         "targets have no data for the day. Errors are on stderr. --json prints one object on the last line of stdout.",
     ),
 )
+app.add_typer(money.app)
 app.add_typer(targets.app, name="targets", short_help="List, add, retire and check what is watched.")
 app.add_typer(days.app, name="days", short_help="Take the vendor's faults out of baselines and flags, and back in.")
+app.add_typer(incidents.app, name="incidents", short_help="What was flagged, and what is being done about it.")
+app.add_typer(store.app, name="store", short_help="Copy the response store into a database that machines share.")
 
 
 @app.command(
@@ -91,18 +94,89 @@ def demo(
     epilog=examples(
         "backlinks flags  # the latest day that was judged",
         "backlinks flags --date 2026-11-24  # another day",
+        'backlinks flags --group "Acme" --severity critical  # one client\'s, by the groups of the targets file',
         "backlinks flags | cut -f 2,3,5  # in a pipe: a line a flag, separated by tabs",
         "backlinks flags --json  # for a program: all columns",
     ),
 )
 def flags(
     date: Annotated[dt.date | None, date_option("The day; the latest judged one if left out.")] = None,
+    group: Annotated[str | None, group_option("Only this group's targets, and what is about all targets.")] = None,
+    severity: Annotated[Severity | None, typer.Option(help="Only flags of this severity.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show the flags of a day, worst first, each with its reason. Reads only, costs nothing."""
     from backlinks_assets.cli.flags import show_flags
 
-    raise typer.Exit(show_flags(date, as_json=as_json))
+    raise typer.Exit(show_flags(date, group=group, severity=severity, as_json=as_json))
+
+
+@app.command(
+    epilog=examples(
+        "backlinks history example.com  # its whole history drawn, the last readings and all flags",
+        "backlinks history example.com --days 30  # the last 30 days, each listed",
+        "backlinks history example.com --csv > history.csv  # for a spreadsheet: a line a reading",
+        "backlinks history example.com --json  # for a program: readings and flags with their reasons",
+    ),
+)
+def history(
+    target: Annotated[
+        str, typer.Argument(metavar="TARGET", help="The target, in any spelling.", autocompletion=watched)
+    ],
+    days: Annotated[
+        int | None,
+        typer.Option(min=1, max=100_000, metavar="N", help="The N days up to its last reading; all if left out."),
+    ] = None,
+    as_json: JsonOption = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print a CSV.")] = False,
+) -> None:
+    """Show one target's readings and flags. Reads only, costs nothing."""
+    from backlinks_assets.cli.history import show_history
+
+    raise typer.Exit(show_history(target, days=days, as_json=as_json, as_csv=as_csv))
+
+
+@app.command(
+    epilog=examples(
+        "backlinks evidence  # the flags of the latest judged day",
+        "backlinks evidence example.com --rows 500 --yes  # one target's, with more rows; from a script",
+        "backlinks evidence --date 2026-11-23 --json  # for a program, with all rows",
+        "backlinks evidence example.com --disavow proposal.txt --merge disavow.txt  # a proposal; spends nothing",
+        more="Evidence costs one call a question, within BACKLINKS_EVIDENCE_USD_PER_DAY and the day's budget. On a terminal "
+        "it asks once; a program says --yes. What was bought once is shown again for nothing.",
+    ),
+)
+def evidence(
+    target: Annotated[
+        str | None, typer.Argument(metavar="TARGET", help="Only this target's flags.", autocompletion=watched)
+    ] = None,
+    *,
+    date: Annotated[dt.date | None, date_option("The day; the latest judged one if left out.")] = None,
+    rows: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=10, max=1000, help="Rows a question; BACKLINKS_EVIDENCE_ROWS if left out."),
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Buy what is missing without asking.")] = False,
+    as_json: JsonOption = False,
+    disavow: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write a proposal for Google's disavow file; spends nothing.")
+    ] = None,
+    merge: Annotated[
+        Path | None,
+        typer.Option(metavar="OLD", help="The disavow file in use: its lines come first."),
+    ] = None,
+    score: Annotated[int, typer.Option(min=1, max=100, help="Spam score from which a domain is proposed.")] = 60,
+) -> None:
+    """Show which links and domains a day's flags are about."""
+    if disavow is not None:
+        from backlinks_assets.cli.disavow import write_proposal
+
+        raise typer.Exit(write_proposal(target, date, disavow, merge, score))
+    if merge is not None:
+        raise typer.BadParameter("--merge belongs to --disavow FILE.")
+    from backlinks_assets.cli.evidence import show_evidence
+
+    raise typer.Exit(show_evidence(target, date, rows, yes=yes, as_json=as_json))
 
 
 @app.command(
@@ -135,6 +209,50 @@ def backtest(
     from backlinks_assets.cli.backtest import run_backtest
 
     raise typer.Exit(run_backtest(history, out, without or (), as_json=as_json))
+
+
+@app.command(
+    epilog=examples(
+        "backlinks serve  # then open http://127.0.0.1:8787/ in a browser; Ctrl-C ends it",
+        "backlinks serve --port 9000  # where another program has that port",
+        "BACKLINKS_SERVE_USER_HEADER=X-Forwarded-User backlinks serve  # behind a proxy that authenticates",
+        more="Exit status: 0 it was ended; 1 the port is taken; 2 the host can't be used.",
+    ),
+)
+def serve(
+    host: Annotated[str, typer.Option(metavar="HOST", help="An address of this machine.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, metavar="PORT", help="0 is any free one.")] = 8787,
+) -> None:
+    """Show the pages with buttons for incidents. Costs nothing.
+
+    The buttons acknowledge, snooze, resolve and reopen. Other machines can't reach it, unless a proxy that authenticates
+    says who is there.
+    """
+    from backlinks_assets.cli.serve import serve_pages
+
+    raise typer.Exit(serve_pages(host, port))
+
+
+@app.command(
+    epilog=examples(
+        "backlinks announce --test  # after a change of BACKLINKS_NOTIFY_URLS or channels.toml",
+        "backlinks doctor  # reads both without sending anything",
+        more="Exit status: 0 all got it; 1 a place did not; 2 there is no place to send to.",
+    ),
+)
+def announce(
+    test: Annotated[bool, typer.Option("--test", help="Send one test message to each place.")] = False,
+) -> None:
+    """Try the places that announcements go to.
+
+    Each is sent a message, and what came of it is said. Announcing itself is done by Dagster's daemon, without a call.
+    """
+    from backlinks_assets.cli.announce import send_test
+    from backlinks_assets.cli.console import UsageError
+
+    if not test:
+        raise UsageError("Dagster's daemon announces by itself. To try each place, write `backlinks announce --test`.")
+    raise typer.Exit(send_test())
 
 
 @app.command(

@@ -17,6 +17,7 @@ from backlinks_assets.cli.without import Rule, compared, print_compared, without
 from backlinks_assets.detection.detect import detect
 from backlinks_assets.detection.settings import DetectionSettings, target_thresholds
 from backlinks_assets.detection.vendor_faults import Verdict
+from backlinks_assets.published.publication import bring, table_between
 from backlinks_assets.store.digests import verdicts_in
 from backlinks_assets.tables.history import detection_history
 from backlinks_assets.tables.parquet import days
@@ -76,13 +77,12 @@ def run_backtest(
 
 def _from_tables() -> tuple[pd.DataFrame, dict[str, dict[str, float | bool]], list[Verdict]]:
     settings = settings_and_notices()
+    bring(settings, table_between("backlinks_summary", None, None))
     dates = days(settings.root, "backlinks_summary")
     if not dates:
         raise UsageError(f"No table is in {settings.root} yet. Make the first with `backlinks run`, or name a CSV.")
     history = detection_history(settings.root, dates[-1], (dates[-1] - dates[0]).days + 1)
-    verdicts = [
-        Verdict(one.first, one.last, one.counts, one.target, one.metric) for one in verdicts_in(settings.store_file)
-    ]
+    verdicts = [Verdict(one.first, one.last, one.counts, one.target, one.metric) for one in verdicts_in(settings.store)]
     try:
         targets = load_targets(settings.targets_file)
     except TargetsError as error:

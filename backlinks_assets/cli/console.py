@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import typer
 from rich import box
 from rich.console import Console
 from rich.markup import escape
@@ -17,6 +18,7 @@ from rich.table import Table
 
 from backlinks_assets.errors import BacklinksError
 from backlinks_assets.folder import next_step, next_step_of_sqlite
+from backlinks_assets.formatting import cell as cell  # noqa: PLC0414 - the calls import it from here
 from backlinks_assets.settings import Settings
 
 STOPPED, UNUSABLE, INCOMPLETE = 1, 2, 3
@@ -27,6 +29,24 @@ class UsageError(BacklinksError):
     """What was typed can't be used; the message says how to write it."""
 
     exit_status = 2
+
+
+def is_interactive() -> bool:
+    """Whether a person can be asked: what is typed comes from a terminal, and the question is read on one."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def agrees(question: str, says: Callable[[], str], *, unasked: bool) -> bool:
+    """Have a person confirm what `says` tells of the cost; without a terminal nobody does.
+
+    `unasked`: nobody needs to, since `--yes` was said, or since the simulator answers for nothing.
+    """
+    if unasked:
+        return True
+    if not is_interactive():
+        return False
+    err().print(says())
+    return typer.confirm(question, default=False, err=True)
 
 
 def out() -> Console:
@@ -56,12 +76,6 @@ def shown(path: Path) -> str:
     """Return a path as a person types it here: short where it lies under the working folder."""
     here = Path.cwd()
     return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
-
-
-def cell(value: object) -> str:
-    """Return a value as one cell of a line: no spreadsheet takes it for a formula, and nothing splits it."""
-    text = " ".join("".join(c if c.isprintable() else " " for c in str("" if value is None else value)).split())
-    return "'" + text if text.startswith(("=", "+", "-", "@")) else text
 
 
 def me() -> str:
@@ -102,15 +116,16 @@ def _of_files(error: Exception) -> str | None:
     return None
 
 
-def settings_and_notices(*, demo: bool = False) -> Settings:
+def settings_and_notices(*, demo: bool = False, only_reads: bool = False) -> Settings:
     """Return the settings; print which of them have no effect yet, and that numbers are simulated if they are."""
-    settings = Settings.from_env(demo=demo)
+    settings = Settings.from_env(demo=demo, only_reads=only_reads)
     for notice in settings.notices:
         err().print(f"[yellow]Note:[/] {escape(notice)}")
     if settings.simulated:
+        why = "no credentials are in use" if settings.login is None else "DATAFORSEO_BASE_URL is the simulator's"
         err().print(
-            "[yellow]Simulated numbers:[/] no credentials are in use; the bundled simulator answers, and what it "
-            f"answers is stored under {escape(shown(settings.root))}."
+            f"[yellow]Simulated numbers:[/] {why}; the bundled simulator answers, and what it answers is stored under "
+            f"{escape(shown(settings.root))}."
         )
     return settings
 

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from rich.markup import escape
 
 from backlinks_assets.cli.console import cell, out, settings_and_notices, table
+from backlinks_assets.published.publication import bring_duckdb
 from backlinks_assets.settings import Settings
 from backlinks_assets.store.digests import verdicts_in
 from backlinks_assets.store.verdicts import StoredVerdict
@@ -56,7 +57,7 @@ def show_days(*, as_json: bool) -> int:
 
 
 def _rows(settings: Settings) -> Iterator[dict[str, Any]]:
-    verdicts = verdicts_in(settings.store_file)
+    verdicts = verdicts_in(settings.store)
     for one in verdicts:
         yield {
             "first": str(one.first),
@@ -99,12 +100,13 @@ def _touches(other: StoredVerdict, one: StoredVerdict) -> bool:
 
 def find_faults(settings: Settings) -> list[Fault]:
     """Return the vendor's faults by the tables: a flag has the first day, and the days after it gave no reading."""
+    bring_duckdb(settings)
     if not settings.duckdb_file.exists():
         return []
     with reading(settings.root) as connection:
         rows = connection.execute(_FAULTS).fetchall()
     found: list[Fault] = []
-    verdicts = verdicts_in(settings.store_file)
+    verdicts = verdicts_in(settings.store)
     goes_on = False
     for day, reason, has_readings in rows:
         if reason is not None:

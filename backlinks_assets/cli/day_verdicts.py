@@ -4,17 +4,17 @@ The options are `days.py`; which readings a verdict takes out is `detection/vend
 """
 
 import datetime as dt
-import getpass
-import os
 from typing import NamedTuple
 
 from backlinks_assets.cli.console import UsageError, err, me, out, settings_and_notices
 from backlinks_assets.cli.day_list import find_faults, span
+from backlinks_assets.cli.login import login
 from backlinks_assets.collect.collector import utc_now
 from backlinks_assets.collect.factory import open_store
 from backlinks_assets.detection.metrics import SERIES
 from backlinks_assets.errors import BacklinksError
 from backlinks_assets.formatting import counted
+from backlinks_assets.published.publication import bring
 from backlinks_assets.settings import Settings
 from backlinks_assets.store.verdicts import StoredVerdict
 from backlinks_assets.tables.history import targets_with_answers
@@ -44,9 +44,10 @@ def say(said: Said, *, rebuild: bool) -> int:
         RunFailedError: the days could not be evaluated again; the verdict is stored.
     """
     settings = settings_and_notices()
+    bring(settings)
     target = _checked(settings, said)
     verdict = StoredVerdict(
-        said.first, said.last, said.counts, said.by or _login(), utc_now(), target, said.metric, said.note or None
+        said.first, said.last, said.counts, said.by or login(), utc_now(), target, said.metric, said.note or None
     )
     with open_store(settings) as store:
         store.add_verdict(verdict)
@@ -116,10 +117,3 @@ def _evaluate(settings: Settings, first: dt.date, last: dt.date) -> None:
 
 def _of(name: str | None, what: str) -> str:
     return name if name is not None else f"all {what}s"
-
-
-def _login() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container's user without a name
-        return f"user {os.getuid()}"

@@ -19,13 +19,20 @@ from backlinks_assets.cli.console import (
     settings_and_notices,
     shown,
 )
-from backlinks_assets.cli.execution import opened
+from backlinks_assets.cli.demo_incidents import say
+from backlinks_assets.cli.execution import Pipeline, opened
 from backlinks_assets.cli.flags import print_flags, read_flags
 from backlinks_assets.cli.tally import Tally
 from backlinks_assets.collect.collector import utc_now
 from backlinks_assets.collect.factory import watched_targets
-from backlinks_assets.paths import index_path, parquet_dir
-from backlinks_assets.settings import Settings, SettingsError
+from backlinks_assets.env_values import SettingsError
+from backlinks_assets.evidence.flags import flags_of
+from backlinks_assets.evidence.questions import wanted
+from backlinks_assets.formatting import visible
+from backlinks_assets.paths import index_path, parquet_dir, portfolio_path
+from backlinks_assets.report.evidence import read_evidence
+from backlinks_assets.report.incidents import counts, read_incidents
+from backlinks_assets.settings import Settings
 from backlinks_assets.simulator.world.samples import sample_targets_csv
 
 DAYS_PER_RUN = 10
@@ -46,7 +53,7 @@ def run_demo(days: int, *, as_json: bool) -> int:
     today = utc_now().date()
     first = today - dt.timedelta(days=days - 1)
     tally = Tally()
-    with opened(settings, demo=True) as pipeline:  # the folder was tried: what is made in it can stay
+    with opened(settings, demo=True, day=first) as pipeline:  # the folder was tried: what is made in it can stay
         if not settings.targets_file.exists():
             settings.targets_file.parent.mkdir(parents=True, exist_ok=True)
             settings.targets_file.write_text(sample_targets_csv(), encoding="utf-8")
@@ -64,6 +71,11 @@ def run_demo(days: int, *, as_json: bool) -> int:
             f"calls, {2 * tally.reused:,} answers already stored. Building the tables…\n"
         )
         pipeline.publish(first, today)
+        said_from = say(settings, today)
+        evidence, bought_for = _one_flags_evidence(pipeline, settings, today, days)
+        changed = [day for day in (said_from, bought_for) if day]
+        if changed:  # what it cost and what was said is in the tables
+            pipeline.publish(min(changed), today)
     with duckdb.connect(str(settings.duckdb_file), read_only=True) as connection:
         (total,) = connection.execute("SELECT count(*) FROM backlinks_flags").fetchone() or (0,)
     summary = {
@@ -75,6 +87,8 @@ def run_demo(days: int, *, as_json: bool) -> int:
         "reused": tally.reused,
         "flags": total,
         "flags_today": len(read_flags(settings, today)[1]),
+        "evidence": evidence,
+        "incidents": counts(one for some in read_incidents(settings.root, today).values() for one in some),
         "pages": str(index_path(settings.root)),
         "duckdb": str(settings.duckdb_file),
         "parquet": str(parquet_dir(settings.root)),
@@ -87,18 +101,41 @@ def run_demo(days: int, *, as_json: bool) -> int:
     return 0
 
 
+def _one_flags_evidence(
+    pipeline: Pipeline, settings: Settings, today: dt.date, days: int
+) -> tuple[str, dt.date | None]:
+    """Have the evidence of the latest day's first flag bought from the simulator; return what it says, and that day."""
+    for back in range(min(FLAGS_SHOWN_DAYS, days)):
+        day = today - dt.timedelta(days=back)
+        if flags := wanted("all", flags_of(settings.root, day)):
+            pipeline.evidence(day, "all", 1)
+            said = read_evidence(settings.root, day).sentence(flags[0].target, flags[0].metric)
+            return f"{flags[0].target}, {day}: {said}", day
+    return "", None
+
+
 def _print_summary(summary: dict[str, Any], settings: Settings, today: dt.date) -> None:
     recent = []
     for back in range(min(FLAGS_SHOWN_DAYS, summary["days"])):
         recent += read_flags(settings, today - dt.timedelta(days=back))[1]
     print_flags(recent, f"Flags of the last {FLAGS_SHOWN_DAYS} days", simulated=True, dated=True)
+    if summary["evidence"]:
+        out().print(
+            f"\n[bold]Which links[/], as `{escape(me())} evidence` shows: {escape(visible(summary['evidence']))}"
+        )
+    if summary["incidents"]:
+        out().print(
+            f"\n[bold]Incidents[/], of which [bold]{escape(me())} incidents list[/] shows those that are not resolved: "
+            f"{summary['incidents']}."
+        )
     root = settings.root
     out().print(
         f"\n{summary['flags']:,} flags in {summary['days']} days, {summary['flags_today']:,} of them today; all numbers "
         f"are simulated.\n"
     )
     look = {
-        "Open": f"{escape(shown(root / 'reports' / 'index.html'))}: the days as pages",
+        "Open": f"{escape(shown(root / 'reports' / 'index.html'))}: the days as pages; "
+        f"{escape(shown(portfolio_path(root)))}: all targets and their groups, and what is done about the flags",
         "Read": f"{escape(shown(root / 'backlinks.duckdb'))} and {escape(shown(root / 'parquet'))}: the tables",
         "Next": "[bold]make ui[/] opens Dagster on this history, with the schedule, sensors and automation to switch on; "
         f"[bold]{escape(me())} flags[/] shows today's flags",

@@ -17,6 +17,7 @@ from types import FrameType
 from typing import Any, TypeVar
 
 import dagster as dg
+import sqlalchemy as sa
 
 from backlinks_assets.cli.tally import ObservedApi, Tally
 from backlinks_assets.collect.collector import StopError
@@ -25,22 +26,44 @@ from backlinks_assets.dagster_instance.home import open_instance
 from backlinks_assets.dataforseo.endpoints.summary import STATUS_TYPES
 from backlinks_assets.definitions import build_defs
 from backlinks_assets.defs.dead_runs import end_dead_runs
-from backlinks_assets.defs.partitions import MAX_KEYS_PER_RUN, day_range_tags, range_tags, ranges
+from backlinks_assets.defs.old_runs import delete_old_runs
+from backlinks_assets.defs.partitions import (
+    MAX_KEYS_PER_RUN,
+    ONE_KEY,
+    day_range_tags,
+    first_target_day,
+    range_tags,
+    ranges,
+)
 from backlinks_assets.defs.resources import BacklinksData
-from backlinks_assets.defs.runs import OF_THIS_LOCATION, collects, evaluates, publishes
+from backlinks_assets.defs.runs import (
+    ENDED_IN_TIME,
+    OF_THIS_LOCATION,
+    back_fills,
+    collects,
+    collects_in_bulk,
+    evaluates,
+    gathers_evidence,
+    publishes,
+)
 from backlinks_assets.defs.sensors import add_missing_targets
 from backlinks_assets.errors import BacklinksError
 from backlinks_assets.settings import Settings
 from backlinks_assets.targets.target import Target
 
 RESPONSES = dg.AssetKey("summary_responses")
-EVALUATED = [dg.AssetKey(name) for name in ("backlinks_changes", "backlinks_flags", "flags_report")]
+EVALUATED = [
+    dg.AssetKey(name)
+    for name in ("backlinks_changes", "backlinks_flags", "backlinks_incidents", "flags_report", "targets_report")
+]
 
 PARTITIONS_PER_QUERY = 500
 """Partitions in one query of Dagster's: each is a parameter of its statement, of which SQLite takes 32,766."""
 
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 """The command prints what a person needs; the runs' own log is on the instance, in the UI."""
+
+_NO_CONFIG: Mapping[str, Any] = {}
 
 T = TypeVar("T")
 
@@ -52,20 +75,26 @@ class RunFailedError(BacklinksError):
 class Pipeline:
     """The jobs over one instance, with the settings of this command."""
 
-    def __init__(self, settings: Settings, instance: dg.DagsterInstance, *, demo: bool = False) -> None:
+    def __init__(
+        self, settings: Settings, instance: dg.DagsterInstance, *, demo: bool = False, day: dt.date | None = None
+    ) -> None:
+        """`day`: the first that is collected, which of simulated answers may be any."""
         self.settings = settings
         self.instance = instance
+        self.first_day = first_target_day(settings, [day] if day else [])
         self._api = ObservedApi(demo=demo)
         # Hardcoded: Dagster would make a copy of a resource for each run, without the observer.
         api = dg.ResourceDefinition.hardcoded_resource(self._api)
-        self._definitions = build_defs({"backlinks_data": BacklinksData(demo=demo), "backlinks_api": api})
+        resources = {"backlinks_data": BacklinksData(demo=demo), "backlinks_api": api}
+        self._definitions = build_defs(resources, first_day=self.first_day)
 
     def collect(
         self, first: dt.date, last: dt.date, targets: Sequence[Target], tally: Tally, max_keys: int = MAX_KEYS_PER_RUN
     ) -> None:
         """Collect targets from the first to the last day by runs of `collect_job`; what comes of it is in `tally`.
 
-        Targets whose answers are stored and reported already are counted only.
+        Targets whose answers are stored and reported already are counted only. So are all of a day that is older than the
+        partitions of targets: without stored answers it has none, since the API answers for the present only.
 
         Raises:
             RunFailedError: a run failed before it could say anything of its targets.
@@ -80,7 +109,8 @@ class Pipeline:
             with open_store(self.settings) as store:
                 answers = store.stored_keys(days)
             stored = {(one.date, one.target) for one in requests if answers.issuperset(map(one.key, STATUS_TYPES))}
-            parts = ranges(known, self._unreported(days, names, stored), max_keys)
+            has_partitions = self.settings.simulated or first >= self.first_day
+            parts = ranges(known, self._unreported(days, names, stored), max_keys) if has_partitions else []
             for number, (start, end) in enumerate(parts, start=1):
                 if tally.stopped:
                     break
@@ -92,11 +122,22 @@ class Pipeline:
                 if not (result.success or tally.stopped or len(tally.failed) > failed):
                     raise RunFailedError(_cause(result))
             rest = [one for one in requests if (one.date, one.target) not in tally.seen]
-            if not stored.issuperset((one.date, one.target) for one in rest):  # only runs make calls
+            if has_partitions and not stored.issuperset((one.date, one.target) for one in rest):  # only runs make calls
                 tally.stop("The targets file was changed while its targets were collected. Run again.")
             if rest:
                 with suppress(StopError):
                     _in_thread(lambda: deque(self._api.collect(rest), maxlen=0))
+
+    def collect_in_bulk(self, day: dt.date, targets: int, tally: Tally) -> None:
+        """Collect a day's targets in bulk by a run of `bulk_collect_job`; what comes of it is in `tally`. Raises as `collect`."""
+        self._api.observe(tally)
+        with _stopping(tally):
+            tags = {ONE_KEY: str(day)} | collects_in_bulk(day, targets)
+            result = self._execute("bulk_collect_job", tags)
+            if tally.error is not None:
+                raise tally.error
+            if not (result.success or tally.stopped or (tally.bulk and tally.bulk.failed)):
+                raise RunFailedError(_cause(result))
 
     def _unreported(
         self, days: Sequence[dt.date], names: Mapping[str, str], stored: set[tuple[dt.date, str]]
@@ -112,13 +153,13 @@ class Pipeline:
             finished.update(partitions[partition] for partition in reported if partition in partitions)
         return {key for key in names if finished[key] < len(days)}
 
-    def publish(self, first: dt.date, last: dt.date) -> None:
-        """Build the tables and flags of a span of days.
+    def publish(self, first: dt.date, last: dt.date, assets: list[dg.AssetKey] | None = None) -> None:
+        """Build the tables and flags of a span of days, and their pages; or some of these `assets` only.
 
         Raises:
             RunFailedError: the run failed.
         """
-        self._publish(first, last, publishes(first, last))
+        self._publish(first, last, publishes(first, last), assets)
 
     def evaluate(self, first: dt.date, last: dt.date) -> None:
         """Evaluate a span of days that have tables again, and write their pages; the stored answers are not read.
@@ -135,16 +176,56 @@ class Pipeline:
         if not result.success:
             raise RunFailedError(_cause(result))
 
+    def write_page(self, day: dt.date) -> None:
+        """Write a day's page again; raises RunFailedError."""
+        self._publish(day, day, publishes(day, day), [dg.AssetKey("flags_report")])
+
+    def evidence(self, day: dt.date, setting: str = "", flags: int = 0) -> dict[str, Any]:
+        """Buy a day's evidence, as `EvidenceConfig` says, and write its table; return what the run says of it.
+
+        Raises:
+            RunFailedError: the run failed; what was paid for is stored.
+        """
+        config = {"ops": {"flag_evidence": {"config": {"setting": setting, "flags": flags}}}}
+        tags = {ONE_KEY: str(day)} | gathers_evidence(day)
+        result = self._execute("evidence_job", tags, config=config)
+        if not result.success:
+            raise RunFailedError(_cause(result))
+        (event,) = result.asset_materializations_for_node("flag_evidence")
+        return {name: event.metadata[name].value for name in ("flags", "calls", "cost_usd", "not_bought")}
+
+    def back_fill(self, targets: Sequence[str], days: int, many: int) -> dict[str, Any]:
+        """Buy the days before the first readings of these targets (none: all, which are `many`), and write `lost_history`.
+
+        Return what the run says of it.
+
+        Raises:
+            RunFailedError: the run failed or was stopped; what was paid for is stored.
+        """
+        config = {"ops": {"lost_history": {"config": {"targets": list(targets), "days": days}}}}
+        tally = Tally()
+        self._api.observe(tally)
+        with _stopping(tally):
+            result = self._execute("backfill_job", back_fills(many), config=config)
+        if not result.success:
+            raise RunFailedError(_cause(result))
+        (event,) = result.asset_materializations_for_node("lost_history")
+        return {name: value.value for name, value in event.metadata.items()}
+
     def _execute(
-        self, job: str, tags: dict[str, str], assets: list[dg.AssetKey] | None = None
+        self,
+        job: str,
+        tags: dict[str, str],
+        assets: list[dg.AssetKey] | None = None,
+        config: Mapping[str, Any] = _NO_CONFIG,
     ) -> dg.ExecuteInProcessResult:
         definition = self._definitions.resolve_job_def(job)
         # Not in the main thread: there Dagster would replace our handlers of signals by its own.
         return _in_thread(
             lambda: definition.execute_in_process(
                 instance=self.instance,
-                tags=tags | OF_THIS_LOCATION,
-                run_config=_QUIET,
+                tags=tags | OF_THIS_LOCATION | ENDED_IN_TIME,
+                run_config=_QUIET | dict(config),
                 raise_on_error=False,
                 asset_selection=assets,
             )
@@ -152,12 +233,18 @@ class Pipeline:
 
 
 @contextmanager
-def opened(settings: Settings, *, demo: bool = False) -> Iterator[Pipeline]:
-    """Yield the pipeline over the instance that the UI shows for these settings."""
+def opened(settings: Settings, *, demo: bool = False, day: dt.date | None = None) -> Iterator[Pipeline]:
+    """Yield the pipeline over the instance that the UI shows for these settings; `day` is the first that it collects.
+
+    Before and after it the instance is put in order: not everybody runs the daemon, whose sensor and schedule do that too.
+    """
     logging.getLogger("dagster").setLevel(logging.CRITICAL)
     with open_instance(settings) as instance:
         end_dead_runs(instance)
-        yield Pipeline(settings, instance, demo=demo)
+        pipeline = Pipeline(settings, instance, demo=demo, day=day)
+        yield pipeline
+        with suppress(sa.exc.SQLAlchemyError):  # another process writes for long: the next command deletes them
+            delete_old_runs(instance, pipeline.first_day)
 
 
 @contextmanager

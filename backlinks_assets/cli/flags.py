@@ -11,14 +11,22 @@ from rich.markup import escape
 from rich.padding import Padding
 
 from backlinks_assets.cli.console import UsageError, cell, out, settings_and_notices, shown, table
+from backlinks_assets.cli.options import group_of
+from backlinks_assets.formatting import visible
+from backlinks_assets.published.publication import bring_duckdb, where_real_ones_are
 from backlinks_assets.settings import Settings
 from backlinks_assets.tables.client_logs import remove_client_logs
+from backlinks_assets.targets.file import load_targets
+from backlinks_assets.targets.labels import group_key
+from backlinks_assets.targets.target import TargetsError, WatchList
 
 _COLUMNS = ["date", "target", "metric", "value", "previous", "previous_date", "baseline", "change", "score"]
 _COLUMNS += ["direction", "kind", "severity", "reason"]
 
+_PIPED = ("date", "severity", "target", "metric", "reason", "group", "owner", "incident")
+
 _QUERY = f"""
-    SELECT {", ".join(_COLUMNS)} FROM backlinks_flags WHERE date = ?
+    SELECT {", ".join(_COLUMNS)}, {{incident}} FROM backlinks_flags WHERE date = ?
     ORDER BY target <> '*', severity <> 'critical', abs(score) DESC NULLS FIRST, target, metric
 """  # noqa: S608 - the column names are above
 
@@ -35,8 +43,10 @@ def read_flags(settings: Settings, date: dt.date | None) -> tuple[dt.date, list[
     Raises:
         UsageError: nothing has been judged yet, or not that day.
     """
+    bring_duckdb(settings)
     if not settings.duckdb_file.exists():
-        raise UsageError(f"No table is in {shown(settings.root)} yet. Make the first with `backlinks run`.")
+        hint = where_real_ones_are(settings) or " Make the first with `backlinks run`."
+        raise UsageError(f"No table is in {shown(settings.root)} yet.{hint}")
     with suppress(OSError):  # it may belong to another user; then opening says what is wrong
         remove_client_logs(settings.duckdb_file)
     with duckdb.connect(str(settings.duckdb_file), read_only=True) as connection:
@@ -44,8 +54,10 @@ def read_flags(settings: Settings, date: dt.date | None) -> tuple[dt.date, list[
         if not judged or (date is not None and date not in judged):
             raise UsageError(_not_judged(judged, date))
         day = max(judged) if date is None else date
-        rows = connection.execute(_QUERY, [day]).fetchall()
-    return day, [dict(zip(_COLUMNS, row, strict=True)) for row in rows]
+        names = {name for name, *_ in connection.execute("DESCRIBE backlinks_flags").fetchall()}
+        incident = "incident" if "incident" in names else "NULL"  # of a file that an earlier version made
+        rows = connection.execute(_QUERY.format(incident=incident), [day]).fetchall()
+    return day, [dict(zip([*_COLUMNS, "incident"], row, strict=True)) for row in rows]
 
 
 def _not_judged(judged: set[dt.date], date: dt.date | None) -> str:
@@ -57,37 +69,78 @@ def _not_judged(judged: set[dt.date], date: dt.date | None) -> str:
     )
 
 
-def show_flags(date: dt.date | None, *, as_json: bool) -> int:
-    """Print the flags as a table, as tab-separated text in a pipe, or as JSON; return the exit status."""
-    settings = settings_and_notices()
+def show_flags(
+    date: dt.date | None, *, group: str | None = None, severity: str | None = None, as_json: bool = False
+) -> int:
+    """Print the flags as a table, as tab-separated text in a pipe, or as JSON; return the exit status.
+
+    `group` filters by the targets file as it is now; what is about all targets stays. An empty one means no group.
+
+    Raises:
+        UsageError: nothing has been judged yet, or not that day.
+        TargetsError: no target has the group, or the targets file, by which to filter, can't be read.
+    """
+    settings = settings_and_notices(only_reads=True)
     day, flags = read_flags(settings, date)
+    watched = _watched(settings, needed=group is not None)
+    flags = labelled(flags, watched)
+    title = f"Flags of {day}"
+    if group is not None:
+        key = group_key(group)
+        group_of(watched, group)
+        flags = [flag for flag in flags if flag["target"] == "*" or group_key(flag["group"]) == key]
+        title += f", {visible(group)}" if key else ", without a group"
+    if severity is not None:
+        flags = [flag for flag in flags if flag["severity"] == severity]
+        title += f", {severity}"
     if as_json:
         print(json.dumps({"date": str(day), "simulated": settings.simulated, "flags": flags}, default=str))
         return 0
-    print_flags(flags, f"Flags of {day}", simulated=settings.simulated)
+    print_flags(flags, title, simulated=settings.simulated)
     return 0
+
+
+def labelled(flags: list[dict[str, Any]], watched: WatchList) -> list[dict[str, Any]]:
+    """Return flags with the group, owner and note that the targets file has of each target, empty where it has none."""
+    by_name = watched.by_name()
+    return [
+        {**flag, **{label: getattr(by_name.get(flag["target"]), label, "") for label in ("group", "owner", "note")}}
+        for flag in flags
+    ]
+
+
+def _watched(settings: Settings, *, needed: bool) -> WatchList:
+    try:
+        return load_targets(settings.targets_file, allow_none=True)
+    except TargetsError:
+        if needed:
+            raise
+        return WatchList(str(settings.targets_file), [])
 
 
 def print_flags(flags: list[dict[str, Any]], title: str, *, simulated: bool, dated: bool = False) -> None:
     """Print flags for a person: a table on a terminal, a line each in a pipe."""
     if not sys.stdout.isatty():
-        print("date\tseverity\ttarget\tmetric\treason")
+        print("\t".join(_PIPED))
         for flag in flags:
-            print("\t".join(cell(flag[name]) for name in ("date", "severity", "target", "metric", "reason")))
+            print("\t".join(cell(flag.get(name)) for name in _PIPED))
         return
     console = out()
     if not flags:
-        console.print(f"{title}: none.")
+        console.print(f"{title}: none.", markup=False)
         return
     title += " (simulated numbers)" if simulated else ""
     if console.width < TABLE_FROM_COLUMNS:
-        console.print(f"[bold]{title}[/]")
+        console.print(f"[bold]{escape(title)}[/]")
         for flag in flags:
             day, severity, target, metric, reason = _shown(flag)
-            console.print("\n" + "  ".join([*([day] if dated else []), severity, metric, target]))
+            shown_id = [f"[dim]{flag['incident']}[/]"] if flag.get("incident") else []
+            console.print("\n" + "  ".join([*([day] if dated else []), severity, metric, target, *shown_id]))
+            if said := _labels(flag):
+                console.print(Padding(f"[dim]{escape(said)}[/]", (0, 0, 0, 2)))
             console.print(Padding(reason, (0, 0, 0, 2)))
         return
-    listed = table(title, lines=True)
+    listed = table(escape(title), lines=True)
     if dated:
         listed.add_column("Day", no_wrap=True)
     listed.add_column("Severity", no_wrap=True)
@@ -95,9 +148,19 @@ def print_flags(flags: list[dict[str, Any]], title: str, *, simulated: bool, dat
     listed.add_column("What", no_wrap=True)
     listed.add_column("Why", overflow="fold", ratio=1)
     for flag in flags:
-        day, *cells = _shown(flag)
-        listed.add_row(*([day] if dated else []), *cells)
+        day, severity, target, *cells = _shown(flag)
+        if said := _labels(flag):
+            target += f"\n[dim]{escape(said)}[/]"
+        if flag.get("incident"):
+            cells[0] += f"\n[dim]{flag['incident']}[/]"
+        listed.add_row(*([day] if dated else []), severity, target, *cells)
     console.print(listed)
+
+
+def _labels(flag: dict[str, Any]) -> str:
+    """Return a target's group, owner and note on one line, harmless for a terminal."""
+    said = [" ".join(str(flag.get(label) or "").split()) for label in ("group", "owner", "note")]
+    return visible(" · ".join(filter(None, said)))
 
 
 def _shown(flag: dict[str, Any]) -> tuple[str, str, str, str, str]:

@@ -8,19 +8,21 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 from rich.text import Text
 
-from backlinks_assets.cli.console import INCOMPLETE, UNUSABLE, err, out, table
-from backlinks_assets.cli.options import WIDTH, JsonOption, date_option, examples, watched
-from backlinks_assets.formatting import counted, without_password
-from backlinks_assets.settings import Settings, SettingsError
+from backlinks_assets.cli.console import INCOMPLETE, UNUSABLE, cell, err, out, table
+from backlinks_assets.cli.options import WIDTH, JsonOption, date_option, examples, group_of, group_option, watched
+from backlinks_assets.env_values import SettingsError
+from backlinks_assets.formatting import counted, visible, without_password
+from backlinks_assets.settings import Settings
 from backlinks_assets.targets.edit import add_target, retire_target
 from backlinks_assets.targets.file import load_targets
 from backlinks_assets.targets.name import is_reserved_example
 from backlinks_assets.targets.target import Target, TargetsError
+from backlinks_assets.targets.watch import WATCH_COLUMN, stay_full, stay_full_said
 
 app = typer.Typer(
     name="targets",
@@ -44,27 +46,31 @@ _TARGET = "A domain (example.com) or a page (https://example.com/path)."
     epilog=examples(
         "backlinks targets list  # those watched today",
         "backlinks targets list --all  # retired ones too",
-        "backlinks targets list | cut -f 1  # in a pipe: target, its own settings, retired and note, separated by tabs",
+        'backlinks targets list --group "Acme"  # one client\'s; --group "" for those without a group',
+        "backlinks targets list | cut -f 1  # in a pipe, separated by tabs: target, its own settings, retired, note, "
+        "group, owner, tags",
         "backlinks targets list --all --json  # for a program",
     ),
 )
 def list_targets(
     every: Annotated[bool, typer.Option("--all", help="Retired targets too.")] = False,
+    group: Annotated[str | None, group_option("Only this group's targets.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """List the targets watched today, in the file's order."""
     with _sentences():
         path, today = Settings.from_env().targets_file, _today()
         found = load_targets(path, allow_none=True)
-        targets = [target for target in found if every or target.active_on(today)]
+        shown = found if group is None else group_of(found, group)
+        targets = [target for target in shown if every or target.active_on(today)]
         if as_json:
             bad = {"problems": _problems(found.refusal())} if found.bad_lines else {}
             _print_json({"file": str(path), "targets": [_record(target, today) for target in targets], **bad})
         elif sys.stdout.isatty():
-            _print_table(targets, left_out=len(found) - len(targets))
+            _print_table(targets, left_out=len(shown) - len(targets))
         else:
             for target in targets:
-                typer.echo("\t".join(" ".join(cell.split()) for cell in _cells(target)))
+                typer.echo("\t".join(map(cell, _cells(target))))
         if found.bad_lines:
             _complain(found.refusal())
             raise typer.Exit(INCOMPLETE)
@@ -75,11 +81,15 @@ def list_targets(
         "backlinks targets add example.com  # a domain, links to all its pages",
         "backlinks targets add shop.example.com --note 'the German shop'  # a subdomain, and why",
         "backlinks targets add https://example.com/guide  # one page",
+        'backlinks targets add example.com --group "Acme" --owner ann@example.com --tags "shop de"  # whose it is',
     ),
 )
 def add(
     target: Annotated[str, typer.Argument(metavar="TARGET", help=_TARGET)],
     note: Annotated[str, typer.Option(metavar="WORDS", help="A few words on why it is watched.")] = "",
+    group: Annotated[str, typer.Option(metavar="GROUP", help="The client or family of sites it belongs to.")] = "",
+    owner: Annotated[str, typer.Option(metavar="WHO", help="Who looks after it: a name or mail address.")] = "",
+    tags: Annotated[str, typer.Option(metavar="TAGS", help="Tags, separated by spaces.")] = "",
 ) -> None:
     """Watch a target from its next collection on. The file is made where there is none.
 
@@ -87,7 +97,7 @@ def add(
     """
     with _sentences():
         path = Settings.from_env().own_targets_file
-        added = add_target(path, target, note)
+        added = add_target(path, target, note, {"group": group, "owner": owner, "tags": tags})
         typer.echo(f"Added {added.target} to {path}, line {added.line}.")
         if "://" in added.target:
             typer.echo("It is watched as one page; a domain (no https://) counts the links to all its pages.")
@@ -122,16 +132,22 @@ def retire(
 def check(as_json: JsonOption = False) -> None:
     """Read the targets file and name every line that can't be used. Costs nothing."""
     with _sentences(as_json=as_json):
-        path, today = Settings.from_env().targets_file, _today()
+        settings, today = Settings.from_env(), _today()
+        path = settings.targets_file
         targets = load_targets(path)
-        active = sum(target.active_on(today) for target in targets)
+        watched = [target for target in targets if target.active_on(today)]
+        active = len(watched)
         if targets.bad_lines:
             _complain(targets.refusal())
         if as_json:
             problems = _problems(targets.refusal())
-            _print_json({"file": str(path), "watched": active, "retired": len(targets) - active, "problems": problems})
+            found = {"file": str(path), "watched": active, "retired": len(targets) - active, "problems": problems}
+            stay = [{"target": one.target, "because": why} for one, why in stay_full(watched, settings.watch)]
+            _print_json(found | {"stay_full": stay})
         elif not targets.bad_lines:
             typer.echo(f"{path}: {active} watched, {len(targets) - active} retired, no problems.")
+        if not as_json and (said := stay_full_said(watched, settings.watch)):
+            typer.echo(said)
         if targets.bad_lines:
             raise typer.Exit(UNUSABLE)
 
@@ -174,13 +190,22 @@ def _record(target: Target, today: dt.date) -> dict[str, Any]:
         "parameters": target.overrides.model_dump(exclude_none=True),
         "thresholds": dict(target.thresholds),
         "line": target.line,
+        "group": target.group,
+        "owner": target.owner,
+        "tags": list(target.tags),
+        "watch": target.watch,
     }
 
 
-def _cells(target: Target) -> tuple[str, str, str, str]:
-    own = {**target.overrides.model_dump(exclude_none=True), **target.thresholds}
+_CELLS: Final = ("target", "own settings", "retired", "note", "group", "owner", "tags")
+
+
+def _cells(target: Target) -> tuple[str, ...]:
+    watch = {WATCH_COLUMN: target.watch} if target.watch else {}
+    own = {**watch, **target.overrides.model_dump(exclude_none=True), **target.thresholds}
     settings = [f"{name}={value if isinstance(value, str) else json.dumps(value)}" for name, value in own.items()]
-    return target.target, " ".join(settings), str(target.retired or ""), target.note
+    labels = (target.note, target.group, target.owner, " ".join(target.tags))
+    return target.target, " ".join(settings), str(target.retired or ""), *labels
 
 
 def _print_json(found: dict[str, Any]) -> None:
@@ -190,12 +215,12 @@ def _print_json(found: dict[str, Any]) -> None:
 def _print_table(targets: list[Target], *, left_out: int) -> None:
     rows = [_cells(target) for target in targets]
     listed = table()
-    columns = ("target", "own settings", "retired", "note")
-    filled = [index for index in range(4) if index == 0 or any(row[index] for row in rows)]
+    filled = [index for index in range(len(_CELLS)) if index == 0 or any(row[index] for row in rows)]
     for index in filled:
-        listed.add_column(columns[index], overflow="fold", no_wrap=columns[index] == "retired")
+        listed.add_column(_CELLS[index], overflow="fold", no_wrap=_CELLS[index] == "retired")
     for row in rows:
-        listed.add_row(*(Text(row[index]) for index in filled))  # Text: a note's [brackets] are not markup
+        # Text: a note's [brackets] are not markup; visible: nor are its control characters the terminal's commands.
+        listed.add_row(*(Text("\n".join(map(visible, row[index].splitlines()))) for index in filled))
     says = "No target is watched: add one with `backlinks targets add example.com`"
     if targets:
         out().print(listed)

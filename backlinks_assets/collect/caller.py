@@ -8,23 +8,24 @@ import datetime as dt
 import shutil
 import threading
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
-from backlinks_assets.account.limiter import AccountLimiter, Cancelled
+from backlinks_assets.account.limiter import Cancelled, Limiter, Permit
 from backlinks_assets.collect.outcome import CollectRequest, Outcome
 from backlinks_assets.dataforseo.answer import Answer
 from backlinks_assets.dataforseo.client import Client
-from backlinks_assets.dataforseo.endpoint import Request
+from backlinks_assets.dataforseo.endpoint import BUILT_IN, Request, Tariff
 from backlinks_assets.dataforseo.endpoints.summary import SUMMARY
 from backlinks_assets.dataforseo.errors import ApiError, RequestError, TargetError, TransientError
 from backlinks_assets.dataforseo.tag import request_tag
 from backlinks_assets.store import ledger
+from backlinks_assets.store.answers import Key
 from backlinks_assets.store.budget import Budget, PriceUnknownError
-from backlinks_assets.store.database import StoreError
-from backlinks_assets.store.responses import Key, ResponseStore
+from backlinks_assets.store.database import StoreError, UnreachableError
+from backlinks_assets.store.responses import ResponseStore
 
 MIN_FREE_BYTES: Final = 64 * 1024 * 1024
 """Below this much free space no call is started: its answer might not be stored."""
@@ -68,10 +69,11 @@ class Caller:
         space_in: the folder whose free space is checked.
         began: when the run was requested.
         stop: set when no more calls are to be started.
+        tariffs: the account's own prices by endpoint, as far as they are known.
     """
 
     client: Client
-    limiter: AccountLimiter
+    limiter: Limiter
     store: ResponseStore
     owner: str
     budget: Budget
@@ -80,6 +82,7 @@ class Caller:
     began: dt.datetime
     now: Callable[[], dt.datetime]
     stop: threading.Event = field(default_factory=threading.Event)
+    tariffs: Mapping[str, Tariff] = field(default_factory=dict)
 
     def attempt(
         self, request: CollectRequest, call: Call, together: Sequence[Call], number: int, outcome: Outcome
@@ -97,12 +100,12 @@ class Caller:
         task = Request(key.target, request.parameters, key.status_type, tag)
         budget = self.budget
         if endpoint is not SUMMARY:  # whose price is a setting
-            budget = replace(budget, expected_price_usd=endpoint.expected_price_usd(task))
-        with self.limiter.permit(self.stop.is_set) as permit:
-            self._enter(call, together, number, budget)
+            tariff = self.tariffs.get(endpoint.name, BUILT_IN)
+            budget = replace(budget, expected_price_usd=endpoint.expected_price_usd(task, tariff))
+        answer: Answer | None = None
+        error: Exception | None = None
+        with self._entered(call, together, number, budget) as permit:
             outcome.calls += 1
-            answer: Answer | None = None
-            error: Exception | None = None
             try:
                 answer = self.client.send(endpoint, task)
             except ApiError as failed:
@@ -120,6 +123,25 @@ class Caller:
         self.store.store_answer(key, call.call_id, answer, request.parameters, number, self.now())
         call.is_claimed = False
         return answer
+
+    @contextlib.contextmanager
+    def _entered(self, call: Call, together: Sequence[Call], number: int, budget: Budget) -> Iterator[Permit]:
+        """Yield the account's permit with the call entered in the ledger.
+
+        While the store's database is away, the permit is given back and another taken later: a permit is for now.
+        """
+        while True:
+            with self.limiter.permit(self.stop.is_set) as permit:
+                try:
+                    self._enter(call, together, number, budget)
+                except UnreachableError:
+                    pass
+                else:
+                    yield permit
+                    return
+            self.store.wait_until_back()
+            if self.stop.is_set():
+                raise Cancelled
 
     def not_callable(self, date: dt.date, now: dt.datetime) -> str | None:
         """Return why no call can be made for a day, or None: the API answers for the present only."""
@@ -147,7 +169,7 @@ class Caller:
                 self.store.start_call(entry, budget, [other.call_id for other in together])
                 call.is_begun, call.has_room = True, False
                 for other in together:
-                    other.has_room = budget.usd_per_day is not None
+                    other.has_room = not budget.is_open
                 return
             if self.stop.wait(POLL_S):
                 raise Cancelled

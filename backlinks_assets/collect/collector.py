@@ -22,9 +22,10 @@ from backlinks_assets.collect.room import Room
 from backlinks_assets.dataforseo.answer import Answer
 from backlinks_assets.dataforseo.errors import ApiError, RequestError, TargetError, TransientError
 from backlinks_assets.errors import BacklinksError
-from backlinks_assets.store.budget import BudgetError
+from backlinks_assets.store.answers import Key
+from backlinks_assets.store.budget import Budget, BudgetError
+from backlinks_assets.store.bulk import BulkStore
 from backlinks_assets.store.database import StoreError
-from backlinks_assets.store.responses import Key
 
 MAX_ATTEMPTS: Final = 5
 MAX_SECONDS_PER_CALL: Final = 600.0
@@ -32,12 +33,30 @@ MAX_SECONDS_PER_CALL: Final = 600.0
 MAX_CONSECUTIVE_FAILURES: Final = 30
 """So many failed calls, each with all its retries and no answer between them, are an outage."""
 
+_READ_TOGETHER: Final = 500
+"""So many targets' stored answers are in memory at once."""
+
 _BATCH_S: Final = 0.5
 """Outcomes of a long run are yielded in batches of this time. Yielding each at once costs 50 % more CPU."""
 
 
 class StopError(BacklinksError):
     """The run must not start another call; the message says why and what to do. What was paid for is stored."""
+
+
+def refuse_beyond_budget(
+    store: BulkStore, day: dt.date, budget: Budget, price_usd: float, needs: str, *, otherwise: str = ""
+) -> None:
+    """Raise StopError where the budget of a UTC day has no room for calls together, of which a part is of no use.
+
+    `needs` is what the sentence begins with, for instance `The probe needs 3 calls`; `otherwise` what else can be done.
+    """
+    left = store.budget_left_usd(day, budget)
+    if left is not None and price_usd > left + 1e-9:
+        raise StopError(
+            f"{needs} of ${price_usd:,.6g} together, and the budget of ${budget.usd_per_day or 0:,.2f} for {day} (UTC) has "
+            f"${left:,.6g} left: none was made. Raise BACKLINKS_BUDGET_USD_PER_DAY, {otherwise}or go on tomorrow."
+        )
 
 
 def utc_now() -> dt.datetime:
@@ -90,9 +109,17 @@ class Collector:
         """
         if not requests:
             return
+        self._begin()
+        yield from self._outcomes(requests)
+        self._end()
+
+    def _begin(self) -> None:
+        """Book the calls that dead processes left."""
         if self._store.close_dead_calls(self._caller.now()):
             reconcile_within_limits(self._caller, self._billed_after)
-        yield from self._outcomes(requests)
+
+    def _end(self) -> None:
+        """Book the run's own calls without an answer; raises StopError if the run had to stop."""
         if not self._stop.is_set():
             reconcile_within_limits(self._caller, self._billed_after)
         if reason := self._stop_reason or self._no_room:
@@ -100,12 +127,16 @@ class Collector:
 
     def _outcomes(self, requests: Sequence[CollectRequest]) -> Iterator[Outcome]:
         stored = self._store.stored_keys({request.date for request in requests})
+        whole, lacking = list[CollectRequest](), list[CollectRequest]()
+        for request in requests:
+            (whole if stored.issuperset(request.keys) else lacking).append(request)
         finished: queue.SimpleQueue[Outcome] = queue.SimpleQueue()
-        left = len(requests)
+        left = len(lacking)
         pool = ThreadPoolExecutor(max_workers=self._at_once, thread_name_prefix="collect")
         try:
-            for request in requests:
+            for request in lacking:
                 pool.submit(lambda request: finished.put(self._outcome(request, stored)), request)
+            yield from self._reused(whole, stored)
             while left:
                 if finished.empty() and left > self._at_once:
                     self._stop.wait(_BATCH_S)
@@ -118,12 +149,25 @@ class Collector:
                 self.stop("the run was stopped")
             pool.shutdown(wait=True, cancel_futures=True)
 
+    def _reused(self, requests: Sequence[CollectRequest], stored: set[Key]) -> Iterator[Outcome]:
+        """Yield the outcomes of requests all of whose answers are stored."""
+        for start in range(0, len(requests), _READ_TOGETHER):
+            some = requests[start : start + _READ_TOGETHER]
+            outcomes = [request.outcome() for request in some]
+            try:
+                found = self._store.answers_to([key for request in some for key in request.keys])
+                for request, outcome in zip(some, outcomes, strict=True):
+                    for key in request.keys:
+                        outcome.reuse(key.status_type, found.get(key))
+            except Exception:  # noqa: BLE001 - met again, by the target whose answer it is
+                outcomes = [self._outcome(request, stored) for request in some]
+            yield from outcomes
+
     def _outcome(self, request: CollectRequest, stored: set[Key]) -> Outcome:
-        outcome = Outcome(request.date, request.target)
-        keys = [request.key(status_type) for status_type in request.endpoint.status_types]
-        missing = [key for key in keys if key not in stored]
+        outcome = request.outcome()
+        missing = [key for key in request.keys if key not in stored]
         try:
-            for key in keys:
+            for key in request.keys:
                 if key not in missing:
                     outcome.reuse(key.status_type, self._store.answer(key))
             if missing and outcome.error is None:
@@ -157,7 +201,8 @@ class Collector:
         if (refusal := self._caller.not_callable(request.date, self._caller.now())) is not None:
             for call in calls:
                 status_type = call.key.status_type
-                outcome.reuse(status_type, self._store.latest(request.date, request.target, status_type), refusal)
+                stored = self._store.latest(request.date, request.target, status_type, request.endpoint.name)
+                outcome.reuse(status_type, stored, refusal)
             return
         missing = self._claimed(calls, outcome)
         for number, call in enumerate(missing):

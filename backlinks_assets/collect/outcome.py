@@ -5,14 +5,17 @@ Plain records only. How they are made is `collector.py`.
 
 import datetime as dt
 from dataclasses import dataclass, field
+from typing import Generic, TypeVar
 
 import orjson
 
 from backlinks_assets.dataforseo.answer import first_result
 from backlinks_assets.dataforseo.endpoint import PaidEndpoint, Parameters
 from backlinks_assets.dataforseo.endpoints.summary import SUMMARY
-from backlinks_assets.store.responses import Key
+from backlinks_assets.store.answers import Key
 from backlinks_assets.store.stored_answer import StoredAnswer
+
+KeyT = TypeVar("KeyT")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,15 @@ class CollectRequest:
     def key(self, status_type: str) -> Key:
         return Key(self.date, self.target, status_type, self.parameters.key, self.endpoint.name)
 
+    def outcome(self) -> "Outcome":
+        """Return an outcome in which nothing has come yet."""
+        return Outcome(self.date, self.target, self.parameters.key)
+
+    @property
+    def keys(self) -> list[Key]:
+        """Of all its answers."""
+        return [self.key(status_type) for status_type in self.endpoint.status_types]
+
 
 @dataclass(frozen=True, slots=True)
 class Reading:
@@ -46,11 +58,13 @@ class Reading:
 class Outcome:
     """The outcome of one request: complete when it has a reading of each status type and `error` is None.
 
-    `calls` and `cost_usd` are of this run. `reused` answers were stored before it.
+    `request_key` is that of the request's parameters, since a target may have several requests. `calls` and `cost_usd` are of
+    this run. `reused` answers were stored before it.
     """
 
     date: dt.date
     target: str
+    request_key: str = ""
     readings: dict[str, Reading] = field(default_factory=dict)
     reused: int = 0
     calls: int = 0
@@ -74,6 +88,16 @@ class Outcome:
         else:
             self.readings[status_type] = reading_of(first_result(orjson.loads(stored.body)), stored.captured_at)
             self.reused += 1
+
+
+@dataclass(slots=True)
+class Bought(Generic[KeyT]):
+    """What came of a purchase: calls and dollars of this run, what failed and why, and why the rest was not begun."""
+
+    calls: int = 0
+    cost_usd: float = 0.0
+    failed: dict[KeyT, str] = field(default_factory=dict)
+    stopped: str | None = None
 
 
 def reading_of(result: dict[str, object] | None, captured_at: dt.datetime) -> Reading:

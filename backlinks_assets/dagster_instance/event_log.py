@@ -26,8 +26,6 @@ from backlinks_assets.dagster_instance.run_storage import hold_if_executing
 MAX_OPEN_FILES: Final = 16
 """Files of runs that one process holds open: the webserver and the daemon read many."""
 EVENTS_PER_BATCH: Final = 250
-COMPACT_SHARE: Final = 0.15
-"""The share of free pages above which the file is compacted: a first thinning leaves more, later ones less."""
 
 _RUN_CACHE_KIB: Final = 256
 """A run's file is written once from start to end, so SQLite's usual 2 MB for each would be wasted."""
@@ -37,10 +35,7 @@ _INDEX: Final = "index"
 _MAX_LOOKS: Final = 20
 """Attempts at adding partitions. Each failed one means that another process succeeded."""
 
-_EVENTS: Final = SqlEventLogStorageTable
-_INSERT: Final = _EVENTS.insert()
-_MATERIALIZED: Final = DagsterEventType.ASSET_MATERIALIZATION.value
-_PLANNED: Final = DagsterEventType.ASSET_MATERIALIZATION_PLANNED.value
+_INSERT: Final = SqlEventLogStorageTable.insert()
 
 
 def add_looking_again(add: Callable[[], None]) -> None:
@@ -118,44 +113,20 @@ class ProjectEventLog(SqliteEventLogStorage):
             for at in sorted(newest.values()):  # an asset's own row has its newest event only
                 self._store_asset_event(tx, copied[at], ids[at])
 
-    def holds_newest(self, run_id: str) -> bool:
-        """Whether a run made the newest materialization of any partition."""
-        made, later = _EVENTS.alias("made"), _EVENTS.alias("later")
-        newer = sa.exists().where(
-            later.c.asset_key == made.c.asset_key,
-            later.c.dagster_event_type == _MATERIALIZED,
-            later.c.partition.is_not_distinct_from(made.c.partition),
-            later.c.id > made.c.id,
-        )
-        query = sa.select(1).where(made.c.run_id == run_id, made.c.dagster_event_type == _MATERIALIZED, ~newer)
-        with self.index_connection() as tx:
-            return tx.execute(query.limit(1)).first() is not None
+    def delete_events(self, run_id: str) -> None:
+        """Delete an ended run's own file, and the copies of its events in the file over all runs.
 
-    def thin(self, run_id: str) -> bool:
-        """Drop an ended run's own log and its planned events, not its materializations. False if nothing was dropped."""
+        Dagster's own storage would empty the file and leave it. In the other one SQLite uses the space again.
+        """
         path = Path(self.path_for_shard(run_id))
-        planned = _EVENTS.delete().where(_EVENTS.c.run_id == run_id, _EVENTS.c.dagster_event_type == _PLANNED)
         with self._using:
             if (engine := self._engines.pop(run_id, None)) is not None:
                 engine.dispose()
-            with self.index_connection() as tx:
-                dropped = tx.execute(planned).rowcount > 0 or path.exists()
             for name in (path.name, path.name + "-wal", path.name + "-shm"):
                 path.with_name(name).unlink(missing_ok=True)
-        return dropped
-
-    def compact(self) -> bool:
-        """Give the space of deleted events back to the disk, if it is much of the file. Return whether it was.
-
-        No process can write meanwhile, so it must be rare.
-        """
-        with self._using, self._engine(_INDEX).connect() as connection:
-            free = connection.exec_driver_sql("PRAGMA freelist_count").scalar_one()
-            worth_it = bool(free > COMPACT_SHARE * connection.exec_driver_sql("PRAGMA page_count").scalar_one())
-            connection.rollback()
-            if worth_it:
-                connection.execution_options(isolation_level="AUTOCOMMIT").exec_driver_sql("VACUUM")
-        return worth_it
+        with self.index_connection() as tx:
+            self.delete_events_for_run(tx, run_id)
+        self.free_concurrency_slots_for_run(run_id)
 
     def wipe(self) -> None:
         self._close_files()
@@ -174,7 +145,7 @@ class ProjectEventLog(SqliteEventLogStorage):
         engine = self._engines.get(file)
         if engine is None:
             if not Path(self.path_for_shard(file)).exists():
-                self._initialized_dbs.discard(file)  # thinned since it was made
+                self._initialized_dbs.discard(file)  # deleted since it was made
             with super().run_connection(file):
                 pass  # Dagster makes the file and its tables where they are missing
             engine = sa.create_engine(

@@ -6,6 +6,7 @@ Which events make a process a run's is `run_storage.py`; what is done with dead 
 import enum
 import logging
 import os
+import socket
 import time
 import uuid
 from collections.abc import Collection, Iterator
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from backlinks_assets.account.lockfile import Lock, guard, is_locked, lock_new
+from backlinks_assets.folder import FolderError
 
 PREPARING: Final = "preparing"
 """Held by the process that created or launches a run, until the run's own process has a lock."""
@@ -125,6 +127,26 @@ class RunLocks:
             with suppress(OSError):
                 lock.path.unlink(missing_ok=True)  # while locked: an unlocked file is a dead process's
             lock.release()
+
+
+def name_of_host(folder: Path) -> str:
+    """Return the name of this host and data folder, `host/1a2b3c4d`: the folder's part lasts, a container's host name may not.
+
+    Raises:
+        FolderError: the folder can't be written to.
+    """
+    path = folder / "host-id"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        new = folder / f".{path.name}-{uuid.uuid4().hex}"
+        if not path.exists():
+            new.write_text(f"{socket.gethostname()}/{uuid.uuid4().hex[:8]}\n", encoding="utf-8")
+            with suppress(FileExistsError):
+                os.link(new, path)  # the first of several processes wins
+            new.unlink()
+        return path.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise FolderError(f"{path} could not be written ({error.strerror}). Give this user the right to it.") from None
 
 
 def _remove(file: _File) -> None:

@@ -1,7 +1,7 @@
 """The record of an endpoint of the API: its path, task, parsing and price.
 
-Here belong `Endpoint` and the `Request` of a paid one. The endpoints themselves are `endpoints/`, one file each; the call is
-`client.py`.
+Here belong `Endpoint`, the `Request` of a paid one and the `Tariff` it is charged by. The endpoints themselves are
+`endpoints/`, one file each; the call is `client.py`.
 """
 
 from collections.abc import Callable, Mapping
@@ -13,6 +13,20 @@ from backlinks_assets.dataforseo.answer import Answer
 CALL_USD: Final = 0.024
 ROW_USD: Final = 0.000036
 """Price of a call and of a returned row, at every paid Backlinks endpoint (2026-07 to 2026-10)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tariff:
+    """The price of a call and of each returned row, in US dollars. The default is the vendor's price of November 2026."""
+
+    call_usd: float = CALL_USD
+    row_usd: float = ROW_USD
+
+    def price_usd(self, rows: int) -> float:
+        return self.call_usd + self.row_usd * rows
+
+
+BUILT_IN: Final = Tariff()
 
 RequestT = TypeVar("RequestT")
 ParsedT = TypeVar("ParsedT")
@@ -61,6 +75,7 @@ class Endpoint(Generic[RequestT, ParsedT]):
 
     Args:
         name: the path without `/v3/`, as in the store and the ledger.
+        route: the path, where answers are stored under another name than its own.
         task: makes the one posted task of a request; None for a GET.
         parse: makes what the client returns of a good answer and its request; raises `UnusableError`.
         rows: how many charged result rows a request may return; None where calls are free.
@@ -74,14 +89,15 @@ class Endpoint(Generic[RequestT, ParsedT]):
     rows: Callable[[RequestT], int] | None = None
     status_types: tuple[str, ...] = ("",)
     target_fields: frozenset[str] = frozenset({"target"})
+    route: str | None = None
 
     @property
     def path(self) -> str:
-        return f"/v3/{self.name}"
+        return f"/v3/{self.route or self.name}"
 
-    def expected_price_usd(self, request: RequestT) -> float:
-        """Return the highest expected cost of a call."""
-        return CALL_USD + ROW_USD * self.rows(request) if self.rows else 0.0
+    def expected_price_usd(self, request: RequestT, tariff: Tariff = BUILT_IN) -> float:
+        """Return the highest expected cost of a call, by the account's own tariff where that is known."""
+        return tariff.price_usd(self.rows(request)) if self.rows else 0.0
 
 
 PaidEndpoint = Endpoint[Request, Answer]

@@ -19,10 +19,10 @@ _UNSEEN: Final = dict.fromkeys(map(ord, ZERO_WIDTH_JOINERS + "\ufe0f"))  # some 
 def normal_form(target: str) -> str:
     """Return what two spellings of one target have in common. For comparison only, not to be watched or shown.
 
-    Equal are: host names in Unicode and in
-    punycode, upper and lower case (of paths too), with and without `www.`, a trailing dot, a slash at the end, a
-    default port and a fragment; characters written as they are and percent-encoded (not `/`, `?` and the like, which
-    mean something else when encoded); in a query, space and `+`. Schemes differ, and a page differs from its domain.
+    Equal are: host names in Unicode and in punycode, upper and lower case (of paths too), with and without `www.`, a
+    trailing dot, a slash at the end, a default port, zeros before a port and a fragment; characters written as they are
+    and percent-encoded (not `/`, `?` and the like, which mean something else when encoded); in a query, space and `+`.
+    Schemes differ, and a page differs from its domain.
 
     Never raises: a text that can't be a target is compared as it is.
     """
@@ -31,6 +31,8 @@ def normal_form(target: str) -> str:
     scheme = page[0].lower() if page else ""
     authority, path = re.fullmatch(r"([^/?#]*)(.*)", text[len(scheme) :], re.DOTALL).groups()  # type: ignore[union-attr]
     name, colon, port = authority.partition(":")
+    if re.fullmatch(r"[0-9]{1,6}", port):
+        port = str(int(port))
     if port in ({"", _DEFAULT_PORTS[page[1].lower()]} if page else {"", "80", "443"}):
         colon = port = ""
     try:

@@ -18,12 +18,14 @@ from dagster._core.scheduler.instigation import SensorInstigatorData
 from backlinks_assets.collect.collector import utc_now
 from backlinks_assets.defs.busy_days import ENDED, days_at_work, days_of_run, is_collecting
 from backlinks_assets.defs.dead_runs import WHY, process_is_gone
+from backlinks_assets.defs.evidence import waited_for
 from backlinks_assets.defs.metadata.collecting import STOPPED
 from backlinks_assets.defs.resources import BacklinksData
 from backlinks_assets.errors import BacklinksError
 from backlinks_assets.formatting import counted
 from backlinks_assets.notify import old_tables
 from backlinks_assets.notify.alerts import FailedRun
+from backlinks_assets.notify.channels import has_places
 from backlinks_assets.notify.cursor import Cursor
 from backlinks_assets.paths import page_path
 from backlinks_assets.settings import Settings
@@ -33,7 +35,7 @@ TABLES_FOLLOW_WITHIN: Final = dt.timedelta(minutes=5)
 
 _MAX_ENDED_RUNS: Final = 500
 _MAX_FAILED_RUNS: Final = 100
-_NOT_SET: Final = "BACKLINKS_NOTIFY_URLS is not set: nothing is announced."
+_NOT_SET: Final = "BACKLINKS_NOTIFY_URLS is not set and there is no channels.toml: nothing is announced."
 _ERROR_NAME: Final = re.compile(r"^[\w.]+: ")
 
 
@@ -46,13 +48,13 @@ class NotAnnouncedError(BacklinksError):
     default_status=dg.DefaultSensorStatus.RUNNING,
     description=(
         "Sends a day's new flags, index moves, failed days, a stopped account and a low balance to "
-        "BACKLINKS_NOTIFY_URLS, once each. What each channel has had is this sensor's cursor."
+        "BACKLINKS_NOTIFY_URLS and the channels of channels.toml, once each. What each has had is this sensor's cursor."
     ),
 )
 def announce_sensor(context: dg.SensorEvaluationContext, backlinks_data: BacklinksData) -> dg.SkipReason:
     """Announce what is due. The tick ends well even if sending failed: Dagster drops the cursor of a failed one."""
     settings = backlinks_data.settings()
-    if not settings.notify_urls:
+    if not has_places(settings):
         return dg.SkipReason(_NOT_SET)
     from backlinks_assets.notify.announce import LOOKS_BACK, announce
 
@@ -76,7 +78,7 @@ def announce_sensor(context: dg.SensorEvaluationContext, backlinks_data: Backlin
     description="Sends nothing: its tick fails, and says why, while something that announce_sensor announces does not arrive.",
 )
 def announcements_arrive_sensor(context: dg.SensorEvaluationContext, backlinks_data: BacklinksData) -> dg.SkipReason:
-    if not backlinks_data.settings().notify_urls:
+    if not has_places(backlinks_data.settings()):
         return dg.SkipReason(_NOT_SET)
     cursor = saved_cursor(context.instance)
     if cursor and cursor.problems:
@@ -98,7 +100,7 @@ def saved_cursor(instance: dg.DagsterInstance) -> Cursor | None:
 
 def busy_days(instance: dg.DagsterInstance, settings: Settings, now: dt.datetime) -> set[dt.date]:
     """Return the days on which a run of the project is at work, or whose tables are still to follow their answers."""
-    busy = days_at_work(instance, now)
+    busy = days_at_work(instance, now) | waited_for(settings, now)
     ended = dg.RunsFilter(statuses=list(ENDED), updated_after=now - TABLES_FOLLOW_WITHIN)
     for record in instance.get_run_records(ended, limit=_MAX_ENDED_RUNS):
         run, at = record.dagster_run, record.end_time

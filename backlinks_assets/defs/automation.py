@@ -16,9 +16,10 @@ from backlinks_assets.defs.busy_days import days_at_work
 from backlinks_assets.defs.jobs import publish_job
 from backlinks_assets.defs.partitions import FIRST_DAY, day_range_tags
 from backlinks_assets.defs.resources import BacklinksData
-from backlinks_assets.defs.runs import PUBLISHES_BY_ITSELF
+from backlinks_assets.defs.runs import ENDED_IN_TIME, PUBLISHES_BY_ITSELF
 from backlinks_assets.due_days import Tries, due, is_level, recent_days
-from backlinks_assets.store.digests import digests, verdicts_in
+from backlinks_assets.published.publication import bring_recent
+from backlinks_assets.store.digests import digests, incident_verdicts_in, verdicts_in
 
 
 @dg.sensor(
@@ -36,9 +37,11 @@ def publish_automation_sensor(context: dg.SensorEvaluationContext, backlinks_dat
     """
     settings, now = backlinks_data.settings(), utc_now()
     recent = [day for day in recent_days(now.date()) if str(day) >= FIRST_DAY]
-    held = digests(settings.store_file, recent)
-    verdicts = verdicts_in(settings.store_file)
-    behind = [day for day, digest in held.items() if not is_level(settings.root, day, digest, verdicts)]
+    held = digests(settings.store, recent)
+    said = verdicts_in(settings.store), incident_verdicts_in(settings.store)
+    if held:  # another machine may have built them; a day is evaluated from as many days before
+        bring_recent(settings, recent_days(min(held))[0])
+    behind = [day for day, digest in held.items() if not is_level(settings.root, day, digest, *said)]
     busy = days_at_work(context.instance, now) if behind else set()
     wanted, tries = due(held, behind, busy, _read(context.cursor), now)
     waiting = [_why(day, tries[day], day in busy) for day in sorted(behind)]
@@ -54,7 +57,7 @@ def _requests(days: Iterable[dt.date]) -> Iterator[dg.RunRequest]:
     for _, run in groupby(enumerate(sorted(days)), key=lambda day: day[1].toordinal() - day[0]):
         keys = [str(day) for _, day in run]
         if len(keys) == 1:
-            yield dg.RunRequest(partition_key=keys[0], tags=PUBLISHES_BY_ITSELF)
+            yield dg.RunRequest(partition_key=keys[0], tags=PUBLISHES_BY_ITSELF | ENDED_IN_TIME)
         else:
             yield dg.RunRequest(tags=day_range_tags(keys[0], keys[-1]) | PUBLISHES_BY_ITSELF)
 

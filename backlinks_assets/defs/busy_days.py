@@ -8,7 +8,8 @@ from typing import Final
 
 import dagster as dg
 
-from backlinks_assets.defs.jobs import collect_job, publish_job
+from backlinks_assets.defs.bulk import bulk_collect_job
+from backlinks_assets.defs.jobs import collect_job, evidence_job, publish_job
 from backlinks_assets.defs.partitions import ends_of
 from backlinks_assets.tables.schemas import TABLES
 
@@ -18,9 +19,9 @@ WAITED_FOR: Final = dt.timedelta(hours=6)
 ENDED: Final = {dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED}
 UNFINISHED: Final = [status for status in dg.DagsterRunStatus if status not in ENDED]
 
-_RESPONSES: Final = dg.AssetKey("summary_responses")
-_JOBS: Final = {collect_job.name, publish_job.name}
-_ASSETS: Final = {dg.AssetKey(name) for name in ("summary_responses", *TABLES, "flags_report")}
+_RESPONSES: Final = {dg.AssetKey("summary_responses"), dg.AssetKey("bulk_responses")}
+_JOBS: Final = {collect_job.name, bulk_collect_job.name, evidence_job.name, publish_job.name}
+_ASSETS: Final = {dg.AssetKey(name) for name in ("summary_responses", "bulk_responses", *TABLES, "flags_report")}
 
 
 def days_at_work(instance: dg.DagsterInstance, now: dt.datetime) -> set[dt.date]:
@@ -42,7 +43,12 @@ def days_of_run(run: dg.DagsterRun) -> list[dt.date]:
 
 def is_collecting(run: dg.DagsterRun) -> bool:
     """Whether a run calls the API; otherwise it builds tables."""
-    return run.job_name == collect_job.name or _RESPONSES in (run.asset_selection or ())
+    return is_in_bulk(run) or run.job_name == collect_job.name or bool(_RESPONSES & set(run.asset_selection or ()))
+
+
+def is_in_bulk(run: dg.DagsterRun) -> bool:
+    """Whether a run collects targets watched in bulk."""
+    return run.job_name == bulk_collect_job.name or dg.AssetKey("bulk_responses") in (run.asset_selection or ())
 
 
 def collects_on(run: dg.DagsterRun, day: dt.date) -> bool:

@@ -25,6 +25,10 @@ _SUMMARY: Final = {
     "score or count is a missing reading. Of more than 5 % of the targets, they keep the day from being evaluated.",
     "schema_is_as_declared": "The parquet files have the declared columns and types.",
 }
+_BULK: Final = {
+    "control_sample_agrees": "Targets that are read in bulk and in full on the same day have the same numbers: live links "
+    "within 2 %, spam scores within a point, changes of the same sign. Three bad days of seven are a warning.",
+}
 _FLAGS: Final = {
     **{
         "no_target_went_down" if metric.is_state else f"{name}_did_not_change_sharply": metric.statement
@@ -45,17 +49,18 @@ def _specs(asset: str, statements: dict[str, str]) -> list[dg.AssetCheckSpec]:
 IN_TIME: Final = dg.AssetCheckKey(dg.AssetKey("backlinks_flags"), "judged_in_time")
 """Of no run: `in_time.py` evaluates it."""
 
-SUMMARY_CHECKS: Final = _specs("backlinks_summary", _SUMMARY)
+ANSWERS_CHECKS: Final = [*_specs("backlinks_summary", _SUMMARY), *_specs("backlinks_bulk", _BULK)]
 FLAGS_CHECKS: Final = _specs("backlinks_flags", _FLAGS)
 
 
-def summary_results(root: Path, day: dt.date, expected: Collection[str]) -> Iterator[dg.AssetCheckResult]:
-    """Yield the results of the checks on `backlinks_summary` for a day.
+def answers_results(root: Path, day: dt.date, expected: Collection[str]) -> Iterator[dg.AssetCheckResult]:
+    """Yield the results of the checks on `backlinks_summary` and `backlinks_bulk` for a day.
 
     Raises:
         Failure: after them, where the day must not be evaluated.
     """
     from backlinks_assets.tables import quality
+    from backlinks_assets.tables.control_sample import control_sample_agrees
 
     values = quality.values_plausible(root, day)
     findings = (
@@ -67,10 +72,12 @@ def summary_results(root: Path, day: dt.date, expected: Collection[str]) -> Iter
         warns = finding is values and not values.blocks
         severity = dg.AssetCheckSeverity.WARN if warns else dg.AssetCheckSeverity.ERROR
         yield _result("backlinks_summary", name, finding, severity)
+    (name,) = _BULK
+    yield _result("backlinks_bulk", name, control_sample_agrees(root, day), dg.AssetCheckSeverity.WARN)
     if values.blocks:
         raise dg.Failure(
             f"{values.sentence} The check values_are_plausible of backlinks_summary lists them. To evaluate the day all the "
-            "same, materialize backlinks_changes and backlinks_flags for it.",
+            "same, materialize backlinks_changes, backlinks_flags and backlinks_incidents for it.",
             allow_retries=False,
         )
 

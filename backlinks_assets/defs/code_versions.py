@@ -9,8 +9,13 @@ from typing import Final
 CODE_VERSIONS: Final = {
     "backlinks_summary": "1",
     "referring_links": "1",
+    "backlinks_bulk": "2",
     "api_costs": "1",
     "backlinks_changes": "1",
-    "backlinks_flags": "1",
-    "flags_report": "1",
+    "backlinks_flags": "2",
+    "backlinks_incidents": "1",
+    "flag_evidence": "1",
+    "lost_history": "1",
+    "flags_report": "3",
+    "targets_report": "2",
 }

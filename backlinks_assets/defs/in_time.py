@@ -15,9 +15,9 @@ from backlinks_assets.cron import Cron
 from backlinks_assets.defs.checks import IN_TIME
 from backlinks_assets.defs.makeup import running_schedule
 from backlinks_assets.defs.resources import BacklinksData
-from backlinks_assets.defs.schedules import NAME
+from backlinks_assets.defs.schedules import BULK_NAME, NAME
+from backlinks_assets.env_values import SettingsError
 from backlinks_assets.paths import parquet_path
-from backlinks_assets.settings import SettingsError
 from backlinks_assets.targets.target import TargetsError
 
 WITHIN: Final = dt.timedelta(hours=3)
@@ -27,8 +27,8 @@ WITHIN: Final = dt.timedelta(hours=3)
 @dg.asset_check(
     asset=IN_TIME.asset_key,
     name=IN_TIME.name,
-    description=f"The day of {NAME}'s last tick has flags three hours after it, while the schedule is on. A backfill of "
-    "other days changes nothing.",
+    description=f"The day of the last tick of {NAME} or {BULK_NAME} has flags three hours after it, while one of them is on. "
+    "A backfill of other days changes nothing.",
 )
 def judged_in_time(context: dg.AssetCheckExecutionContext, backlinks_data: BacklinksData) -> dg.AssetCheckResult:
     passed, says = in_time(context.instance, None, backlinks_data, utc_now())
@@ -57,23 +57,24 @@ def in_time(
 ) -> tuple[bool, str]:
     """Return whether the day that is due has flags, and a sentence.
 
-    `location` is the origin of the code location whose schedule counts; None: any that has a schedule of this name.
+    `location` is the origin of the code location whose schedules count; None: any that has schedules of these names.
     """
     settings = data.settings()
-    state = running_schedule(instance, location)
+    states = [state for name in (NAME, BULK_NAME) if (state := running_schedule(instance, location, name))]
     tick = settings.schedule.last_until(now - WITHIN)
     day = tick.date()
-    if state is None:
-        return True, f"{NAME} is off: no day is expected."
-    if (getattr(state.instigator_data, "start_timestamp", None) or 0) > tick.timestamp():
-        return True, f"No tick was due three hours ago or before, since {NAME} was switched on."
+    if not states:
+        return True, f"{NAME} and {BULK_NAME} are off: no day is expected."
+    if min(getattr(state.instigator_data, "start_timestamp", None) or 0 for state in states) > tick.timestamp():
+        return True, f"No tick was due three hours ago or before, since {states[0].instigator_name} was switched on."
     if parquet_path(settings.root, "backlinks_flags", day).exists():
         return True, f"{day}, the day of the last tick that was due, is judged."
     if _nothing_is_watched(data, day):
         return True, f"No target was watched on {day}."
     return False, (
-        f"{day} is not judged, three hours after the tick of {tick:%H:%M} UTC. The ticks of {NAME} and the runs of "
-        "collect_job and publish_job say why; `backlinks run` collects and judges the day as long as it is not over."
+        f"{day} is not judged, three hours after the tick of {tick:%H:%M} UTC. The ticks of "
+        f"{' and '.join(state.instigator_name for state in states)} and the runs of the jobs that collect and of publish_job say "
+        "why; `backlinks run` collects and judges the day as long as it is not over."
     )
 
 

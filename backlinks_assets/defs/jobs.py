@@ -1,4 +1,4 @@
-"""The two jobs: collect (costs money) and publish (free). Selections only.
+"""The jobs: collect, evidence and back-fill (they cost money), and publish (free). Selections only.
 
 Their steps run in the run's own process, whatever executor the code location has: a process a step costs two seconds,
 and the steps are short.
@@ -14,6 +14,20 @@ collect_job = dg.define_asset_job(
     selection=dg.AssetSelection.assets(summary_responses),
     executor_def=dg.in_process_executor,
     description="Calls the API for targets on a day and stores the answers. Costs money: two calls a target.",
+)
+
+evidence_job = dg.define_asset_job(
+    "evidence_job",
+    selection=dg.AssetSelection.assets("flag_evidence"),
+    executor_def=dg.in_process_executor,
+    description="Buys the links and domains that a day's flags are about, under BACKLINKS_EVIDENCE_USD_PER_DAY. Costs money.",
+)
+
+backfill_job = dg.define_asset_job(
+    "backfill_job",
+    selection=dg.AssetSelection.assets("lost_history"),
+    executor_def=dg.in_process_executor,
+    description="Buys the lost links of the days before targets' first readings. Costs money: 61 calls for up to 1,000 targets.",
 )
 
 publish_job = dg.define_asset_job(

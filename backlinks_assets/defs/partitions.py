@@ -1,13 +1,21 @@
 """The partitions: days, targets, and both together; and how a set of targets becomes a few ranges.
 
-Partitions only. Which targets are watched is the targets file (`targets/file.py`).
+A table has a partition for each day. The paid answers have one for each target too, and therefore only for the last days:
+Dagster's pages are slow with hundreds of thousands. Which targets are watched is the targets file (`targets/file.py`).
 """
 
+import datetime as dt
 import itertools
 from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 import dagster as dg
+
+from backlinks_assets.collect.collector import utc_now
+from backlinks_assets.env_values import SettingsError
+from backlinks_assets.settings import PARTITION_DAYS, Settings
+from backlinks_assets.tables.atomic import TablesError
+from backlinks_assets.tables.parquet import days as days_of_table
 
 RANGE_START: Final = "dagster/asset_partition_range_start"
 RANGE_END: Final = "dagster/asset_partition_range_end"
@@ -26,7 +34,53 @@ MAX_RANGES: Final = 40
 
 days = dg.DailyPartitionsDefinition(start_date=FIRST_DAY, end_offset=1)  # today's partition exists today
 targets = dg.DynamicPartitionsDefinition(name="targets")
-target_days = dg.MultiPartitionsDefinition({"date": days, "target": targets})
+
+
+def window_start(today: dt.date, partition_days: int, own: Collection[dt.date] = ()) -> dt.date:
+    """Return the first day of the window: so many days before today or the oldest of `own`, rounded down to a Monday.
+
+    It moves once a week, since each new start costs Dagster a rebuild of what it remembers of the partitions.
+    """
+    first = min([today - dt.timedelta(days=partition_days), *own])
+    return max(first - dt.timedelta(days=first.weekday()), dt.date.fromisoformat(FIRST_DAY))
+
+
+def first_target_day(settings: Settings | None = None, also: Collection[dt.date] = ()) -> dt.date:
+    """Return the first day on which targets have partitions, as the environment says now.
+
+    Simulated answers may be of any day: all days that have tables are then inside, and `also`. An environment that can't be
+    read gives the default, so that the code location loads; its runs say what is wrong.
+    """
+    today = utc_now().date()
+    try:
+        settings = settings or Settings.from_env()
+    except SettingsError:
+        return window_start(today, PARTITION_DAYS)
+    own = [*_first_day_of_tables(settings), *also] if settings.simulated else []
+    return window_start(today, settings.partition_days, own)
+
+
+def _first_day_of_tables(settings: Settings) -> list[dt.date]:
+    try:
+        return days_of_table(settings.root, "backlinks_summary")[:1]
+    except TablesError:
+        return []  # what reads the tables says why
+
+
+def target_days(first: dt.date) -> dg.MultiPartitionsDefinition:
+    """Return the date × target partitions from a first day on.
+
+    The days before it are named as excluded. Without that Dagster would refuse to backfill a table's older days: they would
+    depend on partitions that do not exist.
+    """
+    start = dt.datetime.combine(first, dt.time())
+    zero = dt.datetime.fromisoformat(FIRST_DAY)
+    before = [zero + dt.timedelta(days=number) for number in range((start - zero).days)]
+    dates = dg.DailyPartitionsDefinition(start_date=start, end_offset=1, exclusions=before or None)
+    return dg.MultiPartitionsDefinition({"date": dates, "target": targets})
+
+
+all_target_days = target_days(dt.date.fromisoformat(FIRST_DAY))
 
 
 def ranges(known: Sequence[str], wanted: Collection[str], max_keys: int = MAX_KEYS_PER_RUN) -> list[tuple[str, str]]:

@@ -4,8 +4,8 @@ Fields and opening only. The environment is `settings.py`; what a collector does
 """
 
 import datetime as dt
-from collections.abc import Generator, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any, Literal
@@ -14,13 +14,17 @@ import dagster as dg
 import orjson
 from pydantic import Field
 
-from backlinks_assets.collect.collector import Collector
+from backlinks_assets.collect.bulk import BulkCollector
+from backlinks_assets.collect.bulk_day import BulkOutcome, BulkTarget
 from backlinks_assets.collect.factory import open_collector, open_store, watched_targets
 from backlinks_assets.collect.outcome import CollectRequest, Outcome
+from backlinks_assets.collect.since_day import former_since_day
 from backlinks_assets.dataforseo.endpoints.summary import RequestParameters
-from backlinks_assets.settings import Settings
-from backlinks_assets.store.responses import ResponseStore
+from backlinks_assets.settings import TARGETS_PER_SAMPLE, Settings
+from backlinks_assets.store.bulk import BulkStore
+from backlinks_assets.tables.atomic import TablesError
 from backlinks_assets.targets.target import Target, WatchList
+from backlinks_assets.targets.watch import DayWays, line_of, only_full_because, ways_of_day
 
 
 class BacklinksData(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -38,6 +42,11 @@ class BacklinksData(dg.ConfigurableResource):  # type: ignore[type-arg]
         """Return the targets of the file, retired ones too, and its bad lines; raises TargetsError as a whole."""
         return watched_targets(self.settings())
 
+    def ways(self, day: dt.date) -> DayWays:
+        """Return how each active target is read on a day; raises as `targets`."""
+        settings = self.settings()
+        return ways_of_day(self.targets(), day, settings.watch, settings.control_targets, TARGETS_PER_SAMPLE)
+
     def demo_targets(self) -> list[Target]:
         """Return the targets of `backlinks demo` where its days are what the UI shows; none where answers are real."""
         settings = self.settings()
@@ -45,7 +54,7 @@ class BacklinksData(dg.ConfigurableResource):  # type: ignore[type-arg]
             return []
         return watched_targets(replace(settings, targets_file=settings.demo_targets_file))
 
-    def store(self) -> AbstractContextManager[ResponseStore]:
+    def store(self) -> AbstractContextManager[BulkStore]:
         return open_store(self.settings())
 
 
@@ -83,7 +92,40 @@ class BacklinksApi(dg.ConfigurableResource):  # type: ignore[type-arg]
             own_parameters=target.overrides.model_dump(exclude_none=True) != {},
         )
 
-    def collector(self, began: dt.datetime | None = None) -> AbstractContextManager[Collector]:
+    def bulk_targets(self, watched: Iterable[Target], day: dt.date) -> list[BulkTarget]:
+        """Return the targets that are read in bulk on a day.
+
+        Raises:
+            dagster.Failure: the project's own parameters are such that bulk calls would count other links.
+        """
+        settings, project = Settings.from_env(demo=self.demo), self.parameters()
+        found = ways_of_day(watched, day, settings.watch, 0).bulk
+        if found and (why := only_full_because(project)):
+            raise dg.Failure(
+                f"The resource backlinks_api has {why}, which bulk calls do not know: nothing was requested. Set BACKLINKS_WATCH "
+                "to full, or take the parameter back.",
+                allow_retries=False,
+            )
+        return [BulkTarget(one.target, one.overrides.rank_scale or project.rank_scale, line_of(one)) for one in found]
+
+    def collect_in_bulk(
+        self, day: dt.date, targets: Sequence[BulkTarget], began: dt.datetime | None = None
+    ) -> Generator[BulkOutcome, None, None]:
+        """Yield an outcome for each planned call, as `BulkCollector`; close it where it is not read to its end."""
+        if targets:
+            with self.collector(began) as collector:
+                yield from collector.collect_in_bulk(day, targets, self._unjoined(day, targets))
+
+    def _unjoined(self, day: dt.date, targets: Sequence[BulkTarget]) -> set[str]:
+        """Return the targets whose last level in the tables was counted since last month's day."""
+        from backlinks_assets.tables.bulk_rows import counted_since
+
+        with suppress(TablesError):  # what is wrong with a table is said where tables are built
+            root, names = Settings.from_env(demo=self.demo).root, [one.target for one in targets]
+            return counted_since(root, day, names, former_since_day(day))
+        return set()
+
+    def collector(self, began: dt.datetime | None = None) -> AbstractContextManager[BulkCollector]:
         return open_collector(Settings.from_env(demo=self.demo), began=began)
 
     def collect(

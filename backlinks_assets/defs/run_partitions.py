@@ -20,7 +20,7 @@ _NEXT: Final = "Nothing was done. Launch the partitions again from the asset's p
 
 
 def partitions_of_run(context: dg.AssetExecutionContext, *, reports_each: bool = False) -> Sequence[str]:
-    """Return the keys of the partitions that a run is for.
+    """Return the keys of the partitions that a run is for, without those that are older than the definition's first.
 
     A range comes before a single key. Both together are accepted where Dagster itself gives both: the single key is the
     range's first, or one of the backfill's that the run belongs to.
@@ -31,7 +31,7 @@ def partitions_of_run(context: dg.AssetExecutionContext, *, reports_each: bool =
             it finds two descriptions it records the single key only; such a run must not build what is not recorded.
 
     Raises:
-        dagster.Failure: the tags name no partition, one that does not exist, or contradict each other.
+        dagster.Failure: the tags name no partition, one that does not exist, older ones alone, or contradict each other.
     """
     tags = context.run.tags
     definition = context.assets_def.partitions_def
@@ -41,14 +41,40 @@ def partitions_of_run(context: dg.AssetExecutionContext, *, reports_each: bool =
     if first is None or last is None:  # Dagster makes no run with one end of a range
         if single is None:
             raise _refused("The run names no partition.")
-        return [_parsed(definition, single)]
+        key = _parsed(definition, single)
+        _pass_over_older(context, definition, key, key)
+        return [key]
     keys = _between(context, definition, first, last)
+    _pass_over_older(context, definition, first, last)
     both = f"The run's tags name the partitions {first} to {last} and also {single}"
     if single is not None and single != first and not _is_of_its_backfill(context.instance, tags, single):
         raise _refused(f"{both}, which is not the first of them: it is not certain which were meant.")
     if single is not None and not reports_each and list(keys) != [single]:
         raise _refused(f"{both}: Dagster would record that one only.")
     return keys
+
+
+def _pass_over_older(
+    context: dg.AssetExecutionContext, definition: dg.PartitionsDefinition[Any], first: str, last: str
+) -> None:
+    """Say which of the days that a run names have no partitions of targets any more; refuse a run of such days alone.
+
+    It may be an old run that is started again. In the place of a day without partitions Dagster takes the next that has some.
+    """
+    if not isinstance(definition, dg.MultiPartitionsDefinition):
+        return
+    dates = definition.get_partitions_def_for_dimension("date")
+    assert isinstance(dates, dg.TimeWindowPartitionsDefinition)
+    start = str(dates.start.date())
+    if first[:10] >= start:
+        return
+    said = (
+        f"Days before {start} were passed over: they have no partitions any more. What was paid for is stored, and their "
+        "tables are built from it: materialize those."
+    )
+    if last[:10] < start:
+        raise dg.Failure(said, allow_retries=False)
+    context.log.warning(said)
 
 
 def _single(tags: Mapping[str, str]) -> str | None:

@@ -22,6 +22,11 @@ OF_THIS_LOCATION: Final = {".dagster/repository": "__repository__@backlinks_asse
 """Dagster's own tag by which the pages of the jobs find their runs. It gives it to the runs that its daemon starts, and
 not to those that a command executes in its own process."""
 
+MAX_RUNTIME_S: Final = 2 * 3600
+"""A run of one day and 250 targets takes minutes, with waits for others an hour. After this Dagster's monitoring ends it."""
+ENDED_IN_TIME: Final = {"dagster/max_runtime": str(MAX_RUNTIME_S)}
+"""Of each run of one day, so that a host that died with it does not hold up the day: nothing else tells other hosts."""
+
 _SCHEDULED_FOR: Final = ".dagster/scheduled_execution_time"
 _REPEATS: Final = "dagster/parent_run_id"
 
@@ -51,6 +56,11 @@ def collects(first: dt.date, last: dt.date, targets: int, part: int = 1, parts: 
     return {RUN: " · ".join(story)}
 
 
+def collects_in_bulk(day: dt.date, targets: int) -> dict[str, str]:
+    """Return the tag of a run that collects in bulk: `Collect 2026-11-24 in bulk · 2,000 targets`."""
+    return {RUN: f"Collect {day} in bulk · {counted(targets, 'target')}"}
+
+
 def publishes(first: dt.date, last: dt.date) -> dict[str, str]:
     """Return the tag of a run that builds tables and flags: `Publish 2026-11-24`."""
     return {RUN: "Publish " + _span(first, last)}
@@ -59,6 +69,16 @@ def publishes(first: dt.date, last: dt.date) -> dict[str, str]:
 def evaluates(first: dt.date, last: dt.date) -> dict[str, str]:
     """Return the tag of a run that evaluates days again, after a verdict about them: `Evaluate 2026-11-24 again`."""
     return {RUN: f"Evaluate {_span(first, last)} again"}
+
+
+def gathers_evidence(day: dt.date) -> dict[str, str]:
+    """Return the tag of a run that buys a day's evidence, or only builds its table: `Evidence 2026-11-24`."""
+    return {RUN: f"Evidence {day}"}
+
+
+def back_fills(targets: int) -> dict[str, str]:
+    """Return the tag of a run that buys the days before first readings: `Back-fill · 2,000 targets`."""
+    return {RUN: f"Back-fill · {counted(targets, 'target')}"}
 
 
 def _span(first: dt.date, last: dt.date) -> str:

@@ -4,20 +4,20 @@ What is sharp is in `rules.py`, what the vendor's index did in `index_moves.py`;
 """
 
 import datetime as dt
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
-from backlinks_assets.detection.index_moves import IndexWatch, follow_index
-from backlinks_assets.detection.matrices import Bools, Floats, History, as_matrices
+from backlinks_assets.detection.index_moves import VOTE_READINGS, IndexWatch, follow_index
+from backlinks_assets.detection.matrices import Bools, Floats, History, Ints, as_matrices
 from backlinks_assets.detection.metrics import LIVE, LOG, LOST_DATE, SERIES, Metric
 from backlinks_assets.detection.output import Collected
 from backlinks_assets.detection.rules import NONE, Day, Limits, detect_halved, detect_losses, detect_steps, open_day
 from backlinks_assets.detection.series import Series
 from backlinks_assets.detection.settings import DetectionSettings, OwnThresholds, check_thresholds
 from backlinks_assets.detection.target_down import Downs
-from backlinks_assets.detection.vendor_faults import Faults, Verdict, exclude, find_faults
+from backlinks_assets.detection.vendor_faults import Faults, Verdict, exclude, find_faults, rows_apart
 
 MOVE_TOLD_DAYS = 7
 """So many days after a move of the index a flag's sentence says what was taken off."""
@@ -32,15 +32,18 @@ def detect(
     *,
     days: Sequence[dt.date] | None = None,
     verdicts: Sequence[Verdict] = (),
+    apart: Sequence[Verdict] = (),
 ) -> pd.DataFrame:
     """A row per day from `since`, target and metric that was read, and rows of target `*` for what the vendor did.
 
     `history` has `date`, `target`, a column for each metric (`metrics.py`) and companion, of which only the `NEEDED` must
     be there, and where known `request_key` (a change of it starts the target's history anew); rows in any order, of
-    several a day the latest counts, NULL is no reading. Days before `since` are replayed for what they say is usual.
+    several a day the latest counts, NULL is no reading. Rows that are `backfilled`, where there is such a column, say what is
+    usual and are neither flagged nor returned. Days before `since` are replayed for what they say is usual.
     `on_day` is called with each day that has been replayed. `days` are those of the history, sorted, where it may lack
     rows of some; `verdicts` are spans of days of which a person says whether they count, in the order in which that was
-    said. Matrices are taken as well (`matrices.py`); excluded readings are taken out of them.
+    said. Matrices are taken as well (`matrices.py`); excluded readings are taken out of them. `apart` are spans of one target
+    and metric whose readings are judged as ever and stay out of the baselines of later days.
 
     Columns: `date, target, metric, value, previous, previous_date, baseline, usual_low, usual_high, change, score,
     direction, kind, severity, reason`, sorted by the first three. Flags are the rows with a `severity`. For an index move
@@ -54,7 +57,7 @@ def detect(
     past = history if isinstance(history, History) else as_matrices(history, days)
     faults = find_faults(past, verdicts)
     exclude(past, faults, verdicts)
-    replay = _Replay(past, settings, own, faults)
+    replay = _Replay(past, settings, own, faults, rows_apart(past, apart))
     for day, date in enumerate(past.days):
         replay.play(day, wanted=since is None or date >= since)
         if on_day is not None:
@@ -65,12 +68,30 @@ def detect(
 class _Replay:
     """The state that one day hands to the next."""
 
-    def __init__(self, past: History, settings: DetectionSettings, own: OwnThresholds, faults: Faults) -> None:
-        self.past, self.settings, self.faults = past, settings, faults
+    def __init__(
+        self,
+        past: History,
+        settings: DetectionSettings,
+        own: OwnThresholds,
+        faults: Faults,
+        apart: Mapping[tuple[str, int], Ints],
+    ) -> None:
+        self.past, self.settings, self.faults, self.apart = past, settings, faults, apart
         self.metrics = [metric for name, metric in SERIES.items() if name in past.values]
-        self.series = {m.name: Series(past.values[m.name], past.at, m.scale) for m in self.metrics}
-        if LIVE in past.values:
-            self.series[LIVE] = Series(past.values[LIVE], past.at, LOG, flagged=False)
+        looks_back = max(settings.usual_days, VOTE_READINGS)
+        scales = {m.name: m.scale for m in self.metrics} | ({LIVE: LOG} if LIVE in past.values else {})
+        self.series = {
+            name: Series(
+                past.values[name],
+                past.at,
+                scale,
+                looks_back,
+                flagged=name != LIVE,
+                backfilled=past.backfilled.get(name),
+                begins=past.begins if name in past.backfilled else None,
+            )
+            for name, scale in scales.items()
+        }
         has_states = {LIVE, LOST_DATE} <= past.values.keys()
         self.downs = Downs(past.values[LIVE], past.values[LOST_DATE]) if has_states else None
         self.watch = {name: IndexWatch() for name in self.series}
@@ -89,11 +110,11 @@ class _Replay:
         for metric in self.metrics:
             today = open_day(self.series[metric.name], day, self.settings)
             self._detect(metric, today, score_all=wanted)
-            self.series[metric.name].distance[today.rows, day] = today.distance
+            self.series[metric.name].distance.record(today.rows, day, today.distance)
             if wanted:
                 self._collect(metric, today)
-        for series in self.series.values():
-            series.learn(day)
+        for name, series in self.series.items():
+            series.learn(day, self.apart.get((name, day)))
         turns = self.downs.turns(day) if self.downs else []
         if wanted:
             for turn in turns:
@@ -125,6 +146,7 @@ class _Replay:
         """A change that only repeats an open flag is not a new one."""
         on, size = self.flagged_on[metric.name], self.flagged_size[metric.name]
         flagged = (today.kind != NONE) & ~self.limits[metric.name].muted[today.rows]
+        flagged &= today.series.owns(today.rows, today.day)
         at, before = self.past.at, on[today.rows]
         again: Bools = (before >= 0) & (at[today.day] - at[np.maximum(before, 0)] <= self.settings.quiet_days)
         now: Floats = np.abs(today.distance)
@@ -137,4 +159,5 @@ class _Replay:
             self.found.add_move(metric, move)
         watch = self.watch[metric.name]
         is_recent = bool(watch.moves) and self.past.at[today.day] - self.past.at[watch.moves[-1].day] <= MOVE_TOLD_DAYS
-        self.found.add_day(metric, today, watch if is_recent else None)
+        own = today if self.past.begins is None else today.only(today.series.owns(today.rows, today.day))
+        self.found.add_day(metric, own, watch if is_recent else None)

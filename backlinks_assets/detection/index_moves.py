@@ -12,17 +12,17 @@ from backlinks_assets.detection.series import Series, median, quantiles
 from backlinks_assets.detection.settings import DetectionSettings
 
 VOTE_READINGS = 14  # a target votes by moving further than at any of these readings
-VOTE_CHANGES_MIN = 3  # and can vote once it has this many earlier changes
+VOTE_CHANGES_MIN = 2  # and can vote once it has this many earlier changes, which is when it can be flagged
 VOTES_BEYOND, VOTES_ENOUGH = 3, 8  # so many more than the share are needed of a handful of targets, or so many at all
 ROLL_OUT_READINGS = 2
 USUAL_READINGS = 28
-USUAL_TIMES, USUAL_TIMES_ROLL_OUT = 4.0, 2.0
+USUAL_TIMES = 3.0
 LOSER_SHARE = 0.02  # of its live links lost: such a target is among those that the index took links from
 
 
 @dataclass(frozen=True)
 class IndexMove:
-    """`median` and `spread` are in levels, `usual_share` is that of the last 28 reading days."""
+    """`median` and `spread` are in levels; `usual_share` is that of the last 28 reading days, by chance on the first."""
 
     day: int
     first: int  # day of its roll-out
@@ -78,7 +78,7 @@ def follow_index(
     series.pending[rows] = 0.0
     moved = np.flatnonzero(taken)  # few on most days, and all days to come are shifted
     series.level[rows[moved], day:] -= taken[moved, None]
-    series.change[rows, day] = (change - taken) / np.sqrt(series.gap(rows, day))
+    series.change.record(rows, day, (change - taken) / np.sqrt(series.gap(rows, day)))
 
 
 def confirmed_losses(series: Series, live: Series, rows: Ints, day: int) -> tuple[Floats, Floats]:
@@ -100,7 +100,7 @@ def _without_own_losses(
     It is the target's own where the share lies far beyond those of the targets that the index took links from.
     """
     there, gone = confirmed_losses(series, live, rows, day)
-    share = np.where(there > 0, np.maximum(gone, 0) / np.maximum(there, 1), np.nan)
+    share = np.where((there > 0) & series.owns(rows, day), np.maximum(gone, 0) / np.maximum(there, 1), np.nan)
     known = share[np.isfinite(share)]
     losers = known[known > LOSER_SHARE]
     if not len(losers):
@@ -117,9 +117,15 @@ def _without_own_losses(
 def _move_of(
     series: Series, watch: IndexWatch, day: int, settings: DetectionSettings, change: Floats
 ) -> IndexMove | None:
+    """Today's move, if enough targets vote for it: a share of them, and three times the usual share or so much beyond it.
+
+    Of n + 1 changes that are alike today's is the largest in one of n + 1 targets: after two weeks of a weekly watch a third
+    vote by chance. So the usual share is no more than that, and that on the first days, of which none was learnt.
+    """
     rows = series.compared(day)
-    past = series.change[rows, max(0, day - VOTE_READINGS) : day]
-    votes = np.isfinite(past).sum(axis=1) >= VOTE_CHANGES_MIN
+    past = series.change.before(rows, day, VOTE_READINGS)
+    known_changes = np.isfinite(past).sum(axis=1)
+    votes = (known_changes >= VOTE_CHANGES_MIN) & series.owns(rows, day)
     votes &= series.raw[rows, day] >= series.scale.min_to_vote
     compared = int(votes.sum())
     if compared < settings.index_targets_min:
@@ -129,14 +135,16 @@ def _move_of(
     known = np.where(np.isfinite(past), past, 0.0)
     up = votes & (step > np.maximum(known.max(axis=1), series.scale.smallest_move))
     down = votes & (step < np.minimum(known.min(axis=1), -series.scale.smallest_move))
+    by_chance = float(np.mean(1 / (1 + known_changes[votes])))
     recent = watch.moves[-1] if watch.moves and day - watch.moves[-1].first <= ROLL_OUT_READINGS else None
     earlier = watch.shares[-USUAL_READINGS:]
     watch.shares.append((float(up.sum()) / compared, float(down.sum()) / compared))
     for sign, movers in ((1, up), (-1, down)):
-        usual = float(np.median([shares[(1 - sign) // 2] for shares in earlier])) if earlier else 0.0
+        usual = float(np.median([shares[(1 - sign) // 2] for shares in earlier])) if earlier else by_chance
+        usual = min(usual, by_chance)
         rolling = recent is not None and recent.sign == sign
         share = settings.index_share_roll_out if rolling else settings.index_share
-        share = max(share, (USUAL_TIMES_ROLL_OUT if rolling else USUAL_TIMES) * usual)
+        share = max(share, min(USUAL_TIMES * usual, share + usual))
         if movers.sum() >= max(share * compared, min(VOTES_ENOUGH, share * compared + VOTES_BEYOND)):
             first = recent.first if recent is not None and rolling else day
             middle, spread = _middle_and_spread(series, change[movers])

@@ -7,17 +7,22 @@ Only the shape is made here, and what doubles, gaps and NULLs are; no rule is ap
 import datetime as dt
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from backlinks_assets.detection.metrics import NEEDED, SOURCES
+from backlinks_assets.detection.metrics import DOMAINS, LIVE, LOST_DATE, NEEDED, SOURCES
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
+
+TOLD = (DOMAINS, LOST_DATE)  # the rest is what the rules compute with
+
+BACKFILLED = ("lost_backlinks", LIVE)
+"""What can be back-filled; of the rest the vendor has no past."""
 
 _EPOCH = dt.date(1970, 1, 1)
 
@@ -26,7 +31,10 @@ _EPOCH = dt.date(1970, 1, 1)
 class History:
     """`values[column]` is (targets, days), NaN where there is no reading; `at` are the days as numbers, in their order.
 
+    `TOLD`, with which no rule computes, takes half the memory (float32) where that loses nothing.
     `restarts` has, for the days on which any is, the targets whose request had other parameters than before.
+    `backfilled` has, in matrices of the same shape, what was counted later for days before targets' first readings, and `begins`
+    the first day that each target's readings are its own; both are empty where nothing is back-filled.
     """
 
     days: list[dt.date]
@@ -34,10 +42,14 @@ class History:
     targets: list[str]
     values: dict[str, Floats]
     restarts: Mapping[int, Ints]
+    backfilled: Mapping[str, Floats] = field(default_factory=dict)
+    begins: Ints | None = None
 
 
 def as_matrices(history: pd.DataFrame, days: Sequence[dt.date] | None = None) -> History:
     """The history as matrices. Of several rows of a target and day the latest wins: by `captured_at` where there is one.
+
+    Rows of which `backfilled` is true, where there is this column, are no readings.
 
     Its days are those that have a row, or `days`, sorted; rows of other days are left out.
 
@@ -60,14 +72,24 @@ def as_matrices(history: pd.DataFrame, days: Sequence[dt.date] | None = None) ->
     shape = (len(names), len(columns))
     # Of several values put in one place numpy keeps the last: the latest row.
     at = (target_codes, np.searchsorted(columns, day))
-    values = {c: _matrix(history[c], at, shape) for c in SOURCES if c in history.columns}
+    backfilled: dict[str, Floats] = {}
+    begins = None
+    if "backfilled" in history.columns:
+        later = history["backfilled"].to_numpy(dtype=np.bool_)
+        then, at = (at[0][later], at[1][later]), (at[0][~later], at[1][~later])
+        counted, history = history[later], history[~later]
+        backfilled = {c: _matrix(counted[c], then, shape, narrow=False) for c in BACKFILLED if c in history.columns}
+        begins = np.full(len(names), len(columns))
+        np.minimum.at(begins, at[0], at[1])
+        begins[np.setdiff1d(at[0], then[0])] = 0
+    values = {c: _matrix(history[c], at, shape, narrow=c in TOLD) for c in SOURCES if c in history.columns}
     restarts: Mapping[int, Ints] = {}
     if "request_key" in history.columns:
         request = np.full(shape, -1, dtype=np.int32, order="F")
         request[at] = pd.factorize(history["request_key"])[0]
         restarts = _restarts(request)
     dates = [_EPOCH + dt.timedelta(days=int(number)) for number in columns]
-    return History(dates, columns, [str(n) for n in names], values, restarts)
+    return History(dates, columns, [str(n) for n in names], values, restarts, backfilled, begins)
 
 
 def stacked(parts: Sequence[History]) -> History:
@@ -80,6 +102,7 @@ def stacked(parts: Sequence[History]) -> History:
         for day, changed in part.restarts.items():
             restarts[day].append(first + changed)
         first += len(part.targets)
+    parts_of = sorted({name for part in parts for name in part.backfilled})
     return History(
         parts[0].days,
         parts[0].at,
@@ -87,7 +110,26 @@ def stacked(parts: Sequence[History]) -> History:
         # Each column leaves the parts as it is put together, so that one is in memory twice, and not all.
         {name: np.concatenate([part.values.pop(name) for part in parts]) for name in list(parts[0].values)},
         {day: np.concatenate(rows) for day, rows in restarts.items()},
+        {name: np.concatenate([_backfilled(part, name) for part in parts]) for name in parts_of},
+        np.concatenate([_begins(part) for part in parts]) if parts_of else None,
     )
+
+
+def _backfilled(part: History, name: str) -> Floats:
+    found = part.backfilled.get(name)
+    return np.full((len(part.targets), len(part.days)), np.nan, order="F") if found is None else found
+
+
+def _begins(part: History) -> Ints:
+    return np.zeros(len(part.targets), dtype=np.int64) if part.begins is None else part.begins
+
+
+def cut(past: History, last: dt.date) -> History:
+    """Return a copy of a history up to a day."""
+    many = int(np.searchsorted(past.at, (last - _EPOCH).days, side="right"))
+    values = {name: np.copy(matrix[:, :many], order="F") for name, matrix in past.values.items()}
+    backfilled = {name: matrix[:, :many] for name, matrix in past.backfilled.items()}
+    return History(past.days[:many], past.at[:many], past.targets, values, past.restarts, backfilled, past.begins)
 
 
 def _restarts(request: npt.NDArray[np.int32]) -> dict[int, Ints]:
@@ -115,8 +157,11 @@ def _day_numbers(dates: pd.Series) -> Ints:
     return pd.to_datetime(dates).to_numpy().astype("datetime64[D]").astype(np.int64)
 
 
-def _matrix(column: pd.Series, at: tuple[Ints, Ints], shape: tuple[int, int]) -> Floats:
-    filled = np.full(shape, np.nan, order="F")  # a day's values side by side, since days are gone through one by one
+def _matrix(column: pd.Series, at: tuple[Ints, Ints], shape: tuple[int, int], *, narrow: bool) -> Floats:
     numbers = pd.to_numeric(column).to_numpy(dtype=np.float64, na_value=np.nan)
+    with np.errstate(over="ignore"):
+        exact = narrow and np.array_equal(numbers.astype(np.float32), numbers, equal_nan=True)
+    # A day's values side by side, since days are gone through one by one.
+    filled = np.full(shape, np.nan, order="F", dtype=np.float32 if exact else np.float64)
     filled[at] = np.where(np.isfinite(numbers), numbers, np.nan)
     return filled

@@ -163,6 +163,15 @@ _ALL = (
 METRICS = {metric.name: metric for metric in sorted(_ALL, key=lambda metric: metric.name)}
 """By name, in the order of their names, which is that of a table's rows."""
 
+
+def moved(name: str, direction: str) -> str:
+    """Return what moved and which way, for a heading: `Spam score up`; a state, and a name that is no metric now, as it is."""
+    metric = METRICS.get(name)
+    if metric is None:
+        return f"{name} {direction}"
+    return metric.title if metric.is_state else f"{metric.title} {direction}"
+
+
 NEEDED = tuple(metric.name for metric in _ALL if metric.needed)
 SERIES = {name: metric for name, metric in METRICS.items() if not metric.is_state}
 SOURCES = {name: found.source for name, found in (SERIES | COMPANIONS).items()}

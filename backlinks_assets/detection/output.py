@@ -40,6 +40,7 @@ class Collected:
         """Every target read today, also those read for the first time. `moved` where the index moved lately."""
         series, day = today.series, today.day
         first = np.flatnonzero(np.isfinite(series.raw[:, day]) & (series.last < 0))
+        first = first[series.owns(first, day)]
         rows = np.concatenate([today.rows, first])
         blank = np.full(len(first), np.nan)
         self._add(

@@ -3,7 +3,7 @@
 A rule first tests what is cheap (is the change large enough?), and only then what is usual for the targets that remain.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
@@ -13,7 +13,8 @@ from backlinks_assets.detection.metrics import Metric
 from backlinks_assets.detection.series import Series, median, quantiles, robust_scale
 from backlinks_assets.detection.settings import DetectionSettings, OwnThresholds
 
-LOSS_DAYS = (1, 2, 3, 5, 7)  # reading days
+LOSS_READINGS = (1, 2, 3, 5, 7)
+LOSS_DAYS_MAX = 7  # that several readings may span: seven of a weekly watch are no week
 HALF, HALVED_LINKS_MIN = 0.5, 20.0
 DRIFT_DAYS_MAX = 7
 NEED_ROOTS, NEED_SHARE_MIN, NEED_SHARE_MAX = 15.0, 0.03, 0.15
@@ -66,7 +67,8 @@ class Day:
     drift: Floats  # a day, in level units
     last_change: Floats  # level units
     distance: Floats  # from the baseline and its drift, level units
-    young: Floats  # how many times the limits are as high, the history being short
+    young: Floats  # how many times the limits are as high, the history being short or back-filled
+    widened: Floats  # how many times for its being back-filled alone
     floor: Floats
     score: Floats  # robust z
     low: Floats
@@ -75,23 +77,29 @@ class Day:
     over_days: Ints  # reading days
     halved: Bools
 
+    def only(self, at: Bools) -> "Day":
+        """Return the same day of some of its rows."""
+        arrays = [each.name for each in fields(self) if each.name not in ("series", "day")]
+        return replace(self, **{name: getattr(self, name)[at] for name in arrays})
+
 
 def open_day(series: Series, day: int, settings: DetectionSettings) -> Day:
     """Today's readings beside their baselines; no rule is applied yet."""
     rows = series.compared(day)
     gap, readings = series.gap(rows, day), series.readings[rows]
-    drift = np.nan_to_num(median(series.change[rows, max(0, day - settings.usual_days) : day]))
+    drift = np.nan_to_num(median(series.change.before(rows, day, settings.usual_days)))
     drift = drift * readings / (readings + 10)
     base = median(series.last_week(rows))
     value, level = series.raw[rows, day], series.level[rows, day]
     last_change = level - series.level[rows, series.last[rows]] - drift * np.minimum(gap, DRIFT_DAYS_MAX)
     distance = level - base - drift * np.minimum(gap + 2, DRIFT_DAYS_MAX)
+    widened = np.where(series.is_new(rows, day), settings.backfill_caution, 1.0)
     floor, blank = np.full(len(rows), series.scale.floor), np.full(len(rows), np.nan)
     if series.scale.log:
         floor = np.maximum(floor, 0.3 / np.sqrt(value + 10))
     return Day(
         series, day, rows, gap, readings, value, series.in_todays_units(base, rows, day), drift, last_change, distance,
-        1 + settings.caution / readings, floor, blank, blank.copy(), blank.copy(),
+        np.maximum(1 + settings.caution / readings, widened), widened, floor, blank, blank.copy(), blank.copy(),
         np.zeros(len(rows), dtype=np.int64), np.zeros(len(rows), dtype=np.int64), np.zeros(len(rows), dtype=np.bool_),
     )  # fmt: skip
 
@@ -119,10 +127,10 @@ def detect_steps(today: Day, limits: Limits, settings: DetectionSettings, *, sco
     wanted = np.flatnonzero((large | score_all) & (today.readings >= 2))
     if not len(wanted):
         return
-    series, past = today.series, slice(max(0, today.day - settings.usual_days), today.day)
-    scale = series.scale
+    series, scale, days = today.series, today.series.scale, settings.usual_days
     rows, gap = today.rows[wanted], today.gap[wanted]
-    usual = robust_scale(series.distance[rows, past], scale.prior, today.floor[wanted], tail=scale.log)
+    distances = series.distance.before(rows, today.day, days)
+    usual = robust_scale(distances, scale.prior, today.floor[wanted], tail=scale.log)
     usual *= np.sqrt(np.minimum(1 + (gap - 1) / 3, 4))
     today.score[wanted] = today.distance[wanted] / usual
     needed_z = limits.robust_z[today.rows] * today.young
@@ -130,7 +138,8 @@ def detect_steps(today: Day, limits: Limits, settings: DetectionSettings, *, sco
     if not settings.step_rule:
         return
     near = np.flatnonzero(large & enough)
-    usual_change = robust_scale(series.change[today.rows[near], past], scale.prior, today.floor[near], tail=True)
+    changes = series.change.before(today.rows[near], today.day, days)
+    usual_change = robust_scale(changes, scale.prior, today.floor[near], tail=True)
     last_step = today.last_change[near] / (usual_change * np.sqrt(np.minimum(today.gap[near], 9)))
     sharp = (
         (np.abs(today.score[near]) > needed_z[near])
@@ -173,12 +182,13 @@ def detect_losses(today: Day, live: Series, limits: Limits, settings: DetectionS
 
     When a linking page or domain goes, its links leave the live ones and join the lost ones. A batch the vendor prunes
     from the lost ones, links that expire there, and a refresh of the lost ones alone leave the live ones as they were.
+    It is looked for since the last reading, and over several readings within a week.
     """
     series, day = today.series, today.day
     lost_now, live_now = (s.in_todays_units(s.level[today.rows, day], today.rows, day) for s in (series, live))
-    for days in LOSS_DAYS:
+    for days in LOSS_READINGS:
         start = max(0, day - settings.loss_days - days)
-        if day - start <= days:
+        if day - start <= days or (days > 1 and series.at[day] - series.at[day - days] > LOSS_DAYS_MAX):
             break
         lost_then, here = (s.in_todays_units(s.level[today.rows, day - days], today.rows, day) for s in (series, live))
         moved = _confirmed(lost_then, lost_now, here, live_now)
@@ -193,7 +203,7 @@ def detect_losses(today: Day, live: Series, limits: Limits, settings: DetectionS
         past = _confirmed(gone[:, :-days], gone[:, days:], there[:, :-days], there[:, days:])
         read = np.isfinite(series.level[rows, start + days : day])
         (usual,), known = quantiles(np.where(read, np.maximum(past, 0), np.nan), 0.95)
-        usual_loss = settings.confirmed_loss_ratio * np.nan_to_num(usual)
+        usual_loss = settings.confirmed_loss_ratio * np.nan_to_num(usual) * today.widened[near]
         sharp = (known > 0) & (moved[near] >= usual_loss)
         hit = near[sharp]
         today.kind[hit], today.over_days[hit] = LOSS, days

@@ -5,11 +5,37 @@ The robust statistics live here; what is unusual enough to be flagged is decided
 
 import numpy as np
 
-from backlinks_assets.detection.matrices import Floats, Ints
+from backlinks_assets.detection.matrices import Bools, Floats, Ints
 from backlinks_assets.detection.metrics import Scale
 
 WEEK = 7
+NEW_READINGS = 14  # own ones, without which a back-filled target is new
 INTERVALS = 14  # of which the median is the usual time between readings
+
+
+class Recent:
+    """A value for each target of today and of the last reading days; an older day's column is given to a new one."""
+
+    def __init__(self, targets: int, looks_back: int) -> None:
+        self._values = np.full((targets, looks_back + 1), np.nan, order="F")
+
+    def record(self, rows: Ints, day: int, values: Floats) -> None:
+        """Values of the targets read on a day."""
+        column = day % self._values.shape[1]
+        self._values[:, column] = np.nan
+        self._values[rows, column] = values
+
+    def before(self, rows: Ints, day: int, readings: int) -> Floats:
+        """Values of the reading days before `day`, (rows, readings) in any order; NaN for a target not read."""
+        columns = np.arange(max(0, day - readings), day) % self._values.shape[1]
+        return self._values[rows[:, None], columns]
+
+    def forget(self, rows: Ints) -> None:
+        self._values[rows] = np.nan
+
+    def drop(self, rows: Ints, day: int) -> None:
+        """Values of a day that count no more."""
+        self._values[rows, day % self._values.shape[1]] = np.nan
 
 
 class Series:
@@ -17,25 +43,52 @@ class Series:
 
     `level` is the reading on the metric's scale, less the index moves of its past; `change` is the change since the last
     reading over the root of the days between; `distance` is that to the median of the last week. Readings are NaN for none.
+    Of the last two only as many reading days stay as anyone looks back on.
     """
 
-    def __init__(self, values: Floats, at: Ints, scale: Scale, *, flagged: bool = True) -> None:
-        """`at` are the columns' days as numbers. A series that is not `flagged` itself has no distances."""
+    def __init__(
+        self,
+        values: Floats,
+        at: Ints,
+        scale: Scale,
+        looks_back: int,
+        *,
+        flagged: bool = True,
+        backfilled: Floats | None = None,
+        begins: Ints | None = None,
+    ) -> None:
+        """`at` are the columns' days as numbers. A series that is not `flagged` itself has no distances.
+
+        `backfilled` are values of days before each target's first reading, on `begins`. They say what is usual, and no more.
+        """
         self.scale = scale
         self.at = at
-        self.raw = values
-        self.level = scale.level(values)
-        self.change = np.full_like(values, np.nan)
-        self.distance = np.full_like(values if flagged else values[:, :0], np.nan)
+        self.begins = begins
+        self.raw = values if backfilled is None else np.where(np.isfinite(values), values, backfilled)
+        self.level = scale.level(self.raw)
+        self.change = Recent(len(values), looks_back)
+        self.distance = Recent(len(values), looks_back if flagged else 0)
         self.last: Ints = np.full(len(values), -1, dtype=np.int64)
         self.readings: Ints = np.zeros(len(values), dtype=np.int64)
         self.pending = np.zeros(len(values))
 
     def forget(self, rows: Ints, day: int) -> None:
         """Their request changed: what was read before is another series."""
-        for matrix in (self.level, self.change, self.distance):
-            matrix[rows, :day] = np.nan
+        self.level[rows, :day] = np.nan
+        self.change.forget(rows)
+        self.distance.forget(rows)
         self.last[rows], self.readings[rows], self.pending[rows] = -1, 0, 0.0
+
+    def owns(self, rows: Ints, day: int) -> Bools:
+        """Whether a day's value is the target's own reading, not a back-filled one."""
+        return np.ones(len(rows), dtype=np.bool_) if self.begins is None else self.begins[rows] <= day
+
+    def is_new(self, rows: Ints, day: int) -> Bools:
+        """Whether what is usual for a target is known from before its first reading, and from few own readings."""
+        if self.begins is None:
+            return np.zeros(len(rows), dtype=np.bool_)
+        begins = self.begins[rows]
+        return (begins > 0) & (day - begins < NEW_READINGS)
 
     def compared(self, day: int) -> Ints:
         """The targets with a reading on this day and one before."""
@@ -48,9 +101,14 @@ class Series:
         gap: Floats = np.maximum(1.0, (self.at[day] - self.at[self.last[rows]]) / usual)
         return gap
 
-    def learn(self, day: int) -> None:
-        """The day's readings become the last ones."""
+    def learn(self, day: int, apart: Ints | None = None) -> None:
+        """The day's readings become the last ones; those of the rows `apart` are forgotten."""
         read = np.isfinite(self.raw[:, day])
+        if apart is not None:
+            read[apart] = False
+            self.level[apart, day] = np.nan
+            self.change.drop(apart, day)
+            self.distance.drop(apart, day)
         self.last[read] = day
         self.readings[read] += 1
 

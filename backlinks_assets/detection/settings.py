@@ -48,6 +48,10 @@ class DetectionSettings(BaseModel):
     caution: float = Field(
         5.0, ge=0, le=20, description="A target with n earlier readings must exceed 1 + caution/n times the limits."
     )
+    backfill_caution: float = Field(
+        2.0, ge=1, le=20,
+        description="A back-filled target must exceed so many times the limits until it has 14 readings of its own.",
+    )  # fmt: skip
     usual_days: int = Field(28, ge=7, le=MAX_HISTORY_DAYS, description="Days with readings that say what is usual.")
     loss_days: int = Field(
         60, ge=7, le=MAX_HISTORY_DAYS, description="Days with readings that say which confirmed losses are usual."

@@ -11,7 +11,7 @@ from typing import Literal
 
 import numpy as np
 
-from backlinks_assets.detection.matrices import Bools, Floats, History
+from backlinks_assets.detection.matrices import Bools, Floats, History, Ints
 from backlinks_assets.detection.metrics import LIVE
 
 MOST = 0.5  # of the targets that can be compared
@@ -104,6 +104,21 @@ def exclude(past: History, faults: Faults, verdicts: Sequence[Verdict] = ()) -> 
                     at = slice(None) if verdict.target is None else rows.get(verdict.target, slice(0, 0))
                     out[at] = not verdict.counts
             values[out, day] = np.nan
+
+
+def rows_apart(past: History, spans: Sequence[Verdict]) -> dict[tuple[str, int], Ints]:
+    """Return, by metric and number of a day, the targets whose readings are judged and stay out of baselines."""
+    numbers = {name: number for number, name in enumerate(past.targets)}
+    found: dict[tuple[str, int], set[int]] = {}
+    for day, date in enumerate(past.days):
+        for one in spans:
+            if (
+                one.first <= date <= one.last
+                and one.metric is not None
+                and (row := numbers.get(one.target or "")) is not None
+            ):
+                found.setdefault((one.metric, day), set()).add(row)
+    return {key: np.array(sorted(rows), dtype=np.int64) for key, rows in found.items()}
 
 
 def _held(verdicts: Sequence[Verdict], date: dt.date) -> bool | None:

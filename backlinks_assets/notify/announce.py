@@ -7,24 +7,22 @@ runs come as plain records. Whatever may raise comes before the first message is
 import datetime as dt
 import functools
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
 from backlinks_assets.collect.factory import open_store, watched_targets
 from backlinks_assets.formatting import counted
 from backlinks_assets.notify import alerts as found
-from backlinks_assets.notify.alerts import INCOMPLETE, Alert, FailedRun
+from backlinks_assets.notify.alerts import INCOMPLETE, Alert, FailedRun, Kind
 from backlinks_assets.notify.balance import account_alerts
-from backlinks_assets.notify.channels import Channel, SendError, channels_of, send
+from backlinks_assets.notify.channels import OF_FILE, Channel, SendError, places_of, send
 from backlinks_assets.notify.cursor import GIVEN_UP_AFTER, Cursor
-from backlinks_assets.notify.templates import Message, compose
-from backlinks_assets.paths import page_path, parquet_path
-from backlinks_assets.report.day_sentence import day_sentence
-from backlinks_assets.report.summary import read_day_report, read_flags
+from backlinks_assets.notify.messages import Messages
+from backlinks_assets.notify.templates import Message
+from backlinks_assets.paths import parquet_path
 from backlinks_assets.settings import Settings
 from backlinks_assets.tables.atomic import TablesError
-from backlinks_assets.tables.parquet import days
 from backlinks_assets.targets.target import TargetsError, WatchList
 
 LOOKS_BACK: Final = dt.timedelta(days=7)
@@ -32,6 +30,8 @@ LOOKS_BACK: Final = dt.timedelta(days=7)
 were first switched on are never announced."""
 SENDING_S: Final = 25.0
 """A look starts no delivery after this: Dagster ends a tick at 60 s, and one delivery takes 20 s at most."""
+MONDAY: Final = 0
+WEEK: Final = "week"
 CLOSED: Final = "closed"
 """Key of a day that is over and has been looked at for lost targets."""
 
@@ -48,11 +48,11 @@ def announce(
         StoreError: the response store can't be read; nothing was sent.
     """
     look = Look(settings, cursor, now)
-    if look.channels:  # otherwise nothing counts as announced
-        cursor.set_channels([channel.key for channel in look.channels])
+    if look.channels or look.unread:  # otherwise nothing counts as announced
+        cursor.set_channels([*(channel.key for channel in look.channels), *look.unread])
         alerts = look.alerts(runs, busy)
         for day, of_day in alerts.items():
-            cursor.announce(day, of_day, now)
+            cursor.announce(day, of_day, now, look.gets(day, of_day))
         look.deliver(list(look.due(alerts)))
     cursor.problems = look.problems
     return look
@@ -64,11 +64,16 @@ class Look:
     def __init__(self, settings: Settings, cursor: Cursor, now: dt.datetime) -> None:
         self.settings, self.cursor, self.now = settings, cursor, now
         self._began = time.monotonic()
-        self.channels, self.problems = channels_of(settings.notify_urls, bytes.fromhex(cursor.salt))
         self.sent: list[Message] = []
         self.watched, self._unusable_file = _targets(settings)
+        groups = None if self._unusable_file else self.watched.groups
+        places = places_of(settings, groups, bytes.fromhex(cursor.salt))
+        self.channels, self.problems, self.warnings = places.channels, places.problems, places.warnings
+        # Channels of the file that can't be used now, as far as one of them has been known: what is announced waits for them.
+        known = {key for key in cursor.channels if key.startswith(OF_FILE)} - {one.key for one in self.channels}
+        self.unread = [] if places.is_file_whole else sorted(known)
         self._answered = functools.cache(functools.partial(_answered, settings))
-        self._sentence = functools.cache(self._read_sentence)
+        self._messages = Messages(settings, self.watched, self._going_on)
 
     @contextmanager
     def _going_on(self) -> Iterator[None]:
@@ -88,8 +93,8 @@ class Look:
         for day in (first + dt.timedelta(days=number) for number in range((today - first).days + 1)):
             if day not in busy:
                 alerts[day] = self._run_alerts(day, [run for run in runs if run.day == day])
-                with self._going_on():
-                    alerts[day] += found.flag_alerts(read_flags(self.settings.root, day))
+                alerts[day] += self._messages.flags(day) + self._messages.incidents(day) + self._messages.in_bulk(day)
+                alerts[day] += self._of_evaluated_day(day, today)
         if today in alerts:
             alerts[today] += self._unusable_file
             with self._going_on():
@@ -123,35 +128,46 @@ class Look:
             alerts += lost
         return alerts
 
+    def _of_evaluated_day(self, day: dt.date, today: dt.date) -> list[Alert]:
+        """Return that a day is evaluated, for channels that are told of a quiet one, and on a Monday that the week is over."""
+        evaluated = parquet_path(self.settings.root, "backlinks_changes", day).exists()
+        alerts = []
+        if evaluated and day >= today - dt.timedelta(days=1):  # that an older one was quiet is no news
+            alerts.append(Alert(Kind.QUIET, (found.QUIET,), ""))
+        if day.weekday() == MONDAY and (evaluated or day < today):
+            alerts.append(Alert(Kind.WEEK, (WEEK,), ""))
+        return alerts
+
+    def gets(self, day: dt.date, of_day: Sequence[Alert]) -> Callable[[str, Alert], bool]:
+        """Return whether an alert of a day is to wait for a channel, given by its key; one that can't be read gets all."""
+        rules = {channel.key: channel.rule for channel in self.channels}
+        known = not self._unusable_file
+
+        def gets(key: str, alert: Alert) -> bool:
+            if (rule := rules.get(key)) is None or not rule.sends(alert, of_day, groups_known=known):
+                return rule is None
+            unwanted = alert.kind is Kind.WEEK and known and not rule.quiet
+            return not unwanted or bool(self._messages.moved_in_week(day, rule))
+
+        return gets
+
     def due(self, alerts: dict[dt.date, list[Alert]]) -> Iterator[tuple[Channel, dt.date, list[Alert], Message]]:
         """Yield the messages that are due: first to the channels of which nothing has failed."""
         for channel in sorted(self.channels, key=lambda channel: self.cursor.channels[channel.key].attempts):
-            state = self.cursor.channels[channel.key]
+            state, rule = self.cursor.channels[channel.key], channel.rule
             if state.next_at and self.now < state.next_at:
                 continue
+            if rule.groups is not None and self._unusable_file:
+                continue  # whose a target is can't be read: what is announced waits
             for day, of_day in alerts.items():
-                if due := state.due(day, of_day, self.now):
-                    page = page_path(self.settings.root, day)
-                    message = compose(
-                        day,
-                        due,
-                        earlier=state.messages.get(day),
-                        sentence=self._sentence(day),
-                        report=self.settings.report_address(page) if page.exists() else None,
-                        simulated=self.settings.simulated,
-                    )
+                due = state.due(day, [alert for alert in of_day if rule.sends(alert, of_day)], self.now)
+                if due and rule.weekly:
+                    if message := self._messages.of_week(day, rule):
+                        yield channel, day, due, message
+                    else:
+                        state.drop(day, due)
+                elif due and (message := self._messages.of_day(day, due, rule, state.messages.get(day))):
                     yield channel, day, due, message
-
-    def _read_sentence(self, day: dt.date) -> str | None:
-        """Return the day's sentence with flags, coverage and spend, where its tables are built and can be read."""
-        settings = self.settings
-        with self._going_on():
-            if day in days(settings.root, "backlinks_summary"):
-                expected = self.watched.expected_on(day)
-                return day_sentence(
-                    read_day_report(settings.root, day, simulated=settings.simulated, expected_targets=expected)
-                )
-        return None
 
     def deliver(self, due: Sequence[tuple[Channel, dt.date, list[Alert], Message]]) -> None:
         """Send what is due, each channel and each day's message apart, and note how it went."""

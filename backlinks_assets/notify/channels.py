@@ -1,4 +1,4 @@
-"""Sending through apprise: the channels that the settings name, and one message to one of them.
+"""Sending through apprise: the channels that the settings and `channels.toml` name, and one message to one of them.
 
 A channel's URL holds secrets: no error, log, table or cursor has any part of it but its scheme.
 """
@@ -6,13 +6,17 @@ A channel's URL holds secrets: no error, log, table or cursor has any part of it
 import hashlib
 import logging
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from backlinks_assets.errors import BacklinksError
+from backlinks_assets.formatting import shown
+from backlinks_assets.notify.channel_file import CHANNELS_VARIABLE, read_channels
+from backlinks_assets.notify.rule import EVERYTHING, Rule
 from backlinks_assets.notify.templates import MAX_CHARACTERS, Message, render
+from backlinks_assets.settings import Settings
 
 SEND_TIMEOUT_S: Final = 20.0
 """For one channel; Dagster gives a sensor's tick 60 s."""
@@ -26,36 +30,92 @@ class SendError(BacklinksError):
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """One of the URLs. `key` is its salted hash, by which the cursor knows it."""
+    """One place: a URL of BACKLINKS_NOTIFY_URLS, or a channel of the file.
 
-    number: int
+    The cursor knows it by `key`: the salted hash of the URL, or the hash of the channel's name, so that it stays the same
+    channel when its URL is corrected.
+    """
+
+    label: str
     scheme: str
     key: str
     service: Any = field(repr=False)
+    rule: Rule = EVERYTHING
 
     def __str__(self) -> str:
-        return f"number {self.number} of BACKLINKS_NOTIFY_URLS ({self.scheme})"
+        return f"{self.label} ({self.scheme})"
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where messages go. `problems` are sentences about places that can't be used, `warnings` about what is odd.
+
+    `is_file_whole` is false if a channel of the file may be missing here: what is announced then waits for it.
+    """
+
+    channels: list[Channel]
+    problems: list[str]
+    warnings: list[str]
+    is_file_whole: bool
+
+
+OF_FILE: Final = "c:"
+"""How the cursor's keys of the file's channels begin."""
+
+
+def places_of(settings: Settings, groups: Collection[str] | None, salt: bytes = b"") -> Places:
+    """Return all places. `groups` are those of the targets file, None where they are not known."""
+    channels, problems = channels_of(settings.notify_urls, salt)
+    read = read_channels(settings, groups)
+    refused = list(read.problems)
+    for entry in read.entries:
+        label = f"the channel {shown(entry.name)}"
+        if (service := _service(entry.url)) is None:
+            refused.append(
+                f"{settings.channels_file}, channel {shown(entry.name)}: its variable holds no valid URL for apprise, so "
+                f"nothing is sent there.{_webhook(entry.url)} docs/announcements.md says how to try a URL by hand."
+            )
+            continue
+        digest = hashlib.sha256(entry.name.casefold().encode()).hexdigest()[:16]
+        channels.append(Channel(label, _scheme(entry.url), OF_FILE + digest, service, entry.rule))
+    return Places(channels, problems + refused, read.warnings, not refused)
+
+
+def has_places(settings: Settings) -> bool:
+    """Whether anything is to be announced anywhere, as far as is known without reading the file of channels."""
+    return bool(settings.notify_urls or settings.channels_file.exists() or settings.env.get(CHANNELS_VARIABLE))
 
 
 def channels_of(urls: Sequence[str], salt: bytes = b"") -> tuple[list[Channel], list[str]]:
     """Return the channels, and a sentence for each URL that apprise can't use; it stops no other."""
-    from apprise import Apprise
-
     found: dict[str, Channel] = {}
     refused = []
     for number, url in enumerate(urls, start=1):
         key = hashlib.scrypt(url.encode(), salt=salt, n=2**12, r=8, p=1, dklen=12).hex()
-        with _hushed():
-            service = Apprise.instantiate(url, suppress_exceptions=True)
-        if service is None:
-            webhook = " A webhook is written as jsons://host/path." if url.lower().startswith("http") else ""
+        if (service := _service(url)) is None:
             refused.append(
-                f"Number {number} of BACKLINKS_NOTIFY_URLS is not a valid URL for apprise, so nothing is sent there.{webhook} "
-                "docs/announcements.md says how to try a URL by hand."
+                f"Number {number} of BACKLINKS_NOTIFY_URLS is not a valid URL for apprise, so nothing is sent there."
+                f"{_webhook(url)} docs/announcements.md says how to try a URL by hand."
             )
         elif key not in found:
-            found[key] = Channel(number, url.partition("://")[0].lower(), key, service)
+            found[key] = Channel(f"number {number} of BACKLINKS_NOTIFY_URLS", _scheme(url), key, service)
     return list(found.values()), refused
+
+
+def _service(url: str) -> Any:
+    """Return apprise's service of a URL, None for one that it can't use."""
+    from apprise import Apprise
+
+    with _hushed():
+        return Apprise.instantiate(url, suppress_exceptions=True)
+
+
+def _webhook(url: str) -> str:
+    return " A webhook is written as jsons://host/path." if url.lower().startswith("http") else ""
+
+
+def _scheme(url: str) -> str:
+    return url.partition("://")[0].lower()
 
 
 def send(channel: Channel, message: Message) -> None:

@@ -8,7 +8,7 @@ alert is five characters, and only the last seven days are in it: 1,000 flags a 
 import base64
 import datetime as dt
 import hashlib
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Annotated, Final
 
 import pydantic
@@ -75,9 +75,13 @@ class ChannelState(pydantic.BaseModel):
         return waiting if not number or now >= last_at + SECOND_MESSAGE_AFTER * 2**doubled else []
 
     def arrived(self, day: dt.date, alerts: Sequence[Alert], now: dt.datetime) -> None:
+        self.drop(day, alerts)
+        self.messages[day] = self.messages.get(day, (0, now))[0] + 1, now
+
+    def drop(self, day: dt.date, alerts: Sequence[Alert]) -> None:
+        """Let alerts wait no more, without a message."""
         had = {short(day, key) for alert in alerts for key in alert.keys}
         self.waiting = {since: hashes - had for since, hashes in self.waiting.items() if hashes - had}
-        self.messages[day] = self.messages.get(day, (0, now))[0] + 1, now
 
     def failed(self, reason: str, now: dt.datetime) -> bool:
         """Note that sending failed, and try again after 1, 2, 4 … 60 minutes; return whether alerts were given up."""
@@ -108,7 +112,7 @@ class Account(pydantic.BaseModel):
 
 
 class Cursor(pydantic.BaseModel):
-    """All that the sensor knows between ticks. A channel is known by a salted hash of its URL."""
+    """All that the sensor knows between ticks. A channel is known by a salted hash of its URL, or of its name in the file."""
 
     salt: str
     started: dt.date
@@ -152,14 +156,22 @@ class Cursor(pydantic.BaseModel):
             for one in removed:
                 state.take_over(one)
 
-    def announce(self, day: dt.date, alerts: Sequence[Alert], now: dt.datetime) -> None:
-        """Let the alerts that are new wait for every channel."""
+    def announce(
+        self,
+        day: dt.date,
+        alerts: Sequence[Alert],
+        now: dt.datetime,
+        gets: Callable[[str, Alert], bool] = lambda _channel, _alert: True,
+    ) -> None:
+        """Let the alerts that are new wait for every channel that gets them; the others never get them later."""
         fresh = [alert for alert in alerts if not self.is_announced(day, alert.keys[0])]
         known = self.announced.setdefault(day, set())
         if new := {short(day, key) for alert in fresh for key in alert.keys} - known:
             known |= new
-            for state in self.channels.values():
-                state.waiting.setdefault(now, set()).update(new)
+            for channel, state in self.channels.items():
+                mine = {short(day, key) for alert in fresh if gets(channel, alert) for key in alert.keys}
+                if waits := mine & new:
+                    state.waiting.setdefault(now, set()).update(waits)
 
     def is_announced(self, day: dt.date, key: str) -> bool:
         return short(day, key) in self.announced.get(day, set())

@@ -8,7 +8,10 @@ import datetime as dt
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
 
 from backlinks_assets.formatting import number, short_day
 from backlinks_assets.report.readings import Floats, History
@@ -39,7 +42,7 @@ class Chart:
 
     `edges` are the ends of the plot, `numbers` (y, text) beside it, `days` (x, text) below it. `band`, `line` and those of
     `bars`, by class, are paths. `dots` are readings that have none beside them. `flagged` is the flagged reading, `value`
-    its text with point and anchor.
+    its text with point and anchor. `marks` are flags of a long history: x, y, severity, text; `outs` (x, width) days left out.
     """
 
     key: str
@@ -56,6 +59,8 @@ class Chart:
     bars: Mapping[str, str] = field(default_factory=dict)
     flagged: tuple[float, float] | None = None
     value: tuple[float, float, str, str] | None = None
+    marks: Sequence[tuple[float, float, str, str]] = ()
+    outs: Sequence[tuple[float, float]] = ()
 
 
 def history_chart(history: History, *, key: str, title: str, description: str, height: int = HEIGHT) -> Chart:
@@ -64,7 +69,7 @@ def history_chart(history: History, *, key: str, title: str, description: str, h
     span = max(read) - min(read) or 1.0  # a range that reaches further is cut, or it would leave the line no height
     low, high = (edge.clip(min(read) - span, max(read) + span).tolist() for edge in (history.low, history.high))
     fell = _fell(values)
-    scale = _Scale(len(values), *_room(values + low + high, fell=fell), WIDTH - RIGHT, height)
+    scale = Scale(len(values), *room(values + low + high, fell=fell), WIDTH - RIGHT, height)
     points = [scale.point(*reading) for reading in enumerate(values)]
     known = [*zip([None, *points], points, [*points[1:], None], strict=False)]
     text, last, value = number(values[-1]), scale.point(len(values) - 1, values[-1]), None
@@ -73,7 +78,7 @@ def history_chart(history: History, *, key: str, title: str, description: str, h
         value = (round(x, 1), round(y, 1), text, "middle")
     return Chart(
         key, title, description, WIDTH, height, (LEFT, scale.right),
-        numbers=[(scale.y(at), _short(at)) for at in _round_numbers(scale, 5)],
+        numbers=[(scale.y(at), short(at)) for at in round_numbers(scale, 5)],
         days=_days(history.days, scale),
         band=_band(low, high, scale),
         line="".join(f"{'L' if before else 'M'}{at[0]:g} {at[1]:g}" for before, at, after in known if at and (before or after)),
@@ -87,11 +92,11 @@ def shares_chart(history: History, *, key: str, title: str, description: str, he
     """Return an index move's chart: percent of targets, each day's on its own, as columns."""
     values = history.values.tolist()
     top = max([MIN_TOP_PERCENT, *filter(math.isfinite, values)])
-    scale = _Scale(len(values), 0.0, 1.08 * top, WIDTH - RIGHT_OF_COLUMNS, height)
+    scale = Scale(len(values), 0.0, 1.08 * top, WIDTH - RIGHT_OF_COLUMNS, height)
     last = scale.point(len(values) - 1, values[-1])
     return Chart(
         key, title, description, WIDTH, height, (LEFT, scale.right),
-        numbers=[(scale.y(at), f"{_short(at)} %") for at in _round_numbers(scale, 5)],
+        numbers=[(scale.y(at), f"{short(at)} %") for at in round_numbers(scale, 5)],
         days=_days(history.days, scale),
         bars={
             "before": scale.columns(values[:-1]),
@@ -104,16 +109,16 @@ def shares_chart(history: History, *, key: str, title: str, description: str, he
 def flags_chart(days: Sequence[dt.date], critical: Floats, warning: Floats, *, title: str, description: str) -> Chart:
     """Return the flags a day as columns, the critical ones at the foot and wider."""
     below, above = critical.tolist(), (critical + warning).tolist()
-    scale = _Scale(len(days), 0.0, max(4.0, *above) * 1.1, WIDE_WIDTH - RIGHT, WIDE_HEIGHT)
+    scale = Scale(len(days), 0.0, max(4.0, *above) * 1.1, WIDE_WIDTH - RIGHT, WIDE_HEIGHT)
     return Chart(
         "days", title, description, WIDE_WIDTH, WIDE_HEIGHT, (LEFT, scale.right),
-        numbers=[(scale.y(at), _short(at)) for at in _round_numbers(scale, 3)],
+        numbers=[(scale.y(at), short(at)) for at in round_numbers(scale, 3)],
         days=_days(days, scale),
         bars={"critical": scale.columns(below), "warning": scale.columns(above, below)},
     )  # fmt: skip
 
 
-class _Scale:
+class Scale:
     """Days and values as points; a day is in the middle of its share of the width."""
 
     def __init__(self, days: int, low: float, high: float, right: int, height: int) -> None:
@@ -127,6 +132,14 @@ class _Scale:
     def y(self, value: float) -> float:
         return round(self._bottom - (value - self.low) * self._unit, 1)
 
+    def xs(self, days: npt.NDArray[Any]) -> Floats:
+        """Return many days at once."""
+        return np.round(LEFT + (days + 0.5) * self._day, 1)
+
+    def ys(self, values: Floats) -> Floats:
+        """Return many values at once."""
+        return np.round(self._bottom - (values - self.low) * self._unit, 1)
+
     def point(self, day: float, value: float) -> tuple[float, float] | None:
         return (self.x(day), self.y(value)) if math.isfinite(value) else None
 
@@ -138,7 +151,7 @@ class _Scale:
         )
 
 
-def _band(low: Sequence[float], high: Sequence[float], scale: _Scale) -> str:
+def _band(low: Sequence[float], high: Sequence[float], scale: Scale) -> str:
     """Return the path of the range. It is interrupted where two days' ranges do not overlap, since no slope joins them."""
     path = ""
     run: list[tuple[int, float, float]] = []
@@ -151,7 +164,7 @@ def _band(low: Sequence[float], high: Sequence[float], scale: _Scale) -> str:
     return path + _area(run, scale)
 
 
-def _area(run: Sequence[tuple[int, float, float]], scale: _Scale) -> str:
+def _area(run: Sequence[tuple[int, float, float]], scale: Scale) -> str:
     """Return the path around a range of some days, from the first's beginning to the last's end."""
     if not run:
         return ""
@@ -161,7 +174,7 @@ def _area(run: Sequence[tuple[int, float, float]], scale: _Scale) -> str:
     return "M" + "L".join(f"{scale.x(day):g} {scale.y(value):g}" for day, value in (*lower, *reversed(upper))) + "z"
 
 
-def _room(drawn: Sequence[float], *, fell: bool) -> tuple[float, float]:
+def room(drawn: Sequence[float], *, fell: bool) -> tuple[float, float]:
     """Return the ends of a scale: a range of a few points or links must not fill it."""
     known = [value for value in drawn if math.isfinite(value)]
     if not known:
@@ -177,12 +190,12 @@ def _fell(values: Sequence[float]) -> bool:
     return len(known) > 1 and known[-1] < known[-2]
 
 
-def _days(days: Sequence[dt.date], scale: _Scale) -> list[tuple[float, str]]:
+def _days(days: Sequence[dt.date], scale: Scale) -> list[tuple[float, str]]:
     """Return the last day and every fourteenth before it."""
     return [(scale.x(day), short_day(days[day])) for day in range(len(days) - 1, -1, -DAYS_PER_TICK)]
 
 
-def _round_numbers(scale: _Scale, most: int) -> list[int]:
+def round_numbers(scale: Scale, most: int) -> list[int]:
     """Return the whole round numbers of a scale, with `most` steps between them at most."""
     least = max((scale.high - scale.low) / most, 1.0)
     size = 10 ** math.floor(math.log10(least))
@@ -190,7 +203,7 @@ def _round_numbers(scale: _Scale, most: int) -> list[int]:
     return list(range(math.ceil(scale.low / step) * step, math.floor(scale.high) + 1, step))
 
 
-def _short(value: float) -> str:
+def short(value: float) -> str:
     """Return a number for an axis: `12k`, `1.25M`."""
     for size, letter in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
         if abs(value) >= max(size, 10_000):

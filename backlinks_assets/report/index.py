@@ -68,14 +68,25 @@ def add_page(root: Path, date: dt.date, html: str) -> Path:
         dates = sorted({*page_dates(root), date})
         at = dates.index(date)
         write_page(page_path(root, date), _linked(html.encode(), date, dates))
-        for day in (*dates[max(at - 1, 0) : at], *dates[at + 1 : at + 2]):
-            try:
-                page = page_path(root, day).read_bytes()
-            except OSError as error:
-                raise tables_error("read", page_path(root, day), error) from error
-            if (linked := _linked(page, day, dates)) != page:
-                write_page(page_path(root, day), linked)
+        _link(root, (*dates[max(at - 1, 0) : at], *dates[at + 1 : at + 2]), dates)
     return page_path(root, date)
+
+
+def relink(root: Path) -> None:
+    """Set the links of all pages anew, after pages have come from elsewhere; raises as `add_page`."""
+    with _only_one(root):
+        dates = page_dates(root)
+        _link(root, dates, dates)
+
+
+def _link(root: Path, some: Sequence[dt.date], dates: Sequence[dt.date]) -> None:
+    for day in some:
+        try:
+            page = page_path(root, day).read_bytes()
+        except OSError as error:
+            raise tables_error("read", page_path(root, day), error) from error
+        if (linked := _linked(page, day, dates)) != page:
+            write_page(page_path(root, day), linked)
 
 
 def write_index(root: Path) -> Path:
@@ -137,7 +148,9 @@ def _content(rows: Sequence[Row]) -> dict[str, Any]:
         "months": months,
         "latest": rows[0].date if rows else None,
         "simulated": any(row.simulated for row in rows),
-        "sentence": f"{counted(len(rows), 'day')}{span}; {counted(flagged, 'day')} with a target flagged.",
+        "sentence": f"{counted(len(rows), 'day')}{span}; {counted(flagged, 'day')} with a target flagged."
+        if rows
+        else "No day is evaluated yet.",
         "chart": _drawn(rows) if rows else None,
     }
 

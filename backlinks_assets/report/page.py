@@ -1,6 +1,6 @@
 """A day's page, written from the parquet tables: one HTML file that needs nothing else; the list of days beside it.
 
-What it says is `summary.py`, `day_sentence.py` and `cards.py`; the list is `index.py`; the mark-up is `templates/`.
+What it says is `summary.py`, `day_sentence.py`, `cards.py` and `groups.py`; the list is `index.py`; the mark-up is `templates/`.
 """
 
 from pathlib import Path
@@ -9,6 +9,7 @@ from typing import Any, Final
 from backlinks_assets.formatting import counted
 from backlinks_assets.report.cards import anchor, cards, size
 from backlinks_assets.report.day_sentence import day_sentence
+from backlinks_assets.report.groups import sections
 from backlinks_assets.report.index import add_page
 from backlinks_assets.report.summary import DayReport
 from backlinks_assets.report.templating import render
@@ -36,12 +37,14 @@ def write_report(root: Path, report: DayReport) -> Path:
 
 def _content(root: Path, report: DayReport) -> dict[str, Any]:
     drawn, listed = report.flags[:MAX_CHARTS], report.flags[MAX_CHARTS : MAX_CHARTS + MAX_ROWS]
+    found = sections(report, cards(root, report, drawn), listed)
+    named = [section for section in found if section.name]
     return {
         "sentence": day_sentence(report, dated=False),
         "report": report,
-        "cards": cards(root, report, drawn),
+        "sections": found,
+        "filters": named if len(named) > 1 else [],
         "contents": drawn if len(drawn) > 3 else [],
-        "listed": listed,
         "unlisted": len(report.flags) - len(drawn) - len(listed),
         "max_names": MAX_NAMES,
         "anchor": anchor,

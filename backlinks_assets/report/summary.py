@@ -4,19 +4,24 @@ Reading and counting only. Charts' histories are `readings.py`, breakdowns `brea
 """
 
 import datetime as dt
+import functools
 import math
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
 import pyarrow.compute as pc
 
-from backlinks_assets.detection.metrics import METRICS
+from backlinks_assets.report.evidence import NO_EVIDENCE, DayEvidence, read_evidence
+from backlinks_assets.report.incidents import Standing, read_incidents_of
+from backlinks_assets.report.marks import ALL_TARGETS, Marked
 from backlinks_assets.tables import parquet
 from backlinks_assets.tables.parquet import days, read_days
+from backlinks_assets.tables.schemas import TABLES
+from backlinks_assets.targets.target import Target
 
-ALL_TARGETS: Final = "*"
+NO_LABELS: Final[Mapping[str, Target]] = {}
 MAX_OTHER_MOVES: Final = 8
 """So many of the largest moves that were not flagged, if their score is `OTHER_MOVES_MIN_SCORE` or more."""
 
@@ -24,7 +29,7 @@ OTHER_MOVES_MIN_SCORE: Final = 1.5
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class Change(Marked):
     """A row of `backlinks_changes` or `backlinks_flags`; None is what is not known."""
 
     target: str
@@ -39,40 +44,13 @@ class Change:
     kind: str | None
     severity: str | None
     reason: str | None
-
-    @property
-    def is_vendors(self) -> bool:
-        """Whether it is about all targets: a move of the vendor's index, or the vendor's fault."""
-        return self.target == ALL_TARGETS
-
-    @property
-    def is_fault(self) -> bool:
-        """Whether the vendor's numbers can't be right."""
-        return self.kind == "vendor_fault"
-
-    @property
-    def mark(self) -> str:
-        """`index`, `critical` or `warning`: how it is marked."""
-        return "index" if self.is_vendors else (self.severity or "warning")
-
-    @property
-    def mark_name(self) -> str:
-        """The mark as a heading has it."""
-        if self.is_vendors:
-            return "Vendor's fault" if self.is_fault else "Index move"
-        return self.mark.capitalize()
+    incident: str | None = None
+    """The ID of its incident; of flags only."""
 
     @property
     def subject(self) -> str:
         """The target, or that all are meant."""
         return "All targets" if self.is_vendors else self.target
-
-    @property
-    def title(self) -> str:
-        """What changed."""
-        if self.is_fault:
-            return "All readings"
-        return "Target back" if self.kind == "down" and self.direction == "up" else METRICS[self.metric].title
 
     @property
     def rank(self) -> tuple[bool, bool, float, str, str]:
@@ -103,12 +81,13 @@ class Cost:
     charged_without_answer: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class DayReport:
     """One day. `judged` is false if it has no `backlinks_changes`; `earlier_days` counts earlier days with answers.
 
     `readings` is how many of `backlinks_changes` are targets': none where the vendor's fault or a person has them left out.
-    `made_from` is what `backlinks_flags` says that it was made from.
+    `made_from` is what `backlinks_flags` says that it was made from. `labels` are the lines of the targets file by target,
+    `incidents` those of the flags by ID.
     """
 
     date: dt.date
@@ -121,6 +100,27 @@ class DayReport:
     other_moves: list[Change]
     coverage: Coverage
     cost: Cost | None
+    labels: Mapping[str, Target] = field(default_factory=dict)
+    evidence: DayEvidence = NO_EVIDENCE
+    incidents: Mapping[str, Standing] = field(default_factory=dict)
+
+    @property
+    def is_grouped(self) -> bool:
+        """Whether a flagged target has a group."""
+        return any(self.group_of(flag.target) for flag in self.flags)
+
+    def group_of(self, target: str) -> str:
+        """Return a target's group in the targets file, empty where it has none."""
+        return self.labels[target].group if target in self.labels else ""
+
+    def group_number(self, target: str) -> int:
+        """Return the place of a target's group among the groups by name; 0 for none."""
+        return self.group_names.index(self.group_of(target))
+
+    @functools.cached_property
+    def group_names(self) -> list[str]:
+        """The names of all groups; the first is empty, for the targets without one."""
+        return sorted({"", *(one.group for one in self.labels.values())})
 
     @property
     def faults(self) -> list[Change]:
@@ -144,7 +144,35 @@ class DayReport:
         return self.judged and known > 0 and not self.readings
 
 
-def read_day_report(root: Path, date: dt.date, *, simulated: bool, expected_targets: Collection[str] = ()) -> DayReport:
+def of_targets(report: DayReport, names: Collection[str]) -> DayReport:
+    """Return a day as if only these targets were watched: no other's flags, moves and names, and no spend."""
+    names = set(names)
+    missing = [(target, why) for target, why in report.coverage.missing if target in names]
+    return replace(
+        report,
+        flags=[flag for flag in report.flags if flag.is_vendors or flag.target in names],
+        other_moves=[move for move in report.other_moves if move.target in names],
+        coverage=Coverage(
+            watched=len(names),
+            answered=len(names) - len(missing),
+            unknown=[target for target in report.coverage.unknown if target in names],
+            missing=missing,
+        ),
+        cost=None,
+        labels={target: line for target, line in report.labels.items() if target in names},
+        evidence=report.evidence.of_targets(names),
+        incidents={name: one for name, one in report.incidents.items() if one.target in names},
+    )
+
+
+def read_day_report(
+    root: Path,
+    date: dt.date,
+    *,
+    simulated: bool,
+    expected_targets: Collection[str] = (),
+    labels: Mapping[str, Target] = NO_LABELS,
+) -> DayReport:
     """Return a day's report. A target is watched if it was expected or answered for.
 
     Raises:
@@ -155,6 +183,7 @@ def read_day_report(root: Path, date: dt.date, *, simulated: bool, expected_targ
     targets = read_days(root, "backlinks_changes", date, date, ["target"])["target"]
     other = [row for row in changes if row.severity is None and abs(row.score or 0) >= OTHER_MOVES_MIN_SCORE]
     other.sort(key=lambda row: row.rank)
+    flags = read_flags(root, date)
     return DayReport(
         date=date,
         simulated=simulated,
@@ -162,10 +191,13 @@ def read_day_report(root: Path, date: dt.date, *, simulated: bool, expected_targ
         judged=date in days(root, "backlinks_changes"),
         readings=pc.sum(pc.not_equal(targets, ALL_TARGETS)).as_py() or 0,
         earlier_days=sum(day < date for day in days(root, "backlinks_summary")),
-        flags=read_flags(root, date),
+        flags=flags,
         other_moves=other[:MAX_OTHER_MOVES],
         coverage=_coverage(root, date, set(expected_targets)),
         cost=_cost(root, date),
+        labels=labels,
+        evidence=read_evidence(root, date),
+        incidents=read_incidents_of(root, date, {flag.incident for flag in flags if flag.incident}),
     )
 
 
@@ -175,7 +207,8 @@ def read_flags(root: Path, date: dt.date) -> list[Change]:
 
 
 def _changes(root: Path, table: str, date: dt.date) -> list[Change]:
-    rows = read_days(root, table, date, date, list(Change.__dataclass_fields__))
+    names = [name for name in Change.__dataclass_fields__ if name in TABLES[table].arrow.names]
+    rows = read_days(root, table, date, date, names)
     if table == "backlinks_changes":  # tens of thousands of rows, of which a few are shown
         rows = rows.filter(pc.greater_equal(pc.abs(rows["score"]), OTHER_MOVES_MIN_SCORE))
     return [Change(**{name: _known(value) for name, value in row.items()}) for row in rows.to_pylist()]
@@ -191,6 +224,9 @@ def _coverage(root: Path, date: dt.date, expected: set[str]) -> Coverage:
     columns = (rows[name].to_pylist() for name in ("target", "status_type", "has_data"))
     for target, status_type, has_data in zip(*columns, strict=True):
         answers.setdefault(target, {})[status_type] = has_data
+    in_bulk = read_days(root, "backlinks_bulk", date, date, ["target", "has_data"])
+    for target, has_data in zip(in_bulk["target"].to_pylist(), in_bulk["has_data"].to_pylist(), strict=True):
+        answers[target] = dict.fromkeys(("live", "lost"), has_data)
     watched = expected | set(answers)
     whole = {target for target, kinds in answers.items() if {"live", "lost"} <= kinds.keys()}
     return Coverage(

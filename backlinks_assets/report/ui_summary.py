@@ -3,7 +3,7 @@
 The same facts and the same order as the page's. The caller encodes the picture and attaches both.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -29,18 +29,21 @@ def markdown(report: DayReport) -> str:
     if report.simulated:
         lines += ["", "*Simulated numbers: no real target is meant.*"]
     if report.flags:
-        lines += ["", flags_markdown(report.flags)]
+        lines += ["", flags_markdown(report.flags, report.group_of if report.is_grouped else None)]
     return "\n".join(lines) + "\n"
 
 
-def flags_markdown(flags: Sequence[Change]) -> str:
-    """Return flags as a Markdown table, at most 50 rows and how many more there are."""
-    lines = ["| severity | target | what | change | why |", "| --- | --- | --- | --- | --- |"]
+def flags_markdown(flags: Sequence[Change], group_of: Callable[[str], str] | None = None) -> str:
+    """Return flags as a Markdown table, at most 50 rows and how many more there are; with `group_of` each target's group."""
+    of_group = ("group",) if group_of else ()
+    names = ("severity", *of_group, "target", "what", "change", "why")
+    lines = [f"| {' | '.join(names)} |", f"|{' --- |' * len(names)}"]
     for flag in flags[:MAX_ROWS]:
         target = "all targets" if flag.is_vendors else markdown_name(flag.target)
         cells = (flag.severity or "", flag.title.lower(), size(flag), flag.reason or "")
         severity, what, change, why = (markdown_text(cell) for cell in cells)
-        lines.append(f"| {severity} | {target} | {what} | {change} | {why} |")
+        group = [markdown_text("" if flag.is_vendors else group_of(flag.target))] if group_of else []
+        lines.append(f"| {' | '.join([severity, *group, target, what, change, why])} |")
     if len(flags) > MAX_ROWS:
         lines += ["", f"… and {len(flags) - MAX_ROWS:,} more in backlinks\\_flags."]
     return "\n".join(lines)

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from backlinks_assets.dataforseo.endpoints.summary import NAME as SUMMARY
 from backlinks_assets.errors import BacklinksError
+from backlinks_assets.store.columns import TEXT, hold, upsert
 from backlinks_assets.store.database import metadata
 
 daily_spend = sa.Table(
@@ -26,16 +27,16 @@ daily_spend = sa.Table(
     sa.Column("in_flight_microusd", sa.BigInteger, nullable=False, comment="expected costs of calls under way"),
     sa.Column("in_flight", sa.Integer, nullable=False),
     sa.Column("price_microusd", sa.BigInteger, comment="the highest cost of one answer seen that day"),
-    sa.Column("endpoint", sa.String, primary_key=True, server_default=SUMMARY),
+    sa.Column("endpoint", TEXT, primary_key=True, server_default=SUMMARY),
 )
 
 set_aside = sa.Table(
     "set_aside",
     metadata,
-    sa.Column("call_id", sa.String, primary_key=True, comment="a call that is to be made, and not yet sent"),
+    sa.Column("call_id", TEXT, primary_key=True, comment="a call that is to be made, and not yet sent"),
     sa.Column("booked_on", sa.Date, nullable=False, comment="the UTC day whose budget has room for it"),
-    sa.Column("owner", sa.String, nullable=False),
-    sa.Column("endpoint", sa.String, nullable=False, server_default=SUMMARY),
+    sa.Column("owner", TEXT, nullable=False),
+    sa.Column("endpoint", TEXT, nullable=False, server_default=SUMMARY),
     sa.Column("reserved_microusd", sa.BigInteger, nullable=False, server_default="0", comment="its expected cost"),
 )
 
@@ -56,10 +57,21 @@ class PriceUnknownError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """Dollars per UTC day (None: no cap), and the price of the endpoint's calls until an answer of the day gives it."""
+    """Dollars per UTC day (None: no cap), and the price of the endpoint's calls until an answer of the day gives it.
+
+    `cap_usd` is a cap of this endpoint's own inside it, set by `variable`. Its calls differ in rows: then the expected price
+    counts where it is higher than those that were seen.
+    """
 
     usd_per_day: float | None
     expected_price_usd: float
+    cap_usd: float | None = None
+    variable: str = ""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether nothing caps the day."""
+        return self.usd_per_day is None and self.cap_usd is None
 
 
 def microusd(cost_usd: float | None) -> int | None:
@@ -69,16 +81,23 @@ def microusd(cost_usd: float | None) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class _Standing:
-    """A day's sums in micro-dollars. `price` and `calls_under_way` are of one endpoint, the others of all."""
+    """A day's sums in micro-dollars. `spent` and `under_way` are of all endpoints, the others of one."""
 
     spent: int
     under_way: int
     price: int
     is_priced: bool
     calls_under_way: int
+    own: int
 
     def has_room(self, calls: int, budget: Budget) -> bool:
-        return self.spent + self.under_way + calls * self.price <= (microusd(budget.usd_per_day) or 0)
+        more = calls * self.price
+        in_day = budget.usd_per_day is None or self.spent + self.under_way + more <= (microusd(budget.usd_per_day) or 0)
+        return in_day and self.is_under_cap(calls, budget)
+
+    def is_under_cap(self, calls: int, budget: Budget) -> bool:
+        """Whether the endpoint's own calls stay within its cap, those under way at their price."""
+        return budget.cap_usd is None or self.own + calls * self.price <= (microusd(budget.cap_usd) or 0)
 
 
 def admit(
@@ -96,11 +115,18 @@ def admit(
         BudgetError, PriceUnknownError: as `ledger.start`, which enters the call.
     """
     day = at.date()
-    if budget.usd_per_day is None:
+    if budget.is_open:
         return _standing(tx, day, budget, endpoint).price
+    hold_day(tx, day)
     give_back(tx, [call_id])
     standing = _standing(tx, day, budget, endpoint)
     calls = 1 + len(others)
+    if not standing.is_under_cap(calls, budget):
+        raise BudgetError(
+            f"{budget.variable} of ${budget.cap_usd:,.2f} for {day} (UTC) leaves no room for another call: "
+            f"${standing.own / 1e6:,.6g} is spent or under way, and a call costs up to ${standing.price / 1e6:,.6g}.",
+            calls,
+        )
     if not standing.has_room(calls, budget):
         wanted = "another call" if calls == 1 else f"the {calls} calls of another target"
         raise BudgetError(
@@ -116,27 +142,38 @@ def admit(
     return standing.price
 
 
+def hold_day(tx: sa.Connection, day: dt.date) -> None:
+    """Let no other transaction look for room in a day's budget until this one ends."""
+    hold(tx, f"budget {day}")
+
+
 def _standing(tx: sa.Connection, day: dt.date, budget: Budget, endpoint: str) -> _Standing:
     """Return a day's sums. A call under way counts at the price known now, which may have risen since it started."""
     rows = {row.endpoint: row for row in tx.execute(_SUMS, {"day": day})}
     if (own := rows.get(endpoint)) is None:
         new = {"booked_on": day, "endpoint": endpoint, "spent_microusd": 0, "in_flight_microusd": 0, "in_flight": 0}
-        tx.execute(daily_spend.insert(), new)
+        upsert(tx, daily_spend, new)
     prices = {each: row.price_microusd for each, row in rows.items() if row.price_microusd is not None}
-    price = prices.get(endpoint, microusd(budget.expected_price_usd) or 0)
-    under_way = 0
+    expected = microusd(budget.expected_price_usd) or 0
+    price = prices.get(endpoint, expected)
+    if endpoint != SUMMARY or budget.cap_usd is not None:  # calls differ in rows: a cheap one says nothing of a larger
+        price = max(price, expected)
+    reserved = dict.fromkeys(rows, 0)
     for each, row in rows.items():
-        under_way += max(row.in_flight_microusd, row.in_flight * (price if each == endpoint else prices.get(each, 0)))
-    if budget.usd_per_day is not None:
+        reserved[each] += max(
+            row.in_flight_microusd, row.in_flight * (price if each == endpoint else prices.get(each, 0))
+        )
+    if not budget.is_open:
         aside = sa.select(set_aside.c.endpoint, set_aside.c.reserved_microusd).filter_by(booked_on=day)
-        for each, reserved in tx.execute(aside):
-            under_way += price if each == endpoint else prices.get(each, reserved)
+        for each, amount in tx.execute(aside):
+            reserved[each] = reserved.get(each, 0) + (price if each == endpoint else prices.get(each, amount))
     return _Standing(
         spent=sum(row.spent_microusd for row in rows.values()),
-        under_way=under_way,
+        under_way=sum(reserved.values()),
         price=price,
         is_priced=endpoint in prices,
         calls_under_way=own.in_flight if own else 0,
+        own=(own.spent_microusd if own else 0) + reserved.get(endpoint, 0),
     )
 
 
@@ -144,8 +181,11 @@ def set_room_aside(
     tx: sa.Connection, call_id: str, owner: str, at: dt.datetime, budget: Budget, endpoint: str = SUMMARY
 ) -> bool:
     """Set room aside for a later call; return False where the UTC day's budget has none."""
-    if budget.usd_per_day is None:
+    if budget.is_open:
         return False
+    hold_day(tx, at.date())
+    if call_id in dict(room_set_aside(tx)):  # by the same transaction, before it was repeated
+        return True
     standing = _standing(tx, at.date(), budget, endpoint)
     if has_room := standing.has_room(1, budget):
         _set_aside(tx, call_id, owner, at.date(), endpoint, standing.price)
@@ -154,7 +194,7 @@ def set_room_aside(
 
 def _set_aside(tx: sa.Connection, call_id: str, owner: str, day: dt.date, endpoint: str, price: int) -> None:
     row = {"call_id": call_id, "booked_on": day, "owner": owner, "endpoint": endpoint, "reserved_microusd": price}
-    tx.execute(set_aside.insert(), row)
+    upsert(tx, set_aside, row)
 
 
 def give_back(tx: sa.Connection, call_ids: Iterable[str]) -> None:
@@ -165,3 +205,11 @@ def give_back(tx: sa.Connection, call_ids: Iterable[str]) -> None:
 def room_set_aside(tx: sa.Connection) -> list[tuple[str, str]]:
     """Return (call_id, owner) of the calls that room is set aside for: that of dead processes can be given back."""
     return [(row.call_id, row.owner) for row in tx.execute(sa.select(set_aside))]
+
+
+def left_usd(tx: sa.Connection, day: dt.date, budget: Budget) -> float | None:
+    """Return what a day's budget has left when all calls under way are charged; None without a budget."""
+    if budget.usd_per_day is None:
+        return None
+    standing = _standing(tx, day, budget, SUMMARY)
+    return max(0.0, budget.usd_per_day - (standing.spent + standing.under_way) / 1e6)

@@ -1,7 +1,8 @@
 """The engine under the response store and the account's ledger: SQLite in WAL mode, through SQLAlchemy.
 
-Here belong the connection's settings, the write transaction and what dialects differ in. The tables are `responses.py`
-and `ledger.py`, their versions `migrations.py`; another database would be opened here and nowhere else.
+Here belong the connection's settings, the write transaction and what any database must do for the store. The database that
+machines share is `postgres.py`, what dialects differ in `columns.py`. The tables are `responses.py` and `ledger.py`, their
+versions `migrations.py`.
 """
 
 import datetime as dt
@@ -9,14 +10,12 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import cache
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import sqlalchemy as sa
 import tenacity
-from sqlalchemy.dialects import postgresql, sqlite
 
 from backlinks_assets.errors import BacklinksError
 from backlinks_assets.folder import next_step, next_step_of_sqlite
@@ -35,31 +34,33 @@ class StoreError(BacklinksError):
     """The response store can't be used or written; the message says what to do. Nothing was half-written."""
 
 
-class Instant(sa.TypeDecorator[dt.datetime]):
-    """A UTC instant as ISO text, which sorts as time does."""
-
-    impl = sa.String
-    cache_ok = True
-
-    def process_bind_param(self, value: dt.datetime | None, dialect: sa.Dialect) -> str | None:  # noqa: ARG002
-        return None if value is None else value.isoformat()
-
-    def process_result_value(self, value: str | None, dialect: sa.Dialect) -> dt.datetime | None:  # noqa: ARG002
-        return None if value is None else dt.datetime.fromisoformat(value)
+class UnreachableError(StoreError):
+    """The server can't be reached, or gave a transaction up. It may be repeated, and must be since it may be committed."""
 
 
-def upsert(tx: sa.Connection, table: sa.Table, rows: Any, *replaced: str) -> None:
-    """Insert rows. Of a row whose key is there, replace these columns; without any, leave it as it is."""
-    tx.execute(_upsert(tx.dialect.name, table, replaced), rows)
+class StoreDatabase(Protocol):
+    """What the store needs of a database. `place` names it in messages, `variable` what another one is named in."""
 
+    variable: str
 
-@cache
-def _upsert(dialect: str, table: sa.Table, replaced: tuple[str, ...]) -> Any:
-    insert: Any = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}[dialect](table)
-    if not replaced:
-        return insert.on_conflict_do_nothing()
-    new = {name: insert.excluded[name] for name in replaced}
-    return insert.on_conflict_do_update(index_elements=list(table.primary_key), set_=new)
+    @property
+    def place(self) -> str: ...
+
+    @property
+    def engine(self) -> sa.Engine: ...
+
+    def write(self) -> AbstractContextManager[sa.Connection]:
+        """Yield a connection in a write transaction: committed durably at the end, undone on an error."""
+
+    def alone(self, wait_s: float = BUSY_TIMEOUT_S) -> AbstractContextManager[sa.Connection]:
+        """Yield a connection in a transaction that changes the tables, and waits for others that do."""
+
+    def read(self) -> AbstractContextManager[sa.Connection]: ...
+
+    def now(self) -> dt.datetime:
+        """Return the UTC instant of the clock by which calls are booked on a day."""
+
+    def close(self) -> None: ...
 
 
 class _Batch:
@@ -106,6 +107,8 @@ class _Batch:
 
 class Database:
     """One SQLite file. `write()` opens a transaction that holds the write lock from its start."""
+
+    variable = "BACKLINKS_DATA_DIR"
 
     def __init__(self, file: Path) -> None:
         self.file = file
@@ -170,6 +173,14 @@ class Database:
     def read(self) -> Iterator[sa.Connection]:
         with self.store_errors(), self.engine.connect() as connection:
             yield connection
+
+    @property
+    def place(self) -> str:
+        return str(self.file)
+
+    def now(self) -> dt.datetime:
+        """Return this machine's time."""
+        return dt.datetime.now(dt.UTC)
 
     def close(self) -> None:
         """Close the file; what threads that are still writing have written is committed first."""

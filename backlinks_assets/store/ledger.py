@@ -15,7 +15,8 @@ import sqlalchemy as sa
 from backlinks_assets.dataforseo.answer import Answer
 from backlinks_assets.dataforseo.endpoints.summary import NAME as SUMMARY
 from backlinks_assets.store.budget import Budget, admit, daily_spend, microusd
-from backlinks_assets.store.database import Instant, metadata
+from backlinks_assets.store.columns import TEXT, Instant
+from backlinks_assets.store.database import metadata
 
 IN_FLIGHT: Final = "in_flight"
 DATA: Final = "data"
@@ -28,24 +29,24 @@ NO_ANSWER: Final = "no_answer"
 api_calls = sa.Table(
     "api_calls",
     metadata,
-    sa.Column("call_id", sa.String, primary_key=True),
+    sa.Column("call_id", TEXT, primary_key=True),
     sa.Column("booked_on", sa.Date, nullable=False, comment="UTC day on which the call started"),
     sa.Column(
         "date", sa.Date, nullable=False, index=True, comment="the partition's day; the simulator answers for any"
     ),
-    sa.Column("target", sa.String, nullable=False),
-    sa.Column("status_type", sa.String, nullable=False),
-    sa.Column("owner", sa.String, nullable=False),
+    sa.Column("target", TEXT, nullable=False),
+    sa.Column("status_type", TEXT, nullable=False),
+    sa.Column("owner", TEXT, nullable=False),
     sa.Column("attempt", sa.Integer, nullable=False),
     sa.Column("started_at", Instant, nullable=False),
     sa.Column("ended_at", Instant),
-    sa.Column("outcome", sa.String, nullable=False),
+    sa.Column("outcome", TEXT, nullable=False),
     sa.Column("status_code", sa.Integer),
-    sa.Column("message", sa.String),
-    sa.Column("task_id", sa.String),
+    sa.Column("message", TEXT),
+    sa.Column("task_id", TEXT),
     sa.Column("reserved_microusd", sa.BigInteger, nullable=False),
     sa.Column("cost_microusd", sa.BigInteger, comment="as the answer says; NULL where none came"),
-    sa.Column("endpoint", sa.String, nullable=False, server_default=SUMMARY),
+    sa.Column("endpoint", TEXT, nullable=False, server_default=SUMMARY),
 )
 
 _added: Final[dict[str, sa.BindParameter[int]]] = {
@@ -54,6 +55,8 @@ _added: Final[dict[str, sa.BindParameter[int]]] = {
 _cost: Final[sa.BindParameter[int]] = sa.bindparam("cost", 0)
 _price: Final = daily_spend.c.price_microusd
 _FIND: Final = sa.select(api_calls).where(api_calls.c.call_id == sa.bindparam("call"))
+_LOCKED: Final = _FIND.with_for_update()
+"""On Postgres no other transaction closes the same call meanwhile; SQLite has one writer anyhow."""
 _CHANGE: Final = api_calls.update().where(api_calls.c.call_id == sa.bindparam("call"))
 _BOOK: Final = (
     daily_spend.update()
@@ -111,11 +114,15 @@ def start(tx: sa.Connection, call: Call, budget: Budget, others: Collection[str]
 def end(
     tx: sa.Connection, call_id: str, outcome: str, now: dt.datetime, answer: Answer | None, message: str = ""
 ) -> None:
-    """Close a call's entry and book what its answer cost. A second closing of the same call changes nothing."""
+    """Close a call's entry and book what its answer cost. A second closing of the same call changes nothing.
+
+    But the cost of an answer that comes after its process was taken for dead takes the expected one's place.
+    """
     call = _found(tx, call_id)
-    if call.outcome != IN_FLIGHT:
-        return
     cost = microusd(answer.known_cost_usd) if answer else None
+    is_late = call.outcome == NO_ANSWER and call.cost_microusd is None and cost is not None
+    if call.outcome != IN_FLIGHT and not is_late:
+        return
     changes = {
         "outcome": outcome,
         "ended_at": now,
@@ -126,6 +133,9 @@ def end(
     }
     tx.execute(_CHANGE, {"call": call_id, **changes})
     reserved = call.reserved_microusd
+    if is_late:
+        _book(tx, call.booked_on, call.endpoint, cost or 0, spent_microusd=(cost or 0) - reserved)
+        return
     spent = reserved if cost is None else cost
     _book(
         tx, call.booked_on, call.endpoint, cost or 0, spent_microusd=spent, in_flight_microusd=-reserved, in_flight=-1
@@ -141,8 +151,12 @@ def correct(tx: sa.Connection, call_id: str, cost_usd: float, task_id: str | Non
         _book(tx, call.booked_on, call.endpoint, cost, spent_microusd=cost - call.reserved_microusd)
 
 
+def is_entered(tx: sa.Connection, call_id: str) -> bool:
+    return tx.execute(_FIND, {"call": call_id}).first() is not None
+
+
 def _found(tx: sa.Connection, call_id: str) -> sa.Row[Any]:
-    found = tx.execute(_FIND, {"call": call_id}).first()
+    found = tx.execute(_LOCKED, {"call": call_id}).first()
     if found is None:
         raise LookupError(f"the ledger has no call {call_id}")
     return found

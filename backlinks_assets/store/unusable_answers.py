@@ -13,22 +13,23 @@ import zstandard
 
 from backlinks_assets.dataforseo.answer import OK, Answer
 from backlinks_assets.dataforseo.endpoints.summary import NAME as SUMMARY
-from backlinks_assets.store.database import Instant, metadata
+from backlinks_assets.store.columns import TEXT, Instant, upsert
+from backlinks_assets.store.database import metadata
 
 evidence = sa.Table(
     "evidence",
     metadata,
-    sa.Column("call_id", sa.String, primary_key=True, comment="the call in `api_calls`, which has its cost"),
+    sa.Column("call_id", TEXT, primary_key=True, comment="the call in `api_calls`, which has its cost"),
     sa.Column("date", sa.Date, nullable=False),
-    sa.Column("target", sa.String, nullable=False),
-    sa.Column("status_type", sa.String, nullable=False),
-    sa.Column("request_key", sa.String, nullable=False),
+    sa.Column("target", TEXT, nullable=False),
+    sa.Column("status_type", TEXT, nullable=False),
+    sa.Column("request_key", TEXT, nullable=False),
     sa.Column("captured_at", Instant, nullable=False, comment="when the answer had been read, UTC"),
     sa.Column("http_status", sa.Integer, nullable=False),
-    sa.Column("reason", sa.String, nullable=False, comment="why it can't be used"),
+    sa.Column("reason", TEXT, nullable=False, comment="why it can't be used"),
     sa.Column("is_final", sa.Boolean, nullable=False, comment="the same call would be charged again for the same"),
     sa.Column("body", sa.LargeBinary, nullable=False, comment="as it came, zstd; what could not be read may be cut"),
-    sa.Column("endpoint", sa.String, nullable=False, server_default=SUMMARY),
+    sa.Column("endpoint", TEXT, nullable=False, server_default=SUMMARY),
     sa.Index("evidence_of_a_call", "date", "target", "status_type", "request_key"),
 )
 
@@ -69,7 +70,7 @@ def keep(
         "is_final": is_final,
         "body": zstandard.compress(answer.body, 3),
     }
-    tx.execute(evidence.insert(), row)
+    upsert(tx, evidence, row)
 
 
 def refusals(tx: sa.Connection, dates: Collection[dt.date], targets: Collection[str]) -> dict[tuple[Any, ...], str]:

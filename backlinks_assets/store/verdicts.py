@@ -9,7 +9,8 @@ from typing import Final, NamedTuple
 
 import sqlalchemy as sa
 
-from backlinks_assets.store.database import Instant, metadata
+from backlinks_assets.store.columns import TEXT, Instant
+from backlinks_assets.store.database import metadata
 
 DAYS: Final = "days"
 """The kind of verdict that says whether the readings of a span of days count."""
@@ -19,14 +20,14 @@ verdicts = sa.Table(
     metadata,
     sa.Column("id", sa.Integer, primary_key=True, comment="in the order in which they were said"),
     sa.Column("said_at", Instant, nullable=False, comment="UTC"),
-    sa.Column("by", sa.String, nullable=False, comment="who said it"),
-    sa.Column("kind", sa.String, nullable=False),
+    sa.Column("by", TEXT, nullable=False, comment="who said it"),
+    sa.Column("kind", TEXT, nullable=False),
     sa.Column("counts", sa.Boolean, comment="of kind `days`: whether the readings count"),
-    sa.Column("target", sa.String, comment="NULL: all targets"),
-    sa.Column("metric", sa.String, comment="NULL: all metrics"),
+    sa.Column("target", TEXT, comment="NULL: all targets"),
+    sa.Column("metric", TEXT, comment="NULL: all metrics"),
     sa.Column("first", sa.Date, nullable=False),
     sa.Column("last", sa.Date, nullable=False, comment="the last day of the span, included"),
-    sa.Column("note", sa.String),
+    sa.Column("note", TEXT),
 )
 
 

@@ -34,11 +34,12 @@ def tables_error(action: str, path: Path, error: Exception) -> TablesError:
 
 
 @contextmanager
-def replacing(target: Path, temporary_folder: Path) -> Iterator[Path]:
+def replacing(target: Path, temporary_folder: Path, *, durably: bool = True) -> Iterator[Path]:
     """Yield a path to write to. When the block ends well, it replaces `target` durably and in one step.
 
     Its name is unique and ends in `.partial`, which no reader's pattern matches. `temporary_folder` must be on the file system
-    of `target`. On any error it is removed and `target` stays as it was.
+    of `target`. On any error it is removed and `target` stays as it was. `durably` False does not wait for the
+    disk: after a loss of power the file may be the old one, or empty.
 
     Raises:
         TablesError: the folder or file could not be written.
@@ -48,9 +49,11 @@ def replacing(target: Path, temporary_folder: Path) -> Iterator[Path]:
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary_folder.mkdir(parents=True, exist_ok=True)
         yield temporary
-        _fsync(temporary)
+        if durably:
+            fsync(temporary)
         temporary.replace(target)
-        _fsync(target.parent)
+        if durably:
+            fsync(target.parent)
     except TablesError:
         raise
     except OSError as error:
@@ -94,7 +97,8 @@ def sweep(temporary_folder: Path) -> None:
                     Path(entry.path).unlink()
 
 
-def _fsync(path: Path) -> None:
+def fsync(path: Path) -> None:
+    """Wait until a file, or the names in a folder, are on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

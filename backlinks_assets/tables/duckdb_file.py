@@ -34,6 +34,16 @@ _VIEWS = [
     """CREATE VIEW latest_summary AS
     SELECT * FROM backlinks_summary WHERE date = (SELECT max(date) FROM backlinks_summary)""",
     "COMMENT ON VIEW latest_summary IS 'The rows of backlinks_summary of its latest day.'",
+    """CREATE VIEW latest_readings AS
+    SELECT date, target, 'summary' AS instrument, live.backlinks, live.backlinks_spam_score, lost.backlinks AS lost_level,
+        live.referring_main_domains, live.captured_at
+    FROM (FROM latest_summary WHERE status_type = 'live') AS live
+    FULL JOIN (FROM latest_summary WHERE status_type = 'lost') AS lost USING (date, target)
+    WHERE target NOT IN (SELECT target FROM backlinks_bulk WHERE date = (SELECT max(date) FROM backlinks_summary))
+    UNION ALL
+    SELECT date, target, 'bulk', backlinks, backlinks_spam_score, lost_level, referring_main_domains, captured_at
+    FROM backlinks_bulk WHERE date = (SELECT max(date) FROM backlinks_summary)""",
+    "COMMENT ON VIEW latest_readings IS 'The counts of the latest day of all targets, in whichever way they are watched.'",
     """CREATE VIEW latest_flags AS
     SELECT * FROM backlinks_flags WHERE date = (SELECT max(date) FROM backlinks_changes)""",
     "COMMENT ON VIEW latest_flags IS 'The flags of the latest day looked at; none if nothing moved sharply.'",

@@ -10,7 +10,7 @@ import os
 import shutil
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,24 +77,26 @@ def sync(root: Path, *, lock_timeout_s: float | None = None) -> SyncResult:
     raise AssertionError("the last attempt returns or raises")
 
 
+def syncing(root: Path) -> AbstractContextManager[None]:
+    """Do `sync` at the end of a block, as `afterwards` does; raises as it does."""
+    return afterwards(lambda: sync(root))
+
+
 @contextmanager
-def syncing(root: Path) -> Iterator[None]:
-    """Do `sync` at the end of a block, also when the block fails, but not when it is interrupted.
+def afterwards(publish: Callable[[], object]) -> Iterator[None]:
+    """Call a function at the end of a block, also when the block fails, but not when it is interrupted.
 
     The block's error is the one that is raised. If publishing fails too, it gets a note.
-
-    Raises:
-        TablesError: as `sync`, at the end of the block.
     """
     try:
         yield
     except Exception as error:
         try:
-            sync(root)
+            publish()
         except Exception as second:  # noqa: BLE001 - the first error must be raised
             error.add_note(f"Publishing failed too: {second}")
         raise
-    sync(root)
+    publish()
 
 
 @contextmanager

@@ -25,7 +25,10 @@ file a table and day, replaced whole. `$BACKLINKS_DATA_DIR/backlinks.duckdb` hol
   a client leaves beside it all the same, being root, is removed.
 - The DuckDB file is a product. What else is written into it is lost at the next publication; deleted, it is
   built again from the parquet files.
+- Where `BACKLINKS_TABLES_URL` is set, the same files are published there under the same relative names, with
+  `published.json`, the list of them ([consume.md](consume.md#from-object-storage-or-another-machine)).
 - NULL is what the API did not say. It is never 0, and a 0 is what the API said.
+- `latest_readings` has the latest day's counts of all targets, in whichever way they are watched.
 - `latest_summary` shows `backlinks_summary` of its latest day; `latest_flags` shows `backlinks_flags` of
   the latest day in `backlinks_changes`, and is empty if that day has none.
 """

@@ -56,6 +56,8 @@ def every_target_present(root: Path, day: dt.date, expected: Collection[str]) ->
     held: dict[str, set[str]] = {}
     for target, status in zip(table["target"].to_pylist(), table["status_type"].to_pylist(), strict=True):
         held.setdefault(target, set()).add(status)
+    for target in read_days(root, "backlinks_bulk", day, day, ["target"])["target"].to_pylist():
+        held.setdefault(target, set()).update(("live", "lost"))
     rows = [
         {"target": target, "missing": " and ".join(sorted(missing))}
         for target in sorted(expected)

@@ -3,117 +3,23 @@
 The parquet files, the DuckDB tables, the column descriptions in the UI and `docs/tables.md` are made from these declarations.
 """
 
-from dataclasses import dataclass
-
 import pyarrow as pa
 
 from backlinks_assets.detection.metrics import METRICS
-
-SCHEMA_VERSION = 2
-"""Raised by one with each change of a column's name, type, position or description.
-
-A DuckDB file of another version is built anew from the parquet files; `evolution.py` rewrites those of older days.
-"""
-
-TIMESTAMP = pa.timestamp("us", "UTC")
-TEXTS = pa.list_(pa.string())
-CODED = pa.dictionary(pa.int32(), pa.string())
-"""Each text once in a dictionary, and its index for each row."""
-
-_DUCKDB_TYPES: dict[pa.DataType, str] = {
-    pa.bool_(): "BOOLEAN",
-    pa.int64(): "BIGINT",
-    pa.float64(): "DOUBLE",
-    pa.string(): "VARCHAR",
-    pa.date32(): "DATE",
-    TIMESTAMP: "TIMESTAMP WITH TIME ZONE",
-    TEXTS: "VARCHAR[]",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class TableSchema:
-    """One table. `arrow` holds its columns; each field's metadata has `description` and, where apt, `unit`.
-
-    `primary_key` names the columns that together are unique and never NULL.
-    """
-
-    name: str
-    description: str
-    primary_key: tuple[str, ...]
-    arrow: pa.Schema
-
-    @property
-    def parquet_schema(self) -> pa.Schema:
-        """The columns of a parquet file: all but `date`, which is in the path."""
-        fields = [field for field in self.arrow if field.name != "date"]
-        return pa.schema(fields, metadata={"table": self.name, "schema_version": str(SCHEMA_VERSION)})
-
-    def duckdb_ddl(self) -> str:
-        columns = ",\n".join(
-            f"    {_identifier(field.name)} {duckdb_type(field.type)}{'' if field.nullable else ' NOT NULL'}"
-            for field in self.arrow
-        )
-        return f"CREATE TABLE {_identifier(self.name)} (\n{columns}\n)"
-
-    def duckdb_comments(self) -> list[str]:
-        """Return the `COMMENT ON` statements that give the table and its columns their descriptions."""
-        table = _identifier(self.name)
-        return [
-            f"COMMENT ON TABLE {table} IS {_literal(self.description)}",
-            *(
-                f"COMMENT ON COLUMN {table}.{_identifier(column)} IS {_literal(text)}"
-                for column, _, text in self.columns()
-            ),
-        ]
-
-    def columns(self) -> list[tuple[str, str, str]]:
-        """Return (name, DuckDB type, description with its unit) of each column, in order."""
-        return [(field.name, duckdb_type(field.type), describe(field)) for field in self.arrow]
-
-
-def coded(schema: pa.Schema) -> pa.Schema:
-    """Return columns with texts as dictionaries, which is how parquet stores them: they are quicker to write."""
-    return pa.schema(
-        [field.with_type(CODED) if field.type == pa.string() else field for field in schema], metadata=schema.metadata
-    )
-
-
-def duckdb_type(data_type: pa.DataType) -> str:
-    return _DUCKDB_TYPES[data_type]
-
-
-def describe(field: pa.Field) -> str:
-    """Return a field's description, its unit in brackets where it has one."""
-    metadata: dict[bytes, bytes] = field.metadata or {}
-    unit = metadata.get(b"unit")
-    return metadata[b"description"].decode() + (f" [{unit.decode()}]" if unit else "")
-
-
-def _identifier(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
-
-
-def _column(name: str, kind: pa.DataType, description: str, unit: str = "", *, key: bool = False) -> pa.Field:
-    metadata = {"description": description} | ({"unit": unit} if unit else {})
-    return pa.field(name, kind, nullable=not key, metadata=metadata)
-
-
-def _text(name: str, description: str, *, key: bool = False) -> pa.Field:
-    return _column(name, pa.string(), description, key=key)
-
-
-def _count(name: str, description: str, unit: str) -> pa.Field:
-    return _column(name, pa.int64(), description, unit)
-
-
-def _number(name: str, description: str, unit: str = "") -> pa.Field:
-    return _column(name, pa.float64(), description, unit)
-
+from backlinks_assets.tables.declaring import (
+    CODED as CODED,  # noqa: PLC0414 - importers take tables and their types from here
+    SCHEMA_VERSION as SCHEMA_VERSION,  # noqa: PLC0414
+    TEXTS as TEXTS,  # noqa: PLC0414
+    TIMESTAMP as TIMESTAMP,  # noqa: PLC0414
+    TableSchema as TableSchema,  # noqa: PLC0414
+    coded as coded,  # noqa: PLC0414
+    column as _column,
+    count as _count,
+    describe as describe,  # noqa: PLC0414
+    duckdb_type as duckdb_type,  # noqa: PLC0414
+    number as _number,
+    text as _text,
+)
 
 _DATE = _column("date", pa.date32(), "UTC day of the row; of a parquet file, in its path.", key=True)
 _TARGET = _text("target", "Domain, subdomain or page watched, as the targets file has it.", key=True)
@@ -212,7 +118,39 @@ _LINKS = TableSchema(
 )
 
 
-def _change_columns() -> pa.Schema:
+_NOT_IN_BULK = ("info_", "crawled_pages", "internal_links_count", "external_links_count")  # begin so
+_COUNTED = {"backlinks": "links", "referring_domains": "referring domains", "referring_main_domains": "main domains"}
+
+_BULK = TableSchema(
+    name="backlinks_bulk",
+    description="A row per target watched in bulk, and the level of its lost links. A missing or null item's columns are NULL.",
+    primary_key=("date", "target"),
+    arrow=pa.schema(
+        [
+            _DATE,
+            _TARGET,
+            _column("has_data", pa.bool_(), "False if no endpoint knows anything of the target.", key=True),
+            *[field for field in _RESULT_FIELDS if not field.name.startswith(_NOT_IN_BULK)],
+            _count("main_domain_rank", "Rank of the target's main domain, on the same scale.", "0-1000 or 0-100"),
+            *[
+                _count(f"{way}_{name}", f"{of[0].upper()}{of[1:]} that {did} since `lost_since`.", of.split()[-1])
+                for name, of in _COUNTED.items()
+                for way, did in (("new", "came"), ("lost", "went"))
+            ],
+            _column("lost_since", pa.date32(), "Day from which they were counted, the same all month."),
+            _count("lost_level", "Lost links as a level that goes on over the months; what is judged.", "links"),
+            _column("level_start", pa.date32(), "Day on which the level began; another one starts the history anew."),
+            _column("is_missing", pa.bool_(), "True where a count that was there the last time is missing."),
+            _column("captured_at", TIMESTAMP, "When the last of the answers had been read.", "UTC"),
+            _text("task_id", "The API's id of the task with the live counts."),
+            _number("cost_usd", "The target's even share of its calls' cost.", "USD"),
+            _SIMULATED,
+        ]
+    ),
+)
+
+
+def _change_columns(*more: pa.Field) -> pa.Schema:
     unit = " or ".join(dict.fromkeys(metric.unit for metric in METRICS.values()))
     return pa.schema(
         [
@@ -233,6 +171,8 @@ def _change_columns() -> pa.Schema:
             _text("kind", "NULL, `step`, `confirmed_loss` or `down`; of target `*` `index_move` or `vendor_fault`."),
             _text("severity", "NULL, `warning` or `critical`."),
             _text("reason", "One sentence for a person."),
+            _text("instrument", "`summary` or `bulk`: how the target was read that day; NULL of target `*`."),
+            *more,
             _SIMULATED,
         ]
     )
@@ -250,7 +190,48 @@ _FLAGS = TableSchema(
     description="The rows of `backlinks_changes` that changed sharply, targets that went down or came back, moves of the whole "
     "index and the vendor's faults.",
     primary_key=("date", "target", "metric"),
-    arrow=_change_columns(),
+    arrow=_change_columns(_text("incident", "ID of the incident that the flag opened or joined; NULL of target `*`.")),
+)
+
+_INCIDENTS = TableSchema(
+    name="backlinks_incidents",
+    description="A row per incident as it stood at the end of the day: what is not resolved, and what was within 90 days. An "
+    "incident is a target's metric that moved one way; a flag opens it, later ones join it.",
+    primary_key=("date", "incident"),
+    arrow=pa.schema(
+        [
+            _DATE,
+            _text("incident", "Its ID, of its target, metric, direction and the day of its first flag.", key=True),
+            _TARGET,
+            _text("metric", "As in `backlinks_flags`.", key=True),
+            _text("direction", "`up` or `down`.", key=True),
+            _text("group", "The target's group in the targets file, when the table was built."),
+            _text("owner", "Who looks after the target, by the same file."),
+            _text("severity", "`warning` or `critical`: that of its worst flag.", key=True),
+            _text("state", "`open`, `acknowledged`, `snoozed` or `resolved`.", key=True),
+            _column("opened", pa.date32(), "Day of its first flag.", key=True),
+            _column("last_flag", pa.date32(), "Day of its last flag.", key=True),
+            _column("critical_since", pa.date32(), "Day of its first critical flag."),
+            _column("resolved", pa.date32(), "Day on which it was resolved."),
+            _text(
+                "reason",
+                "Why: a person's `real`, `expected`, `false`, `vendor` or `duplicate`; by itself `back` (three readings in a row "
+                "were usual) or `new_level` (the baseline moved there).",
+            ),
+            _text("by", "Who said something of it last."),
+            _text("note", "What was noted last."),
+            _column("snoozed_until", pa.date32(), "Day on which its snooze ends."),
+            _number("baseline", "What was usual before its first flag.", "points or links"),
+            _number(
+                "usual_low", "Lower end of the usual range that its first flag was judged against.", "points or links"
+            ),
+            _number("usual_high", "Upper end of that range.", "points or links"),
+            _number("change", "Value of its last flag less `baseline`.", "points or links"),
+            _count("back_readings", "Readings in a row in that range, up to the day.", "readings"),
+            _count("level_readings", "Readings in a row at a level to which the baseline has moved.", "readings"),
+            _SIMULATED,
+        ]
+    ),
 )
 
 _COSTS = TableSchema(
@@ -269,5 +250,66 @@ _COSTS = TableSchema(
     ),
 )
 
-TABLES: dict[str, TableSchema] = {table.name: table for table in (_SUMMARY, _LINKS, _CHANGES, _FLAGS, _COSTS)}
+_EVIDENCE = TableSchema(
+    name="flag_evidence",
+    description="A row per flagged target, question and referring domain: the links that a flag is about, as the vendor lists "
+    "them. A question to which nothing was found has one row, with position 0.",
+    primary_key=("date", "target", "question", "position"),
+    arrow=pa.schema(
+        [
+            _DATE,
+            _TARGET,
+            _text("question", "What was asked: `lost_domains`, `new_spam` or `lost_spam`.", key=True),
+            _column(
+                "position", pa.int64(), "Place in the answer, from 1, strongest or worst first; 0: none.", key=True
+            ),
+            _column("since", pa.date32(), "Links that went, or came, since this day were asked about."),
+            _text("domain_from", "Domain that the link is on; one row a domain."),
+            _text("url_from", "Page that the link is on."),
+            _text("url_to", "Page of the target that the link points to."),
+            _text("anchor", "Text of the link. Strangers wrote it: show it as text only."),
+            _text("item_type", "Kind of link, such as `anchor` or `image`."),
+            _column("dofollow", pa.bool_(), "False for a nofollow link."),
+            _count("backlink_spam_score", "Spam score of the link.", "0-100"),
+            _count("domain_from_rank", "Rank of the domain, on the scale asked for.", "0-1000 or 0-100"),
+            _count("page_from_rank", "Rank of the page, on the scale asked for.", "0-1000 or 0-100"),
+            _count("rank", "Rank of the link, on the scale asked for.", "0-1000 or 0-100"),
+            _count("page_from_status_code", "HTTP status of the page at the last visit.", "HTTP status"),
+            _count("url_to_status_code", "HTTP status of the target's page at the last visit.", "HTTP status"),
+            _column("first_seen", TIMESTAMP, "When the crawler first found the link.", "UTC"),
+            _column("last_seen", TIMESTAMP, "When the crawler last visited the page.", "UTC"),
+            _column("is_lost", pa.bool_(), "True if the link or the whole page was removed."),
+            _count("group_count", "Links from the domain that the row stands for.", "links"),
+            _count("total_count", "Domains that there are in all.", "domains"),
+            _count("rows_requested", "Rows that were asked for.", "rows"),
+            _number("cost_usd", "What the answer cost, shared evenly by its rows.", "USD"),
+            _column("captured_at", TIMESTAMP, "When the answer had been read.", "UTC"),
+            _text("task_id", "The API's id of the task."),
+            _SIMULATED,
+        ]
+    ),
+)
+
+_LOST_HISTORY = TableSchema(
+    name="lost_history",
+    description="A row per target and day before its first reading, back-filled: what went and came that day, as the "
+    "vendor counted it later. No row is a reading, and none is flagged.",
+    primary_key=("date", "target"),
+    arrow=pa.schema(
+        [
+            _DATE,
+            _TARGET,
+            _count("lost_on_day", "Links that went on the day.", "links"),
+            _count("new_on_day", "Links that came on the day and were still there on `counted_on`.", "links"),
+            _count("live_backlinks", "Live links at the day's end; NULL without a reading on `counted_on`.", "links"),
+            _column("counted_on", pa.date32(), "Day on which it was counted: the past as it was known then.", key=True),
+            _column("captured_at", TIMESTAMP, "When the last of the answers had been read.", "UTC"),
+            _number("cost_usd", "The target's even share of its calls' cost, shared evenly by its rows.", "USD"),
+            _SIMULATED,
+        ]
+    ),
+)
+
+_ALL = (_SUMMARY, _LINKS, _BULK, _CHANGES, _FLAGS, _INCIDENTS, _COSTS, _EVIDENCE, _LOST_HISTORY)
+TABLES: dict[str, TableSchema] = {table.name: table for table in _ALL}
 """All tables by name, in the order that documents list them."""

@@ -11,7 +11,7 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -26,15 +26,17 @@ from backlinks_assets.targets.target import Target, TargetsError
 _LOCK_TIMEOUT_S = 10
 
 
-def add_target(path: Path, text: str, note: str = "") -> Target:
+def add_target(path: Path, text: str, note: str = "", labels: Mapping[str, str] | None = None) -> Target:
     """Append a target to the file and return it. A missing file is made.
+
+    `labels` are the cells of `group`, `owner` and `tags`; a column that the file lacks is added for one that is not empty.
 
     Raises:
         TargetsError: the text can't be a target or is one of the file's already, the file has problems of its
             own, or it can't be written. The file is then as it was.
     """
     target = _normalised(path, text)
-    note = note.strip()
+    values = {"note": note.strip(), **{column: cell.strip() for column, cell in (labels or {}).items()}}
     with _editing(path) as file:
         sheet = read_sheet(read_file(path) if file.exists() else b"", str(path))
         if sheet.header is not None:
@@ -44,10 +46,12 @@ def add_target(path: Path, text: str, note: str = "") -> Target:
             sheet.lines[-1] += ending
         if sheet.header is None:
             sheet.columns = ["target", "note"]
+            sheet.header = Row(len(sheet.lines), len(sheet.lines) + 1, list(sheet.columns))
             sheet.lines.append("target,note" + ending)
-        elif note:
-            _ensure_column(sheet, "note")
-        values = {"target": target, "note": note}
+        for column, cell in values.items():
+            if cell:
+                _ensure_column(sheet, column)
+        values["target"] = target
         cells = [_quoted(values.pop(column, "")) for column in sheet.columns]
         sheet.lines.append(",".join(cells) + ending)
         return _replace(file, sheet, target)

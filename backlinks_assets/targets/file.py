@@ -16,14 +16,17 @@ from pydantic import ValidationError
 from backlinks_assets.dataforseo.endpoints.summary import ParameterOverrides
 from backlinks_assets.dates import iso_date
 from backlinks_assets.detection.settings import THRESHOLD_COLUMNS, target_thresholds
+from backlinks_assets.targets import labels
+from backlinks_assets.targets.labels import LABEL_COLUMNS, group_key
 from backlinks_assets.targets.name import NotATarget, normalise
 from backlinks_assets.targets.pasted import is_other_name, no_header, spreadsheet_hint
 from backlinks_assets.targets.sheet import Row, Sheet, bad_line, read_sheet
 from backlinks_assets.targets.target import NO_OVERRIDES, NO_THRESHOLDS, Problem, Target, TargetsError, WatchList
+from backlinks_assets.targets.watch import WATCH_COLUMN, Way, way_of
 
 _BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 _PARAMETERS = tuple(ParameterOverrides.model_fields)
-_COLUMNS = ("target", *_PARAMETERS, "retired", "note", *THRESHOLD_COLUMNS)
+_COLUMNS = ("target", *_PARAMETERS, "retired", "note", WATCH_COLUMN, *LABEL_COLUMNS, *THRESHOLD_COLUMNS)
 
 _Say = Callable[[str, str], None]
 """Records a text that can't be used, and the rest of its sentence."""
@@ -72,12 +75,15 @@ def targets_of(sheet: Sheet) -> WatchList:
         what = "holds only comments and blank lines" if any(map(str.strip, sheet.lines)) else "is empty"
         sheet.problems.append(Problem(0, "", f"{what}: give it the header `target` and a target a line."))
     found: dict[str, Target] = {}
+    spelled: dict[str, str] = {}
     bad_lines = list(sheet.broken)
     for row in sheet.rows if sheet.columns.count("target") == 1 else ():
         cell = sheet.target_cell(row.cells)
         problems: list[Problem] = []
         target = _target(row, sheet.columns, problems)
         if target is not None and not problems:
+            if target.group:  # one name for it everywhere: as the file has it first
+                target = replace(target, group=spelled.setdefault(group_key(target.group), target.group))
             first = found.setdefault(target.target, target)
             if columns := _differences(first, target):
                 message = (
@@ -85,8 +91,8 @@ def targets_of(sheet: Sheet) -> WatchList:
                     f"one of the two lines, or make them equal. Until then line {first.line} counts."
                 )
                 problems.append(Problem(row.line, cell, message))
-            elif not first.note and target.note:
-                found[target.target] = replace(first, note=target.note)
+            else:
+                found[target.target] = _joined(first, target)
         if problems:
             if row.end > row.line:
                 more = (
@@ -102,7 +108,10 @@ def targets_of(sheet: Sheet) -> WatchList:
 
 
 def _header_problems(header: Row, columns: list[str]) -> Iterator[Problem]:
-    if not set(columns) & set(_COLUMNS):
+    if not set(columns) & {*_COLUMNS} - {
+        *LABEL_COLUMNS,
+        WATCH_COLUMN,
+    }:  # a label's name is an everyday word
         yield Problem(header.line, ",".join(header.cells), no_header(header.cells))
         return
     for cell, column in zip(header.cells, columns, strict=True):
@@ -150,7 +159,35 @@ def _target(row: Row, columns: list[str], problems: list[Problem]) -> Target | N
         except ValueError as error:
             say(day, f"can't be the day it is retired from: {error}")
     thresholds = _thresholds(values, say)
-    return None if name is None else Target(name, overrides, retired, values.get("note", ""), thresholds, row.line)
+    group, owner, tags = _labels(values, say)
+    watch = _watch(values.get(WATCH_COLUMN, ""), say)
+    if name is None:
+        return None
+    return Target(name, overrides, retired, values.get("note", ""), thresholds, row.line, group, owner, tags, watch)
+
+
+def _watch(cell: str, say: _Say) -> Way | None:
+    try:
+        return way_of(cell)
+    except ValueError as error:
+        say(cell, f"can't be watch: {error}")
+    return None
+
+
+def _labels(values: Mapping[str, str], say: _Say) -> tuple[str, str, tuple[str, ...]]:
+    """Return a row's group, owner and tags."""
+    read: dict[str, str] = {}
+    tags: tuple[str, ...] = ()
+    for column in LABEL_COLUMNS:
+        cell = values.get(column, "")
+        try:
+            if column == "tags":
+                tags = labels.tags(cell)
+            else:
+                read[column] = labels.label(column, cell)
+        except ValueError as error:
+            say(cell, f"can't be {column}: {error}")
+    return read.get("group", ""), read.get("owner", ""), tags
 
 
 def _thresholds(values: Mapping[str, str], say: _Say) -> dict[str, str]:
@@ -205,11 +242,29 @@ def _parameter(name: str, cell: str) -> object:
     return _BOOLEANS[cell.lower()]
 
 
+def _joined(first: Target, again: Target) -> Target:
+    """Return the target of two lines that don't contradict each other: what one of them leaves out, the other says."""
+    return replace(
+        first,
+        note=first.note or again.note,
+        group=first.group or again.group,
+        owner=first.owner or again.owner,
+        tags=tuple(dict.fromkeys([*first.tags, *again.tags])),
+        watch=first.watch or again.watch,
+    )
+
+
 def _differences(first: Target, again: Target) -> list[str]:
-    """Return the columns in which two lines of one target differ; a note is not a setting."""
+    """Return the columns in which two lines of one target differ; notes and tags may."""
 
     def settings(target: Target) -> dict[str, object]:
         return {**target.overrides.model_dump(), "retired": target.retired, **target.thresholds}
 
     one, other = settings(first), settings(again)
-    return [column for column in {**one, **other} if one.get(column) != other.get(column)]
+    differing = [column for column in {**one, **other} if one.get(column) != other.get(column)]
+    whose = {
+        "group": (first.group, again.group),
+        "owner": (first.owner, again.owner),
+        "watch": (first.watch, again.watch),
+    }
+    return differing + [column for column, (was, now) in whose.items() if was and now and was != now]

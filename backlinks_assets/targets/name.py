@@ -4,14 +4,12 @@ The rules for a single target's text; the file that lists targets is `file.py`. 
 tldextract's bundled list.
 """
 
-import functools
 import ipaddress
 import re
 import unicodedata
-from typing import Any
 
 from backlinks_assets.formatting import shown, without_password
-from backlinks_assets.host import ZERO_WIDTH_JOINERS, ascii_host
+from backlinks_assets.host import RESERVED_EXAMPLES, ZERO_WIDTH_JOINERS, ascii_host, public_suffixes
 
 MAX_PAGE_CHARACTERS = 2000
 MAX_DOMAIN_CHARACTERS = 253
@@ -23,9 +21,6 @@ MAX_KEY_CHARACTERS = 2500
 """Of a partition key: Dagster indexes keys, and Postgres refuses index entries above 2,704 bytes."""
 
 MAX_PORT = 65535
-
-RESERVED_EXAMPLES = frozenset({"example", "test"})
-"""Top-level domains that RFC 2606 keeps out of the internet: only the simulator answers for them."""
 
 _SPACES = " \t\r\n\u00a0\u3000"
 _INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
@@ -252,19 +247,11 @@ def _refuse_ipv6(host: str) -> None:
     raise ValueError("is an IP address: watch the domain that is served there.")
 
 
-@functools.cache
-def _public_suffixes() -> Any:
-    """Return tldextract on its bundled list alone: no download, no cache on disk, no private suffixes."""
-    from tldextract import TLDExtract  # brings `requests` along, a tenth of a second
-
-    return TLDExtract(suffix_list_urls=(), cache_dir=None, include_psl_private_domains=False)
-
-
 def _suffix_labels(labels: list[str]) -> int:
     """Return how many of a host's labels are its public suffix, for instance 2 of `www.bbc.co.uk`."""
     if labels[-1] in RESERVED_EXAMPLES:
         return 1
-    suffix: str = _public_suffixes().extract_str(".".join(labels)).suffix
+    suffix: str = public_suffixes().extract_str(".".join(labels)).suffix
     if not suffix:
         raise ValueError(
             f"has the top-level domain .{labels[-1]}, which is not in the public list: correct it. If it is "

@@ -6,10 +6,12 @@ Plain records and their sentences. Reading the file is `file.py`; a target's nam
 import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 from backlinks_assets.dataforseo.endpoints.summary import ParameterOverrides
 from backlinks_assets.errors import BacklinksError
 from backlinks_assets.formatting import MAX_SHOWN_CHARACTERS, shown
+from backlinks_assets.targets.labels import group_key
 from backlinks_assets.targets.name import partition_key
 
 NO_OVERRIDES = ParameterOverrides.model_validate({})
@@ -18,7 +20,11 @@ NO_THRESHOLDS: Mapping[str, str] = {}
 
 @dataclass(frozen=True)
 class Target:
-    """One watched target as on its line. `thresholds` are its own, as text, for detection to read."""
+    """One watched target as on its line. `thresholds` are its own, as text, for detection to read.
+
+    `group` is the client or family of sites that messages and filters go by; empty for none. `watch` is its own way of being
+    watched, before BACKLINKS_WATCH (`watch.py`).
+    """
 
     target: str
     overrides: ParameterOverrides = field(default_factory=lambda: NO_OVERRIDES, hash=False)
@@ -26,6 +32,10 @@ class Target:
     note: str = ""
     thresholds: Mapping[str, str] = field(default_factory=dict, hash=False)
     line: int = 0
+    group: str = ""
+    owner: str = ""
+    tags: tuple[str, ...] = ()
+    watch: Literal["full", "bulk"] | None = None
 
     @property
     def partition_key(self) -> str:
@@ -124,6 +134,18 @@ class WatchList(list[Target]):
         self._bad_line_of = {bad.target: bad for bad in reversed(unread)}
         own = [(one.target, one.thresholds) for one in (*reversed(unread), *self)]
         self.thresholds = {target: thresholds for target, thresholds in own if target and thresholds}
+
+    @property
+    def groups(self) -> list[str]:
+        """The names of all groups, sorted; a retired target's too."""
+        return sorted({one.group for one in self if one.group}, key=group_key)
+
+    def in_group(self, group: str) -> list[Target]:
+        """Return the targets of a group in any spelling; those without one for an empty text."""
+        return [one for one in self if group_key(one.group) == group_key(group)]
+
+    def by_name(self) -> dict[str, Target]:
+        return {one.target: one for one in self}
 
     def find(self, target: str) -> Target | None:
         return next((one for one in self if one.target == target), None)

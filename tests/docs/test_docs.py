@@ -48,6 +48,7 @@ def test_no_block_is_missed_by_the_pattern_that_finds_them() -> None:
         assert page.read_text(encoding="utf-8").count("```") == 2 * len(blocks_of(page)), page.name
 
 
+@pytest.mark.ci
 @blocks("sql")
 def test_every_query_runs_and_returns_rows(project: Path, block: Block) -> None:
     with duckdb.connect(str(project / "data" / "demo" / "backlinks.duckdb"), read_only=True) as connection:
@@ -74,12 +75,12 @@ def test_every_python_example_runs_and_finds_rows(project: Path, block: Block, m
 def test_every_environment_fragment_is_read_by_the_settings(tmp_path: Path) -> None:
     for block in [*of_kind("environment"), Block(PAGES[0], 1, "env", "BACKLINKS_CALLS_AT_ONCE=7\n")]:
         (tmp_path / "fragment").write_text(block.text, encoding="utf-8")
-        settings = Settings.from_env(
-            {name: value or "" for name, value in dotenv_values(tmp_path / "fragment").items()}
-        )
+        read = {name: value or "" for name, value in dotenv_values(tmp_path / "fragment").items()}
+        settings = Settings.from_env(read, only_reads="DATAFORSEO_BASE_URL" in read)  # a reader's, without credentials
     assert settings.calls_at_once == 7
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize("page", sorted({block.page for block in of_kind("account")}), ids=lambda page: page.name)
 def test_the_commands_of_a_page_do_in_their_order_what_it_says(api, project: Path, page: Path) -> None:
     server = api()
@@ -97,6 +98,7 @@ def test_the_commands_of_a_page_do_in_their_order_what_it_says(api, project: Pat
         assert (project / "flags.csv").read_text().startswith("date,target,")
 
 
+@pytest.mark.ci
 def test_the_commands_work_on_the_demo_too(project: Path, monkeypatch) -> None:
     (backtest,) = [line for block in of_kind("account") for line in block.commands if "backlinks backtest" in line]
     monkeypatch.chdir(project)
@@ -117,6 +119,33 @@ def test_the_command_that_tries_an_announcement_sends_it(project: Path, block: B
         assert [(post["title"], post["message"]) for post in place.posts] == [("A test", "It works.")]
 
 
+@blocks("announce")
+def test_the_command_that_tries_all_places_sends_to_each(project: Path, block: Block) -> None:
+    from notify_places import webhook
+
+    with webhook() as place:
+        done = shell(project, block.commands[0], BACKLINKS_NOTIFY_URLS=place.url())
+        assert done.status == 0, done.out + done.err
+        assert place.titles == ["Backlinks: a test message"]
+
+
+@blocks("channels")
+def test_the_channels_file_of_the_docs_is_one_that_is_understood(tmp_path: Path, block: Block, monkeypatch) -> None:
+    from backlinks_assets.notify.channel_file import described, read_channels
+
+    (tmp_path / "channels.toml").write_text(block.text, encoding="utf-8")
+    for name in ("ACME_URL", "LEAD_MAIL"):
+        monkeypatch.setenv(name, "jsons://hook.example/x")
+    monkeypatch.setenv("BACKLINKS_CHANNELS_FILE", str(tmp_path / "channels.toml"))
+    found = read_channels(Settings.from_env(), ["Acme GmbH"])
+    assert (found.problems, found.warnings) == ([], [])
+    assert [described(entry.rule) for entry in found.entries] == [
+        "critical flags of Acme GmbH, each day",
+        "flags, once a week, on Mondays; also that nothing moved",
+    ]
+
+
+@pytest.mark.medium
 def test_the_urls_of_the_announcements_are_ones_that_are_understood() -> None:
     import apprise
 
@@ -148,7 +177,7 @@ def test_the_example_environment_is_read_as_it_is_and_with_all_that_it_offers(tm
 # --- always on ---
 
 NAMED_FILES = re.compile(
-    r"deploy/\*\.service|\.env\.example|(?<=enable --now ).*|\.venv/\.runtime|\.venv/bin/backlinks \w+"
+    r"deploy/[\w.-]+\w|requirements[\w-]*\.lock|\.env\.example|(?<=enable --now ).*|\.venv/\.runtime|\.venv/bin/backlinks .*"
 )
 
 
@@ -159,7 +188,9 @@ def test_what_the_administrator_types_names_what_is_there(block: Block) -> None:
     units = {path.stem for path in (ROOT / "deploy").glob("*.service")}
     for named in NAMED_FILES.findall(block.text):
         if named.startswith("backlinks-"):
-            assert set(named.split()) == units
+            assert set(named.split()) <= units
+        elif named == "deploy/.env":  # which the block makes
+            assert f"deploy/env.example {named}" in block.text
         elif named.startswith(".venv/bin/"):
             commands.parsed(named)
         elif named == ".venv/.runtime":

@@ -9,9 +9,11 @@ from pathlib import Path
 import commands
 import dagster as dg
 import duckdb
+import pytest
 from pages import PAGES, README, ROOT, Block, blocks, inline, of_kind
 
 
+@pytest.mark.medium
 def test_every_call_that_the_docs_name_is_one_that_the_command_accepts() -> None:
     named = {line for page in PAGES for line in inline(page) if re.match(r"(\.venv/bin/)?backlinks ", line)}
     assert {"backlinks targets list", "backlinks run [--date YYYY-MM-DD] [--json] [--yes]"} <= named

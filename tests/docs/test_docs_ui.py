@@ -5,25 +5,25 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 import requests
 from pages import PAGES, code_of, of_kind
 from project_folder import DEMO_DAYS, plain, shell
+from servers import free_port
+from services import ask
 
 MAKE_RUNS = {
     "demo": ".venv/bin/backlinks demo",  # sixty days; the fixture `project` runs the same with fewer
-    "test": '.venv/bin/python -m pytest -n 3 -m "not ci"',  # this very run
-    "test-quick": '-m "not ci and not slow"',
+    "test": '.venv/bin/python -m pytest -n 4 -m "not ci"',  # this very run
+    "test-quick": '-m "not ci and not slow and not medium"',
     "coverage": "--cov-fail-under=",
-    "test-ci": ".venv/bin/python -m pytest -n 3",
+    "test-ci": ".venv/bin/python -m pytest -n 5",
     "ui": ".venv/bin/dagster dev -w workspace.yaml",  # run for real below
     "bench": ".venv/bin/python bench/run.py",  # minutes on a quiet machine; test_performance runs its parts
     "screenshots": ".venv/bin/python docs/screenshots.py",  # a minute in a browser
@@ -70,12 +70,6 @@ def complaints(said: str, *, dagsters_own: bool) -> list[str]:
     return [line for line in lines if not (dagsters_own and own.search(line))]
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @contextmanager
 def started(folder: Path, command: str, **environment: str) -> Iterator[Path]:
     """Start a command that goes on until it is stopped; yield the file of what it says."""
@@ -99,10 +93,6 @@ def started(folder: Path, command: str, **environment: str) -> Iterator[Path]:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)  # what did not end by itself
             process.wait()
-
-
-def ask(port: int, query: str) -> dict[str, Any]:
-    return dict(requests.post(f"http://127.0.0.1:{port}/graphql", json={"query": query}, timeout=60).json()["data"])
 
 
 def locations(port: int, output: Path) -> set[str]:

@@ -17,10 +17,11 @@ from backlinks_assets.dataforseo.answer import Answer
 from backlinks_assets.settings import Settings
 from backlinks_assets.store import budget, ledger
 from backlinks_assets.store.budget import Budget, BudgetError
-from backlinks_assets.store.database import Database, metadata
+from backlinks_assets.store.database import StoreDatabase
 from backlinks_assets.store.ledger import Call
-from backlinks_assets.store.migrations import open_tables
 from backlinks_assets.store.responses import ResponseStore
+
+pytestmark = pytest.mark.usefixtures("each_store")
 
 
 @pytest.fixture(autouse=True)
@@ -38,6 +39,7 @@ def halves() -> set[str]:
     return {target for target, count in Counter(target for target, _ in kept()).items() if count == 1}
 
 
+@pytest.mark.first
 @pytest.mark.parametrize("calls", [2, 3, 6, 7, 60, 61])
 def test_a_budget_that_ends_in_mid_day_pays_for_whole_targets_to_the_last_cent(api, monkeypatch, calls: int) -> None:
     room_for(monkeypatch, calls)
@@ -148,28 +150,26 @@ PRICE = 0.024036
 
 
 @pytest.fixture
-def database(tmp_path) -> Database:
-    database = Database(tmp_path / "ledger.sqlite")
-    open_tables(database, metadata)
-    return database
+def database(store_database: StoreDatabase) -> StoreDatabase:
+    return store_database
 
 
-def start(database: Database, name: str, usd: float | None, *others: str, at: dt.datetime = NOON) -> None:
+def start(database: StoreDatabase, name: str, usd: float | None, *others: str, at: dt.datetime = NOON) -> None:
     with database.write() as tx:
         ledger.start(tx, Call(name, at.date(), "example.com", "live", "owner", 1, at), Budget(usd, PRICE), others)
 
 
-def end(database: Database, name: str, outcome: str = ledger.DATA, cost: float | None = PRICE) -> None:
+def end(database: StoreDatabase, name: str, outcome: str = ledger.DATA, cost: float | None = PRICE) -> None:
     with database.write() as tx:
         ledger.end(tx, name, outcome, NOON, Answer(b"", 200, cost_usd=cost))
 
 
-def aside(database: Database) -> list[str]:
+def aside(database: StoreDatabase) -> list[str]:
     with database.read() as tx:
         return [call for call, _ in budget.room_set_aside(tx)]
 
 
-def test_what_is_set_aside_counts_until_its_call_starts_or_it_is_given_back(database: Database) -> None:
+def test_what_is_set_aside_counts_until_its_call_starts_or_it_is_given_back(database: StoreDatabase) -> None:
     start(database, "a", 4 * PRICE, "b")
     end(database, "a")
     with pytest.raises(BudgetError) as refused:
@@ -186,7 +186,7 @@ def test_what_is_set_aside_counts_until_its_call_starts_or_it_is_given_back(data
     assert aside(database) == []
 
 
-def test_what_is_set_aside_is_reckoned_at_the_price_that_is_known_by_then(database: Database) -> None:
+def test_what_is_set_aside_is_reckoned_at_the_price_that_is_known_by_then(database: StoreDatabase) -> None:
     start(database, "a", 0.95, "b")
     end(database, "a", cost=0.3)  # the first answer of the day tells that the price has risen
     with pytest.raises(BudgetError):
@@ -195,7 +195,7 @@ def test_what_is_set_aside_is_reckoned_at_the_price_that_is_known_by_then(databa
     end(database, "b", cost=0.3)
 
 
-def test_calls_in_flight_are_reckoned_at_the_price_that_is_known_by_then(database: Database) -> None:
+def test_calls_in_flight_are_reckoned_at_the_price_that_is_known_by_then(database: StoreDatabase) -> None:
     start(database, "a", 1.0)
     end(database, "a")
     start(database, "b", 1.0)
@@ -206,7 +206,7 @@ def test_calls_in_flight_are_reckoned_at_the_price_that_is_known_by_then(databas
 
 
 def test_room_set_aside_before_midnight_is_the_old_days_and_the_call_is_booked_on_the_new_one(
-    database: Database,
+    database: StoreDatabase,
 ) -> None:
     late, early = NOON.replace(hour=23, minute=59), NOON + dt.timedelta(hours=12, minutes=1)
     start(database, "a", 2 * PRICE, "b", at=late)
@@ -219,7 +219,7 @@ def test_room_set_aside_before_midnight_is_the_old_days_and_the_call_is_booked_o
     assert [(str(day.booked_on), day.in_flight) for day in days] == [("2026-11-24", 1), ("2026-11-25", 1)]
 
 
-def test_without_a_budget_nothing_is_set_aside(database: Database) -> None:
+def test_without_a_budget_nothing_is_set_aside(database: StoreDatabase) -> None:
     start(database, "a", None, "b")
     assert aside(database) == []
 

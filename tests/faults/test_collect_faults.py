@@ -44,6 +44,18 @@ def test_a_targets_own_parameter_that_is_refused_concerns_no_other_target(api) -
     assert len(server.calls) <= 82
 
 
+def test_of_stored_answers_one_that_cannot_be_read_fails_its_own_target_only(api) -> None:
+    server = api()
+    run(asks_of(*shops(5)))
+    with contextlib.closing(sqlite3.connect(Settings.from_env().store_file)) as store, store:
+        store.execute("UPDATE responses SET body = x'00' WHERE target = 'shop003.example' AND status_type = 'live'")
+    outcomes, stopped = run(asks_of(*shops(5)))
+    whole = {target: outcome.reused for target, outcome in outcomes.items() if outcome.error is None}
+    assert whole == {target: 2 for target in shops(5) if target != "shop003.example"}
+    assert "unexpected error" in (stopped or "")
+    assert len(server.calls) == 10
+
+
 def test_a_parameter_of_the_project_that_is_refused_stops_the_run(api) -> None:
     server = api(Fault(faults.code(40501, "Invalid Field: 'rank_scale'.")), latency_s=0.02)
     _, stopped = run(asks_of(*shops(100)))
@@ -169,6 +181,7 @@ def test_another_living_run_may_ask_at_once_for_what_one_has_failed_to_get(api) 
     assert outcomes["shop.example"].error is None
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize("effect", [faults.silence(1.5), faults.trickle(20)], ids=["silence", "trickle"])
 def test_the_slot_of_a_call_that_was_given_up_stays_taken_while_the_server_may_be_at_it(
     api, monkeypatch, effect: Effect

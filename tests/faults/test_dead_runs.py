@@ -124,6 +124,7 @@ def kill(server: SimulatedApi, moment: str) -> None:
 FEW = [pytest.param(moment, marks=[] if moment == "while it publishes" else pytest.mark.ci) for moment in MOMENTS]
 
 
+@pytest.mark.first
 @pytest.mark.parametrize("moment", [pytest.param("before it is started", marks=pytest.mark.ci), *list(MOMENTS)[1:]])
 def test_a_killed_command_is_counted_by_the_doctor_and_marked_failed_by_the_next_command(server, moment: str) -> None:
     kill(server, moment)
@@ -139,6 +140,7 @@ def test_a_killed_command_is_counted_by_the_doctor_and_marked_failed_by_the_next
     assert locks_left() == []
 
 
+@pytest.mark.ci
 def test_the_sensor_empties_a_queue_that_four_dead_runs_fill(server, instance) -> None:
     for _ in range(4):
         kill(server, "while it collects")
@@ -165,6 +167,7 @@ def freeze(run: commands.Process) -> None:
             return
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize("moment", FEW)
 def test_a_frozen_command_is_never_marked_and_goes_on(server, moment: str) -> None:
     later = utc_now() + dt.timedelta(days=2)
@@ -185,6 +188,7 @@ def in_the_pool(instance: dg.DagsterInstance) -> tuple[int, int]:
     return pool.active_slot_count, pool.pending_step_count
 
 
+@pytest.mark.ci
 def test_a_dead_runs_pool_slot_and_place_in_the_pools_queue_are_free_at_once(server, instance) -> None:
     instance.event_log_storage.set_concurrency_slots("duckdb", 1)
     with started(server, "while it publishes") as run:
@@ -197,6 +201,7 @@ def test_a_dead_runs_pool_slot_and_place_in_the_pools_queue_are_free_at_once(ser
     assert in_the_pool(instance) == (0, 0)
 
 
+@pytest.mark.ci
 def test_slots_of_a_run_that_dagster_itself_marked_failed_are_freed(server, instance) -> None:
     """Its code server does so with a worker that is killed, and leaves the slots for five minutes."""
     instance.event_log_storage.set_concurrency_slots("duckdb", 1)
@@ -216,6 +221,7 @@ def test_a_run_canceled_before_its_process_was_killed_ends_as_canceled(server, i
     assert statuses() == ["CANCELED"]
 
 
+@pytest.mark.ci
 def test_a_publication_killed_with_the_publishers_lock_in_its_hands_stops_nobody() -> None:
     root = Settings.from_env().root
     code = (

@@ -124,6 +124,7 @@ def test_a_launched_run_is_found_when_its_process_and_the_code_server_are_killed
     assert commands.command("run", "--json").summary["failed"] == []  # the dead run's claims hold up nobody
 
 
+@pytest.mark.ci
 @pytest.mark.filterwarnings("ignore")
 def test_a_run_of_another_code_location_lives_until_the_last_of_its_processes_is_gone(
     instance, tmp_path, monkeypatch

@@ -49,6 +49,7 @@ def small_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path
     subprocess.run(["umount", "-l", disk], check=True)
 
 
+@pytest.mark.ci
 def test_on_a_disk_with_too_little_room_no_call_is_made_and_room_lets_it_go_on(api, small_disk: Path) -> None:
     server = api()
     (small_disk / "data/targets.csv").write_text("\n".join(["target", *names(3)]) + "\n")
@@ -82,6 +83,7 @@ def test_a_disk_that_is_wholly_full_is_told_before_any_call(api, small_disk: Pat
     assert commands.command("run").status == 0
 
 
+@pytest.mark.ci
 def test_a_store_that_fills_up_in_mid_run_stops_with_what_it_has(api, write_targets) -> None:
     """The same without a mount: the store is told to grow no further (`PRAGMA max_page_count`)."""
     server = api(latency_s=0.1)
@@ -116,6 +118,7 @@ def test_a_folder_that_cannot_be_made_is_told_before_any_call(api, write_targets
     assert server.calls == []
 
 
+@pytest.mark.ci
 def test_a_read_only_folder_is_told_before_any_call_and_once_writable_it_goes_on(api, write_targets) -> None:
     server = api()
     file = write_targets("shop.example")
@@ -146,6 +149,7 @@ def _read_only(folder: Path):
     return lambda: subprocess.run(["umount", "-l", folder], check=True)
 
 
+@pytest.mark.ci
 def test_a_locked_store_is_waited_for_then_told_and_nothing_is_called(api, write_targets) -> None:
     server = api()
     write_targets("shop.example")
@@ -163,6 +167,7 @@ def test_a_locked_store_is_waited_for_then_told_and_nothing_is_called(api, write
     assert commands.command("run").status == 0
 
 
+@pytest.mark.ci
 def test_a_store_locked_for_a_moment_is_only_waited_for(api, write_targets) -> None:
     api(latency_s=0.05)
     write_targets(*names(10))
@@ -216,6 +221,7 @@ def test_a_folder_of_limits_that_cannot_be_written_is_told_before_any_call(api, 
     assert server.calls == []
 
 
+@pytest.mark.ci
 def test_a_tables_folder_that_cannot_be_written_loses_no_answer(api, write_targets) -> None:
     server = api()
     write_targets(*names(3))

@@ -55,6 +55,7 @@ def quick_pace(monkeypatch: pytest.MonkeyPatch) -> None:
 QUICKLY = ("unverified", "balance-402", "redirect")
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize(
     "name", [name if name in QUICKLY else pytest.param(name, marks=pytest.mark.ci) for name in REFUSALS]
 )
@@ -85,6 +86,7 @@ def test_an_account_level_refusal_stops_the_day_at_once(api, write_targets, name
         assert server.spent_usd == pytest.approx(2 * TARGETS * PRICE_USD)
 
 
+@pytest.mark.first
 @pytest.mark.parametrize("name", ["unverified", "balance-402", "another-field"])
 def test_a_run_of_the_ui_stops_at_once_as_well(api, write_targets, name: str) -> None:
     effect, cause, where = REFUSALS[name]
@@ -110,6 +112,7 @@ def test_a_run_of_the_ui_stops_at_once_as_well(api, write_targets, name: str) ->
     assert where in told
 
 
+@pytest.mark.ci
 def test_an_api_that_is_not_there_is_told_in_a_sentence(api, write_targets) -> None:
     server = api()
     write_targets("shop.example", "other.example")

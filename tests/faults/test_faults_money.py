@@ -59,6 +59,7 @@ def test_a_timed_out_call_that_was_charged_is_booked_with_what_it_cost(api) -> N
         assert store.day_costs(utc_now().date()).charged_without_answer == 1
 
 
+@pytest.mark.ci
 def test_a_call_that_was_not_charged_gives_its_room_in_the_budget_back_once_it_is_old_enough(api, monkeypatch) -> None:
     server = api(Fault(faults.http(503), first_of_each_target=1, status_type="live"))
     ask("shop.example")
@@ -112,6 +113,7 @@ def test_the_list_is_not_asked_when_nothing_is_in_doubt(api) -> None:
     assert {call.path for call in server.calls} == {"/v3/backlinks/summary/live"}
 
 
+@pytest.mark.ci
 def test_the_budget_holds_with_thirty_in_flight_two_runs_and_calls_in_doubt(api, write_targets, monkeypatch) -> None:
     monkeypatch.setenv("BACKLINKS_BUDGET_USD_PER_DAY", "1.00")
     server = api(Fault(faults.half(), first_of_each_target=1, status_type="lost"), latency_s=0.05)

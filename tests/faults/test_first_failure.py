@@ -89,6 +89,7 @@ def test_an_expected_error_is_told_with_its_notes_and_a_bug_stays_one() -> None:
     assert describe(bug) == (None, 1)
 
 
+@pytest.mark.ci
 def test_a_runs_message_begins_with_the_failure_of_the_judging(api, write_targets, monkeypatch) -> None:
     api()
     write_targets("a.example")
@@ -108,6 +109,7 @@ def test_a_runs_message_begins_with_the_failure_of_the_judging(api, write_target
     assert str(file) in said
 
 
+@pytest.mark.ci
 def test_a_stopped_day_whose_tables_cannot_be_built_tells_both_the_stop_first(api, write_targets) -> None:
     server = api()
     write_targets("a.example")
@@ -125,6 +127,7 @@ def test_a_stopped_day_whose_tables_cannot_be_built_tells_both_the_stop_first(ap
     assert said.rindex("Payment Required") < said.rindex("A file is where a folder should be")
 
 
+@pytest.mark.ci
 def test_failed_targets_are_named_whatever_goes_wrong_after_them(api, write_targets) -> None:
     api(Fault(faults.code(40501, "Invalid Field: 'target'."), target="b.example"))
     write_targets("a.example", "b.example")

@@ -9,8 +9,9 @@ import pyarrow as pa
 import pytest
 
 from backlinks_assets.collect.factory import open_store
+from backlinks_assets.env_values import SettingsError
 from backlinks_assets.load import load_table
-from backlinks_assets.settings import Settings, SettingsError
+from backlinks_assets.settings import Settings
 from backlinks_assets.tables.duckdb_sync import reading, sync
 from backlinks_assets.tables.parquet import write_day
 from backlinks_assets.tables.schemas import TABLES
@@ -60,6 +61,7 @@ def names_in(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize(
     "name",
     [
@@ -85,6 +87,7 @@ def test_a_day_is_kept_in_the_folder_and_nowhere_beside_it(tmp_path: Path, monke
     assert (folder / "data/demo/backlinks.duckdb").exists()
 
 
+@pytest.mark.first
 @pytest.mark.parametrize("name", OTHER_NAMES)
 def test_store_tables_and_instance_are_in_the_folder_of_that_name(tmp_path: Path, monkeypatch, name: str) -> None:
     from backlinks_assets.dagster_instance.home import open_instance

@@ -9,6 +9,7 @@ import dagster as dg
 import pytest
 from dagster._core.workspace.context import WorkspaceProcessContext
 from dagster._core.workspace.load_target import ModuleTarget
+from services import LAUNCH
 from simulated_api import PRICE_USD
 
 from backlinks_assets.collect.factory import open_store
@@ -19,14 +20,6 @@ from backlinks_assets.settings import Settings
 
 pytestmark = pytest.mark.slow
 
-LAUNCH = """
-mutation($tags: [ExecutionTag!]!) {
-  launchRun(executionParams: {
-    selector: {repositoryLocationName: "backlinks_assets", repositoryName: "__repository__", jobName: "collect_job"},
-    executionMetadata: {tags: $tags}
-  }) { __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } }
-}
-"""
 TERMINATE = "mutation($id: String!) { terminateRun(runId: $id) { __typename ... on PythonError { message } } }"
 
 

@@ -28,6 +28,8 @@ from backlinks_assets.store.budget import Budget, BudgetError
 from backlinks_assets.store.ledger import Call
 from backlinks_assets.store.responses import ResponseStore
 
+pytestmark = pytest.mark.usefixtures("each_store")
+
 NOON = dt.datetime(2026, 11, 24, 12, tzinfo=dt.UTC)
 PRICE = 0.024036
 MINUTE = dt.timedelta(minutes=1)
@@ -102,6 +104,7 @@ def test_a_call_is_booked_on_its_own_utc_day_whatever_day_it_is_about(store: Res
     assert spent() == {str(at.date()): 24_036}
 
 
+@pytest.mark.embedded
 def test_simulated_days_of_the_past_are_booked_on_the_day_of_their_calls(settings) -> None:
     past = utc_now().date() - dt.timedelta(days=40)
     from backlinks_assets.dataforseo.endpoints.summary import RequestParameters

@@ -8,6 +8,7 @@ import pytest
 pytestmark = pytest.mark.slow
 
 
+@pytest.mark.ci
 def test_a_day_is_done_and_its_page_drawn(write_targets, tmp_path: Path, monkeypatch) -> None:
     write_targets("shop1.example")
     (tmp_path / "file").touch()

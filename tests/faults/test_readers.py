@@ -183,6 +183,7 @@ def ask_the_doctor(settings: Settings) -> None:
 WAYS = [publish_again, publish_a_day, look_for_targets, ask_the_doctor]
 
 
+@pytest.mark.first
 @pytest.mark.parametrize("ends", [Client.ends, Client.is_killed])
 @pytest.mark.parametrize("frees", WAYS)
 def test_a_client_that_saves_after_a_publication_shuts_nobody_out(settings, client, frees, ends) -> None:
@@ -201,6 +202,7 @@ def test_a_client_that_saves_after_a_publication_shuts_nobody_out(settings, clie
     assert not client_logs(settings.duckdb_file)
 
 
+@pytest.mark.first
 @pytest.mark.parametrize("frees", WAYS)
 def test_what_a_client_goes_on_to_save_is_never_taken_for_the_new_files(settings, client, frees) -> None:
     """The new file is a copy, with the identity of the old one: after a checkpoint DuckDB takes the client's log for its own."""
@@ -240,6 +242,7 @@ def test_what_a_client_saves_while_the_next_file_is_being_made_does_not_end_besi
     assert count(settings.root) == 20
 
 
+@pytest.mark.first
 @pytest.mark.parametrize("frees", WAYS)
 def test_what_a_killed_client_changed_in_the_published_file_is_not_shown(settings, client, frees) -> None:
     keep_links(settings.root, 10)

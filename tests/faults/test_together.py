@@ -65,6 +65,7 @@ def test_a_new_folder_is_opened_by_several_processes_at_once(clean_environment) 
         shutil.rmtree(clean_environment)
 
 
+@pytest.mark.ci
 def test_a_new_store_is_made_by_several_at_the_same_instant(tmp_path) -> None:
     for number in range(60):
         file, together, opened = tmp_path / f"{number}.sqlite", threading.Barrier(4), []
@@ -84,6 +85,7 @@ def test_a_new_store_is_made_by_several_at_the_same_instant(tmp_path) -> None:
         assert len(opened) == 4
 
 
+@pytest.mark.ci
 def test_two_lists_over_one_folder_share_what_both_name(api, write_targets, monkeypatch) -> None:
     server = api(latency_s=0.1)
     write_targets(*names(0, 40))
@@ -96,6 +98,7 @@ def test_two_lists_over_one_folder_share_what_both_name(api, write_targets, monk
     each_was_charged_once(server, 60)
 
 
+@pytest.mark.ci
 def test_the_command_beside_a_run_of_the_ui_beside_a_backfill(api, write_targets) -> None:
     server = api(latency_s=0.1)
     write_targets(*names(0, 50))
@@ -114,6 +117,7 @@ def test_the_command_beside_a_run_of_the_ui_beside_a_backfill(api, write_targets
         assert {str(record.status.value) for record in instance.get_runs()} == {"SUCCESS"}
 
 
+@pytest.mark.ci
 def test_publishing_is_one_at_a_time_and_a_reader_sees_whole_tables_throughout(api, write_targets) -> None:
     api()
     write_targets(*names(0, 30))

@@ -8,7 +8,9 @@ import commands
 import pytest
 
 from backlinks_assets.anchor import names_this_project
-from backlinks_assets.settings import Settings, SettingsError
+from backlinks_assets.dagster_instance.home import open_instance
+from backlinks_assets.env_values import SettingsError
+from backlinks_assets.settings import Settings
 
 OURS = "storage:\n  custom: {module: backlinks_assets.dagster_home, class: ProjectStorage, config: {}}\n"
 THEIRS = {
@@ -229,3 +231,10 @@ def test_what_env_says_for_libraries_reaches_them_and_only_that(home: Path, here
     assert os.environ["SOME_PROXY"] == "http://proxy.example"
     assert os.environ["TAKEN"] == "environment"
     assert "BACKLINKS_CALLS_AT_ONCE" not in os.environ
+
+
+def test_where_dagster_home_is_set_the_command_repeats_none_of_dagsters_advice(tmp_path, monkeypatch, caplog) -> None:
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+    with open_instance(Settings.from_env()):
+        pass
+    assert caplog.messages == []

@@ -25,6 +25,7 @@ from backlinks_assets.due_days import evaluated_from
 from backlinks_assets.paths import parquet_path
 from backlinks_assets.report.index import read_rows
 from backlinks_assets.settings import Settings
+from backlinks_assets.store.bulk import BulkStore
 from backlinks_assets.tables.atomic import TablesError
 from backlinks_assets.tables.parquet import made_from, read_days
 from backlinks_assets.targets.target import Target
@@ -67,7 +68,7 @@ def days_ago(days: int) -> dt.date:
 
 def while_read(monkeypatch: pytest.MonkeyPatch, land: Callable[[], None]) -> None:
     """Between the digest and the answers: they are in the tables, and the digest says less."""
-    monkeypatch.setattr(pipeline.ResponseStore, "answers", before(pipeline.ResponseStore.answers, land))
+    monkeypatch.setattr(BulkStore, "answers", before(BulkStore.answers, land))
 
 
 def once_read(monkeypatch: pytest.MonkeyPatch, land: Callable[[], None]) -> None:
@@ -90,6 +91,7 @@ def before(real: Callable[..., Any], land: Callable[[], None]) -> Callable[..., 
     return wrapped
 
 
+@pytest.mark.first
 @pytest.mark.parametrize(
     ("when", "day"),
     [
@@ -132,6 +134,7 @@ def test_each_of_the_last_seven_days_is_built_and_older_ones_are_left_to_a_perso
     assert auto.look() == []
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize(
     ("after", "built_before"),
     [
@@ -175,6 +178,7 @@ def test_a_store_that_was_put_back_from_a_backup_is_what_the_tables_are_made_fro
     assert auto.look() == []
 
 
+@pytest.mark.ci
 def test_what_a_call_turned_out_to_cost_reaches_the_tables(instance, auto: Automation) -> None:
     collect_run(instance, TODAY, *NAMES)
     auto.look_and_build()
@@ -188,6 +192,7 @@ def test_what_a_call_turned_out_to_cost_reaches_the_tables(instance, auto: Autom
 # --- a day on which nothing changed is built by nobody --------------------------------------------------------------
 
 
+@pytest.mark.ci
 def test_a_day_on_which_nothing_changed_is_built_by_nobody(instance, auto: Automation) -> None:
     assert auto.look() == []  # before there is a store
     for day in (YESTERDAY, TODAY):
@@ -215,6 +220,7 @@ def test_a_target_that_fails_again_without_a_charge_is_no_news(instance, auto: A
 # --- what is built of it is whole -----------------------------------------------------------------------------------
 
 
+@pytest.mark.ci
 def test_days_that_were_judged_by_an_older_history_are_judged_again_in_the_same_run(instance, auto: Automation) -> None:
     first = days_ago(2)
     for day in (first, YESTERDAY, TODAY):
@@ -225,6 +231,7 @@ def test_days_that_were_judged_by_an_older_history_are_judged_again_in_the_same_
     assert auto.look() == []
 
 
+@pytest.mark.ci
 def test_a_day_that_a_person_built_anew_has_the_days_after_it_judged_again(instance, auto: Automation) -> None:
     for day in (YESTERDAY, TODAY):
         collect_run(instance, day, *NAMES[:2])
@@ -269,6 +276,7 @@ def damaged(*_: Any, **__: Any) -> None:
     raise TablesError("a parquet file can't be read")
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize(
     ("module", "step"),
     [
@@ -306,6 +314,7 @@ def as_an_earlier_version_wrote_it(path: Path) -> None:
         pq.write_table(pq.read_table(path, partitioning=None).replace_schema_metadata(None), path)
 
 
+@pytest.mark.ci
 def test_a_file_that_is_missing_damaged_or_of_an_earlier_version_is_built_once(instance, auto: Automation) -> None:
     collect_run(instance, TODAY, NAMES[0])
     auto.look_and_build()

@@ -91,13 +91,14 @@ def test_new_answers_have_a_day_tried_again_at_once(instance, auto: Automation, 
     assert auto.look() == [(TODAY, TODAY)]
 
 
+@pytest.mark.ci
 def test_a_day_that_cannot_be_built_holds_up_no_other(instance, auto: Automation, clock: Clock, monkeypatch) -> None:
     real = ResponseStore.answers
 
-    def unreadable(store: ResponseStore, date: dt.date):
+    def unreadable(store: ResponseStore, date: dt.date, *of: str):
         if date == YESTERDAY:
             raise TablesError("It could not be read.")
-        return real(store, date)
+        return real(store, date, *of)
 
     monkeypatch.setattr(ResponseStore, "answers", unreadable)
     for day in (YESTERDAY, TODAY):
@@ -216,6 +217,7 @@ def test_a_runs_days_are_read_from_its_range_before_its_first_key() -> None:
 # --- what is asked for, and what a look costs -----------------------------------------------------------------------
 
 
+@pytest.mark.ci
 def test_one_day_is_asked_for_as_a_partition_and_several_as_a_range_with_their_name(instance, auto: Automation) -> None:
     collect_run(instance, TODAY, *NAMES)
     auto.look()
@@ -252,6 +254,7 @@ print(sorted({"pandas", "duckdb"} & set(sys.modules)))
 """
 
 
+@pytest.mark.ci
 def test_a_look_imports_neither_pandas_nor_duckdb(instance) -> None:
     collect_run(instance, TODAY, *NAMES)
     publish_run(instance, TODAY, TODAY)
@@ -259,6 +262,7 @@ def test_a_look_imports_neither_pandas_nor_duckdb(instance) -> None:
     assert (done.stdout, done.returncode) == ("[]\n", 0), done.stderr
 
 
+@pytest.mark.ci
 def test_a_store_that_nobody_wrote_to_is_not_read_again(instance, auto: Automation, monkeypatch) -> None:
     from backlinks_assets.store import digests
 
@@ -266,7 +270,7 @@ def test_a_store_that_nobody_wrote_to_is_not_read_again(instance, auto: Automati
     auto.look_and_build()
     auto.look()
     with monkeypatch.context() as patch:
-        patch.setattr(digests, "Database", None)  # to open it would fail
+        patch.setattr(digests, "open_database", None)  # to open it would fail
         patch.setattr("backlinks_assets.tables.parquet.pq", None)
         assert auto.look() == []
     assert Settings.from_env().store_file.exists()

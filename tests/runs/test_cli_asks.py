@@ -32,6 +32,7 @@ def test_the_first_paid_day_is_asked_for_with_its_cost_and_the_second_is_not(api
     assert "Go on?" not in screen
 
 
+@pytest.mark.ci
 def test_yes_is_not_asked(api, write_targets) -> None:
     server = api()
     write_targets("shop.example")
@@ -40,6 +41,7 @@ def test_yes_is_not_asked(api, write_targets) -> None:
     assert "Go on?" not in screen
 
 
+@pytest.mark.ci
 def test_a_program_is_never_asked(api, write_targets) -> None:
     server = api()
     write_targets("shop.example")
@@ -47,6 +49,7 @@ def test_a_program_is_never_asked(api, write_targets) -> None:
     assert (done.returncode, len(server.calls)) == (0, 2)
 
 
+@pytest.mark.ci
 def test_simulated_days_are_not_asked_for(write_targets) -> None:
     write_targets("shop.example")
     status, screen = on_a_terminal("n")

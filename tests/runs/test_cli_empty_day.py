@@ -44,6 +44,7 @@ def test_a_first_day_that_knows_no_target_is_done(api, write_targets, targets: l
     assert (again.status, again.summary["calls"], again.summary["empty"]) == (0, 0, targets)
 
 
+@pytest.mark.ci
 def test_a_first_day_that_knows_no_target_and_is_refused_another_names_it(api, write_targets) -> None:
     api(Fault(faults.code(40501, "Invalid Field: 'target'."), target="shop.example"))
     write_targets("empty.example", "shop.example")
@@ -53,6 +54,7 @@ def test_a_first_day_that_knows_no_target_and_is_refused_another_names_it(api, w
     assert [failed["target"] for failed in ended.summary["failed"]] == ["shop.example"]
 
 
+@pytest.mark.ci
 def test_a_day_that_knows_no_target_is_the_latest_judged_one(write_targets) -> None:
     write_targets("shop.example")  # the simulator, which answers for the past too
     yesterday = str(commands.today().fromordinal(commands.today().toordinal() - 1))

@@ -59,6 +59,7 @@ def test_the_runs_are_recorded_where_the_ui_looks(api, write_targets) -> None:
         assert len(instance.get_materialized_partitions(dg.AssetKey("summary_responses"))) == 8
 
 
+@pytest.mark.ci
 def test_the_ui_says_where_the_output_of_a_commands_runs_is(api, write_targets) -> None:
     api()
     write_targets(*TARGETS)
@@ -99,6 +100,7 @@ def test_an_account_level_refusal_is_status_1_with_a_sentence(api, write_targets
     assert "shop000.example" in done.err
 
 
+@pytest.mark.ci
 def test_targets_that_fail_for_the_same_reason_are_told_together(api, write_targets) -> None:
     api(*(Fault(faults.code(40501), target=f"bad{number}.example") for number in range(2)))
     write_targets("shop.example", "bad0.example", "bad1.example")
@@ -107,6 +109,7 @@ def test_targets_that_fail_for_the_same_reason_are_told_together(api, write_targ
     assert len([line for line in done.err.splitlines() if "40501" in line]) == 1
 
 
+@pytest.mark.ci
 def test_without_credentials_everything_says_that_it_is_simulated(write_targets, clean_environment: Path) -> None:
     write_targets(*TARGETS[:2])
     done = backlinks("run")
@@ -155,7 +158,7 @@ def test_a_bad_targets_file_is_status_2_and_nothing_is_called(api, write_targets
         (["run"], {"DATAFORSEO_LOGIN": "x"}, 2, "DATAFORSEO_PASSWORD"),
         (["run"], {"DATAFORSEO_BASE_URL": "http://example.com"}, 2, "plain http"),
         (["flags"], {}, 2, "backlinks run"),
-        (["run"], {"BACKLINKS_DATABASE_URL": "postgresql://x/y"}, 2, "not supported yet"),
+        (["run"], {"BACKLINKS_DATABASE_URL": "mysql://x/y"}, 2, "does not begin with postgresql://"),
         (["nonsense"], {}, 2, "No such command"),
     ],
     ids=["date", "future", "no-targets-file", "half-credentials", "http", "no-tables", "postgres", "usage"],
@@ -192,6 +195,11 @@ def test_the_demo_runs_from_nothing_and_prints_flags(clean_environment: Path) ->
     assert len(lines) >= 2
     assert {line[1] for line in lines} <= {"warning", "critical"}
     assert (clean_environment / "demo" / "backlinks.duckdb").exists()
+    assert "of which backlinks incidents list shows those that are not resolved: " in done.out
+    listed = backlinks("incidents", "list", "--state", "acknowledged,snoozed,resolved", "--json")
+    states = [one["state"] for one in json.loads(listed.out)["incidents"]]
+    assert {"acknowledged", "snoozed", "resolved"} <= set(states)
+    assert len(list(clean_environment.glob("demo/reports/groups/*.html"))) == 3
     flags = backlinks("flags", "--json")  # the demo's tables are the ones without credentials too
     assert json.loads(flags.out)["date"] == str(utc_now().date())
 

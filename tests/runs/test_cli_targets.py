@@ -29,11 +29,11 @@ def run(*words: str) -> Result:
 
 def test_a_target_is_added_listed_retired_and_listed_no_more(path: Path) -> None:
     assert run("add", "WWW.Example.com", "--note", "our shop").stdout == f"Added example.com to {path}, line 2.\n"
-    assert run("list").stdout == "example.com\t\t\tour shop\n"
+    assert run("list").stdout == "example.com\t\t\tour shop\t\t\t\n"
     done = run("retire", "example.com", "--date", "2020-01-31")
     assert done.stdout == f"example.com is retired from 2020-01-31 on ({path}, line 2).\n"
     assert run("list").stdout == ""
-    assert run("list", "--all").stdout == "example.com\t\t2020-01-31\tour shop\n"
+    assert run("list", "--all").stdout == "example.com\t\t2020-01-31\tour shop\t\t\t\n"
     assert run("check").stdout == f"{path}: 0 watched, 1 retired, no problems.\n"
 
 
@@ -57,6 +57,10 @@ def test_json_holds_what_a_program_needs(path: Path) -> None:
         "parameters": {"internal_list_limit": 50},
         "thresholds": {},
         "line": 2,
+        "group": "",
+        "owner": "",
+        "tags": [],
+        "watch": None,
     }
     assert (second["active"], second["retired"]) == (False, "2020-01-31")
     path.write_text("target\n")
@@ -66,7 +70,7 @@ def test_json_holds_what_a_program_needs(path: Path) -> None:
 def test_check_tells_a_program_how_many_are_watched_and_each_problem_with_its_line(path: Path) -> None:
     path.write_text("target,retired\na.com,\nb.com,2020-01-31\n")
     done = run("check", "--json")
-    assert json.loads(done.stdout) == {"file": str(path), "watched": 1, "retired": 1, "problems": []}
+    assert json.loads(done.stdout) == {"file": str(path), "watched": 1, "retired": 1, "problems": [], "stay_full": []}
     path.write_text("target,retired\nexa mple.com,\na.com,soon\n")
     done = run("check", "--json")
     assert done.exit_code == 2
@@ -79,12 +83,12 @@ def test_check_tells_a_program_how_many_are_watched_and_each_problem_with_its_li
 
 def test_a_pipe_gets_one_line_a_target_whatever_its_note(path: Path) -> None:
     path.write_text('target,include_subdomains,note\na.com,no,"tab\there\nand a line"\n')
-    assert run("list").stdout == "a.com\tinclude_subdomains=false\t\ttab here and a line\n"
+    assert run("list").stdout == "a.com\tinclude_subdomains=false\t\ttab here and a line\t\t\t\n"
 
 
 def test_every_bad_line_is_named_on_stderr(path: Path) -> None:
     path.write_text("target,retired\nexa mple.com,\na.com,soon\nco.uk,\nb.com,\n")
-    for words, status, out in ((("check",), 2, ""), (("list",), 3, "b.com\t\t\t\n")):
+    for words, status, out in ((("check",), 2, ""), (("list",), 3, "b.com\t\t\t\t\t\t\n")):
         done = run(*words)
         assert (done.exit_code, done.stdout) == (status, out)
         assert [line.split(":")[0] for line in done.stderr.splitlines()] == [
@@ -170,6 +174,7 @@ def test_a_thresholds_value_is_checked_and_its_column_accepted(path: Path) -> No
     assert f"{path}, line 2: 'a.com' has a threshold that can't be used" in done.stderr
 
 
+@pytest.mark.medium
 def test_a_terminal_gets_a_table_with_brackets_as_they_are(path: Path) -> None:
     path.write_text("target,note\nexample.com,[red]not markup[/nor this]\nhttps://b.com/[x],\n")
     reading, terminal = pty.openpty()

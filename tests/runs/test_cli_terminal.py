@@ -20,7 +20,7 @@ from backlinks_assets.tables.schemas import TABLES
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("used_folder")]
 
 ROOT = typer.main.get_command(app)
-CALLS = ["", "run", "demo", "flags", "backtest", "doctor", "targets"]
+CALLS = ["", "run", "demo", "flags", "backtest", "announce", "doctor", "targets"]
 CALLS += ["targets list", "targets add", "targets retire", "targets check"]
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 BOXES = re.compile(r"[\u2500-\u257f]")
@@ -102,6 +102,7 @@ def test_help_fits_the_terminal_and_keeps_its_lines(call: str, columns: int) -> 
         assert "    backlinks run --json | tail -1 > day.json" in lines_of(screen)
 
 
+@pytest.mark.ci
 def test_help_and_flags_import_nothing_heavy(flagged: Settings) -> None:
     heavy = {"dagster", "pandas", "pyarrow", "numpy", "requests", "sqlalchemy"}
     for arguments in (["--help"], ["flags"], ["flags", "--json"], ["targets", "list", "--help"]):
@@ -135,6 +136,7 @@ def test_flags_fit_the_terminal_with_every_word_of_target_and_reason(flagged: Se
         assert LONG in "".join(line[11:51].strip() for line in lines)
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize(
     "arguments", [["flags"], ["doctor"], ["targets", "list"], ["targets", "check"], ["run"], ["backtest", "h.csv"]]
 )
@@ -146,7 +148,7 @@ def test_in_a_pipe_there_are_neither_escapes_nor_boxes(flagged: Settings, write_
     assert done.out
     assert not ESCAPES.search(done.out + done.err)
     assert not BOXES.search(done.out + done.err)
-    cells = {"flags": 5, "doctor": 3, "targets list": 4}.get(" ".join(arguments))
+    cells = {"flags": 8, "doctor": 3, "targets list": 7}.get(" ".join(arguments))
     assert cells is None or {len(line.split("\t")) for line in done.out.splitlines()} == {cells}
 
 
@@ -195,6 +197,7 @@ def test_the_sentences_of_errors_are_broken_between_words(write_targets) -> None
     assert "under which domains are registered" in " ".join(screen.split())
 
 
+@pytest.mark.ci
 def test_a_duckdb_file_that_is_none_is_told_and_the_next_run_makes_it_anew(flagged: Settings, write_targets) -> None:
     flagged.duckdb_file.write_text("no database")
     done = commands.script("flags")
@@ -227,6 +230,7 @@ def offered(line: str) -> list[str]:
     return done.stdout.split()
 
 
+@pytest.mark.ci
 def test_the_tab_key_knows_calls_targets_and_days(
     flagged: Settings, write_targets, monkeypatch, tmp_path: Path
 ) -> None:

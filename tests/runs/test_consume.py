@@ -19,7 +19,7 @@ import pytest
 
 from backlinks_assets.collect.collector import utc_now
 from backlinks_assets.definitions import build_defs
-from backlinks_assets.defs.partitions import day_range_tags, days, target_days
+from backlinks_assets.defs.partitions import all_target_days, day_range_tags, days
 from backlinks_assets.load import load_partition, load_table
 from backlinks_assets.tables import duckdb_sync
 from backlinks_assets.tables.parquet import write_day
@@ -143,7 +143,7 @@ def weekly(context: dg.AssetExecutionContext) -> None:
     SEEN.append(load_partition(context, "backlinks_changes"))
 
 
-@dg.asset(partitions_def=target_days)
+@dg.asset(partitions_def=all_target_days)
 def by_target(context: dg.AssetExecutionContext) -> None:
     SEEN.append(load_partition(context, "backlinks_changes"))
 
@@ -227,6 +227,7 @@ def test_a_new_version_of_the_columns_is_told() -> None:
     assert told == list(range(1, SCHEMA_VERSION + 1))
 
 
+@pytest.mark.ci
 @pytest.mark.filterwarnings(
     "ignore::DeprecationWarning", "ignore::PendingDeprecationWarning", "ignore::ResourceWarning"
 )

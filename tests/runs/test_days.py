@@ -83,6 +83,7 @@ def listed() -> list[dict[str, Any]]:
     return commands.command("days", "list", "--json").summary["days"]
 
 
+@pytest.mark.ci
 def test_an_excluded_day_is_in_no_flag_and_no_baseline_and_comes_back_as_it_was(tables: Settings) -> None:
     before = {name: rows(tables, name) for name in ("backlinks_changes", "backlinks_flags")}
     assert flagged(tables) == {(day(FAULT[0]), "*"), (day(WRONG), CHANGED)}
@@ -114,6 +115,7 @@ def test_an_excluded_day_is_in_no_flag_and_no_baseline_and_comes_back_as_it_was(
     assert [(one["said"], one["now"]) for one in listed()[1:]] == [("exclude", "in"), ("include", "in")]
 
 
+@pytest.mark.ci
 def test_a_day_that_detection_found_is_listed_and_comes_back_whole(tables: Settings) -> None:
     (fault,) = listed()
     assert (fault["first"], fault["last"], fault["said"]) == (str(day(FAULT[0])), str(day(FAULT[-1])), "fault")
@@ -173,6 +175,7 @@ def verdict(first: int, last: int, *, counts: bool, target: str | None = None) -
     return StoredVerdict(day(first), day(last), counts, "Ada", utc_now(), target)
 
 
+@pytest.mark.ci
 def test_of_a_span_the_list_says_what_is_left_of_it(tables: Settings) -> None:
     with open_store(tables) as store:
         store.add_verdict(verdict(20, 24, counts=False))
@@ -195,6 +198,7 @@ def test_of_a_span_the_list_says_what_is_left_of_it(tables: Settings) -> None:
     assert len(piped) == 1 + len(of_people) + 1
 
 
+@pytest.mark.ci
 def test_a_day_excluded_beside_a_fault_is_not_told_as_part_of_it(tables: Settings) -> None:
     with open_store(tables) as store:
         store.add_verdict(verdict(FAULT[-1] + 1, FAULT[-1] + 1, counts=False))
@@ -218,6 +222,7 @@ def test_a_verdict_makes_its_day_and_those_after_it_due_and_no_other(tables: Set
         assert made_from(tables.root, "backlinks_flags", day(number)) == evaluated_from(tables.root, day(number), said)
 
 
+@pytest.mark.ci
 def test_a_backtest_over_the_tables_leaves_excluded_days_out(tables: Settings) -> None:
     def found() -> int:
         return commands.command("backtest", "--json").summary["flags"]
@@ -228,6 +233,7 @@ def test_a_backtest_over_the_tables_leaves_excluded_days_out(tables: Settings) -
     assert found() == before - 1
 
 
+@pytest.mark.ci
 def test_the_automation_evaluates_a_day_that_was_excluded(instance, write_targets) -> None:
     write_targets(*NAMES)
     add_missing_targets(instance, NAMES)

@@ -4,6 +4,7 @@ import datetime as dt
 import os
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import dagster as dg
@@ -21,7 +22,7 @@ from backlinks_assets.defs.assets import ASSETS as ASSET_DEFS
 from backlinks_assets.defs.runs import collects, publishes
 from backlinks_assets.defs.sensors import add_missing_targets
 from backlinks_assets.settings import Settings
-from backlinks_assets.store.responses import responses
+from backlinks_assets.store.answers import responses
 
 NOV_24 = dt.date(2026, 11, 24)
 
@@ -52,19 +53,24 @@ def test_the_definitions_load_and_bear_the_contracts_names() -> None:
 
 
 ASSETS = sorted(key.to_user_string() for key in build_defs().get_repository_def().asset_graph.get_all_asset_keys())
-TABLE_ASSETS = [name for name in ASSETS if name != "flags_report"]  # that one is a page
+TABLE_ASSETS = [name for name in ASSETS if not name.endswith("_report")]  # those are pages
 GROUPS = {
-    "collection": {"summary_responses"},
-    "tables": {"backlinks_summary", "referring_links", "api_costs"},
-    "flags": {"backlinks_changes", "backlinks_flags", "flags_report"},
+    "collection": {"summary_responses", "bulk_responses", "lost_history"},
+    "tables": {"backlinks_summary", "referring_links", "backlinks_bulk", "api_costs"},
+    "flags": {"backlinks_changes", "backlinks_flags", "backlinks_incidents", "flags_report", "targets_report"},
+    "evidence": {"flag_evidence"},
 }
 
 
 SENSORS = build_defs().get_repository_def().sensor_defs
 
 
+@cache
 def node_of(name: str) -> BaseAssetNode:
     return build_defs().get_repository_def().asset_graph.get(dg.AssetKey(name))
+
+
+COST_MONEY = {"summary_responses", "bulk_responses", "flag_evidence", "lost_history"}
 
 
 def columns_of(name: str) -> dict[str, dg.TableColumn]:
@@ -83,9 +89,9 @@ def test_every_asset_tells_what_it_is_and_who_owns_it(name: str) -> None:
     # Money is spent by a person's word only; what is free is asked for by the sensor, all of it together.
     (sensor,) = [one for one in SENSORS if one.name == "publish_automation_sensor"]
     by_itself = dg.AssetKey(name) in build_defs().resolve_job_def(sensor.job_name).asset_layer.selected_asset_keys
-    assert by_itself == (name != "summary_responses")
+    assert by_itself == (name not in COST_MONEY)
     assert node.automation_condition is None
-    assert node.tags.get("costs_money") == ("yes" if name == "summary_responses" else None)
+    assert node.tags.get("costs_money") == ("yes" if name in COST_MONEY else None)
 
 
 @pytest.mark.parametrize("name", TABLE_ASSETS)
@@ -93,7 +99,9 @@ def test_every_table_tells_its_columns_and_where_it_is_kept(name: str) -> None:
     metadata = node_of(name).metadata
     columns = columns_of(name)
     assert all(column.description and column.type for column in columns.values())
-    assert metadata["dagster/table_name"].endswith("responses" if name == "summary_responses" else f".{name}")
+    assert metadata["dagster/table_name"].endswith(
+        "responses" if name in {"summary_responses", "bulk_responses"} else f".{name}"
+    )
     assert metadata["dagster/storage_kind"] in node_of(name).kinds
 
 
@@ -101,23 +109,34 @@ def test_the_columns_of_the_kept_answers_are_those_of_the_store() -> None:
     assert set(columns_of("summary_responses")) == set(responses.columns.keys())
 
 
-@pytest.mark.parametrize("name", [name for name in TABLE_ASSETS if name != "summary_responses"])
+@pytest.mark.first
+@pytest.mark.medium
+@pytest.mark.parametrize("name", [name for name in TABLE_ASSETS if name not in {"summary_responses", "bulk_responses"}])
 def test_every_column_of_a_table_says_which_columns_it_is_made_from(name: str) -> None:
     lineage = node_of(name).metadata["dagster/column_lineage"].deps_by_column
-    made_by_itself = {"api_costs": {"calls", "charged_without_answer"}, "backlinks_changes": {"metric"}}.get(
-        name, set()
-    )
-    assert set(lineage) == set(columns_of(name)) - made_by_itself
+    made_by_itself = {
+        "api_costs": {"calls", "charged_without_answer"},
+        "backlinks_changes": {"metric"},
+        "backlinks_incidents": {"group", "owner", "by", "note", "snoozed_until"},
+        "lost_history": {"lost_on_day", "new_on_day", "counted_on", "captured_at", "cost_usd", "simulated"},
+    }
+    assert set(lineage) == set(columns_of(name)) - made_by_itself.get(name, set())
     parents = {key.to_user_string() for key in node_of(name).parent_keys}
     for column, deps in lineage.items():
         assert {dep.asset_key.to_user_string() for dep in deps} == parents, column
         assert all(dep.column_name in columns_of(dep.asset_key.to_user_string()) for dep in deps), column
 
 
+@pytest.mark.ci
 def test_a_published_day_has_numbers_to_plot_of_every_asset(instance, write_targets) -> None:
     write_targets(*TARGETS[:2])  # no credentials: the simulator
     add_missing_targets(instance, TARGETS[:2])
-    results = [collect_run(instance, TARGETS[0], TARGETS[1]), publish_run(instance, TODAY, TODAY)]
+    evidence = build_defs().resolve_job_def("evidence_job")
+    results = [
+        collect_run(instance, TARGETS[0], TARGETS[1]),
+        publish_run(instance, TODAY, TODAY),
+        evidence.execute_in_process(instance=instance, partition_key=str(TODAY)),
+    ]
     numbers = {
         event.asset_key.to_user_string(): {
             name
@@ -127,8 +146,8 @@ def test_a_published_day_has_numbers_to_plot_of_every_asset(instance, write_targ
         for result in results
         for event in result.get_asset_materialization_events()
     }
-    assert sorted(numbers) == ASSETS
-    assert all("dagster/partition_row_count" in numbers[name] for name in TABLE_ASSETS)
+    assert sorted(numbers) == [name for name in ASSETS if name not in {"bulk_responses", "lost_history"}]
+    assert all("dagster/partition_row_count" in numbers[name] for name in TABLE_ASSETS if name in numbers)
     assert numbers["summary_responses"] >= {"live_backlinks", "lost_backlinks", "spam_score", "cost_usd", "calls"}
     assert numbers["api_costs"] >= {"calls", "cost_usd"}
     assert numbers["backlinks_summary"] >= {"targets", "targets_unknown_to_the_api"}
@@ -147,7 +166,7 @@ def test_a_published_day_has_numbers_to_plot_of_every_asset(instance, write_targ
 def test_what_a_person_may_start_and_what_runs_by_itself_is_described_in_a_sentence() -> None:
     repository = build_defs().get_repository_def()
     checks = [spec for asset in ASSET_DEFS for spec in asset.check_specs]
-    assert len(checks) == 8
+    assert len(checks) == 9
     for thing in [*repository.get_all_jobs(), *repository.schedule_defs, *repository.sensor_defs, *checks]:
         if thing.name.startswith("__"):
             continue  # Dagster's own job of all assets
@@ -171,6 +190,7 @@ def test_a_run_says_what_it_does_in_a_tag_that_the_list_of_runs_shows(said: str,
     assert not any(key.startswith(("dagster/", ".dagster/")) for key in tags)
 
 
+@pytest.mark.ci
 def test_the_commands_runs_are_named_and_are_found_by_the_pages_of_their_jobs(instance, write_targets) -> None:
     write_targets(*TARGETS[:3])  # no credentials: the simulator
     settings = Settings.from_env()

@@ -36,6 +36,7 @@ def simulated_targets(root: Path) -> set[str]:
         return {name for (name,) in connection.execute("SELECT DISTINCT target FROM backlinks_summary").fetchall()}
 
 
+@pytest.mark.ci
 def test_the_demo_neither_reads_nor_writes_the_users_targets_and_its_partitions_go_on_working(
     real_lists: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -49,10 +49,11 @@ def test_places_that_can_be_used_are_named_by_number_and_kind(capfd) -> None:
     assert found.status in {0, 2}
     found = announcements(placed("jsons://hook.example/s3cret", "mailto://me:s3cret@mail.example"))
     assert (found.status, found.note) == (0, False)
-    assert "number 1 jsons, number 2 mailto" in found.says
+    assert "number 1 of BACKLINKS_NOTIFY_URLS (jsons), number 2 of BACKLINKS_NOTIFY_URLS (mailto)" in found.says
     assert "s3cret" not in found.says + "".join(capfd.readouterr())
 
 
+@pytest.mark.ci
 def test_a_run_names_the_place_too_and_goes_on(api, write_targets, monkeypatch) -> None:
     api()
     write_targets("shop.example")

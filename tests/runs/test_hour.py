@@ -21,10 +21,11 @@ from backlinks_assets.defs import resources, schedules
 from backlinks_assets.defs.partitions import range_tags
 from backlinks_assets.defs.runs import requested_at
 from backlinks_assets.defs.sensors import add_missing_targets
-from backlinks_assets.settings import Settings, SettingsError
+from backlinks_assets.env_values import SettingsError
+from backlinks_assets.settings import Settings
+from backlinks_assets.store.answers import Key
 from backlinks_assets.store.budget import Budget, BudgetError
 from backlinks_assets.store.ledger import Call
-from backlinks_assets.store.responses import Key
 
 DAY = dt.date(2026, 11, 24)
 TODAY = utc_now().date()
@@ -183,6 +184,7 @@ def test_a_run_says_when_it_was_asked_for(instance, write_targets) -> None:
     assert before - SECOND <= asked <= utc_now()
 
 
+@pytest.mark.ci
 @pytest.mark.slow
 def test_the_command_called_before_midnight_is_for_that_day(api, write_targets, monkeypatch, capsys) -> None:
     server = api()
@@ -249,7 +251,7 @@ def test_doctor_says_when_the_next_tick_is_due(monkeypatch) -> None:
 def test_the_definitions_can_be_merged_with_a_host_of_any_executor_and_the_jobs_keep_theirs(instance, executor) -> None:
     merged = dg.Definitions.merge(build_defs(), dg.Definitions(executor=executor))
     dg.Definitions.validate_loadable(merged)
-    for job in ("collect_job", "publish_job", "retention_job"):
+    for job in ("collect_job", "publish_job", "old_runs_job"):
         assert merged.resolve_job_def(job).executor_def is dg.in_process_executor, job
 
 

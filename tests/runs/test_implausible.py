@@ -49,6 +49,7 @@ def materialized(result: dg.ExecuteInProcessResult) -> set[str]:
     return {event.asset_key.path[-1] for event in result.get_asset_materialization_events()}
 
 
+@pytest.mark.ci
 def test_of_few_targets_it_is_named_and_the_day_is_evaluated_without_it(instance, write_targets) -> None:
     result, check = published(instance, write_targets, spoilt=1)
     assert result.success
@@ -70,20 +71,24 @@ def test_of_more_than_a_twentieth_of_the_targets_it_keeps_the_day_from_being_eva
     assert not result.success
     assert (check.passed, check.severity, check.blocking) == (False, dg.AssetCheckSeverity.ERROR, True)
     assert check.description.endswith("of 2 of 20 targets. More than 5% of the targets: the day is not evaluated.")
-    assert materialized(result) == {"backlinks_summary", "referring_links", "api_costs"}
+    assert materialized(result) == {"backlinks_summary", "referring_links", "backlinks_bulk", "api_costs"}
     root = Settings.from_env().root
     assert parquet_path(root, "backlinks_summary", TODAY).exists()
     assert not parquet_path(root, "backlinks_flags", TODAY).exists()
     (failed,) = [event for event in result.all_events if event.is_step_failure]
     said = failed.step_failure_data.user_failure_data.description
     assert said.startswith(check.description)
-    assert "materialize backlinks_changes and backlinks_flags for it" in said
+    assert "materialize backlinks_changes, backlinks_flags and backlinks_incidents for it" in said
 
 
+EVALUATIONS = {"backlinks_changes", "backlinks_flags", "backlinks_incidents"}
+
+
+@pytest.mark.ci
 def test_a_person_may_have_the_day_evaluated_all_the_same(instance, write_targets) -> None:
     published(instance, write_targets, spoilt=2)
-    subset = {dg.AssetKey("backlinks_changes"), dg.AssetKey("backlinks_flags")}
+    subset = {dg.AssetKey(name) for name in EVALUATIONS}
     job = definitions().get_repository_def().get_implicit_global_asset_job_def().get_subset(asset_selection=subset)
     result = job.execute_in_process(instance=instance, partition_key=str(TODAY), raise_on_error=False)
     assert result.success
-    assert materialized(result) == {"backlinks_changes", "backlinks_flags"}
+    assert materialized(result) == EVALUATIONS

@@ -90,6 +90,15 @@ def test_a_day_that_is_not_judged_fails_three_hours_after_its_tick_though_nothin
     assert not daemon.tick()  # it is said once
 
 
+def test_the_schedule_in_bulk_is_waited_for_too(instance, daemon, at) -> None:
+    instance.add_instigator_state(state(name="daily_bulk_collect_schedule", since=SIX - 48 * HOUR))
+    at(SIX + 4 * HOUR)
+    daemon.tick()
+    assert not daemon.shown.passed
+    assert "ticks of daily_bulk_collect_schedule and the runs" in daemon.shown.description
+
+
+@pytest.mark.ci
 def test_a_backfill_of_an_old_day_does_not_turn_it_green_and_the_day_itself_does(instance, daemon, at) -> None:
     instance.add_instigator_state(state(since=SIX - 48 * HOUR))
     at(SIX + 4 * HOUR)
@@ -102,6 +111,7 @@ def test_a_backfill_of_an_old_day_does_not_turn_it_green_and_the_day_itself_does
     assert daemon.shown.passed
 
 
+@pytest.mark.ci
 def test_before_the_hours_are_over_the_tick_before_counts(instance, daemon, at) -> None:
     instance.add_instigator_state(state(since=SIX - 48 * HOUR))
     at(SIX + HOUR)
@@ -112,6 +122,7 @@ def test_before_the_hours_are_over_the_tick_before_counts(instance, daemon, at) 
     assert daemon.shown.passed
 
 
+@pytest.mark.first
 @pytest.mark.parametrize(("cron", "passed"), [("0 20 * * *", True), ("30 5 * * *", False)])
 def test_it_keeps_to_the_schedule_that_is_set(instance, daemon, at, monkeypatch, cron: str, passed: bool) -> None:
     monkeypatch.setenv("BACKLINKS_SCHEDULE", cron)
@@ -127,7 +138,7 @@ def test_nothing_is_expected_of_a_schedule_that_is_off_or_of_no_target(instance,
     daemon.tick()
     assert (daemon.shown.passed, daemon.shown.description) == (
         True,
-        "daily_collect_schedule is off: no day is expected.",
+        "daily_collect_schedule and daily_bulk_collect_schedule are off: no day is expected.",
     )
     instance.add_instigator_state(state(switched=InstigatorStatus.RUNNING, since=SIX - 48 * HOUR))
     write_targets("a.example,2020-01-01", header="target,retired")

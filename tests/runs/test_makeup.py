@@ -144,6 +144,7 @@ def test_nothing_is_made_up_for_where_there_is_nothing_to_make_up_for(instance, 
     assert look(instance) == ([], "The schedule's own tick is waited for.")
 
 
+@pytest.mark.first
 @pytest.mark.parametrize("status", [TickStatus.SUCCESS, TickStatus.FAILURE], ids=["made", "made-up-for"])
 def test_a_target_that_no_run_of_the_day_was_for_is_asked_about_once(
     instance, clean_environment: Path, status: TickStatus

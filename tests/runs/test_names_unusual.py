@@ -88,6 +88,7 @@ ONE_TARGET = {
     "a slash in a query": ["https://example.com/?u=a/b?c", "https://example.com/?u=a%2Fb%3fc"],
     "a space in a query": ["https://example.com/?q=a b", "https://example.com/?q=a+b", "https://example.com/?q=a%20b"],
     "a domain's default port": ["example.com", "example.com:443", "EXAMPLE.com:80", "example.com:"],
+    "zeros before a port": ["http://example.com:8080/a", "http://example.com:08080/a"],
     "an international page": ["https://www.bücher.de/a", "https://xn--bcher-kva.de/a/"],
 }  # fmt: skip
 

@@ -75,6 +75,7 @@ def let_time_pass(instance: dg.DagsterInstance) -> None:
     instance.update_instigator_state(state.with_data(state.instigator_data._replace(cursor=cursor.written())))
 
 
+@pytest.mark.ci
 def test_what_could_not_be_sent_is_a_failed_tick_until_it_arrives(
     write_targets, hook: Webhook, instance: dg.DagsterInstance, ticks: Ticks
 ) -> None:
@@ -101,6 +102,7 @@ def test_what_could_not_be_sent_is_a_failed_tick_until_it_arrives(
     assert (found.note, "HTTP 503" in found.says) == (False, False)
 
 
+@pytest.mark.ci
 def test_the_tables_of_an_earlier_version_go_when_the_cursor_is_saved(
     write_targets, hook: Webhook, instance: dg.DagsterInstance, ticks: Ticks
 ) -> None:

@@ -92,7 +92,7 @@ def wait(clock: dict[str, dt.datetime], minutes: float) -> None:
 
 
 def test_without_urls_a_tick_says_so_and_makes_nothing(tick: Tick, clean_environment: Path) -> None:
-    assert tick() == "BACKLINKS_NOTIFY_URLS is not set: nothing is announced."
+    assert tick() == "BACKLINKS_NOTIFY_URLS is not set and there is no channels.toml: nothing is announced."
     assert not clean_environment.exists()
 
 
@@ -217,6 +217,7 @@ def test_a_day_waits_for_its_runs_but_not_for_one_that_died_hours_ago(
     assert len(hook.posts) == 1
 
 
+@pytest.mark.first
 @pytest.mark.parametrize(
     ("job", "tags"),
     [

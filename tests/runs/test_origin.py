@@ -12,7 +12,8 @@ import faults
 import pytest
 from faults import Fault
 
-from backlinks_assets.account.leases import Lease
+from backlinks_assets.account.leases import FileLease, Lease
+from backlinks_assets.account.shared_lease import SharedLease
 from backlinks_assets.cli.doctor.examine import examine
 from backlinks_assets.cli.run import run_day
 from backlinks_assets.collect.collector import StopError, utc_now
@@ -21,11 +22,14 @@ from backlinks_assets.collect.outcome import CollectRequest, Outcome
 from backlinks_assets.dataforseo.answer import Answer
 from backlinks_assets.dataforseo.endpoints.summary import RequestParameters
 from backlinks_assets.defs.metadata.tables import check_instance, record_origin
+from backlinks_assets.postgres_url import PostgresUrl
 from backlinks_assets.settings import Settings
 from backlinks_assets.store import ledger
+from backlinks_assets.store.answers import Key
 from backlinks_assets.store.budget import Budget
-from backlinks_assets.store.database import Database, StoreError
-from backlinks_assets.store.responses import Key, ResponseStore
+from backlinks_assets.store.database import StoreError, metadata
+from backlinks_assets.store.opening import open_database, open_tables
+from backlinks_assets.store.responses import ResponseStore
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("used_folder")]
 
@@ -70,6 +74,7 @@ def test_looking_at_an_empty_store_decides_nothing(api, write_targets, capsys) -
     assert answers() == 2
 
 
+@pytest.mark.first
 @pytest.mark.parametrize("fault", [REFUSED_ACCOUNT, REFUSED_TARGET], ids=["the account", "the target"])
 def test_a_host_that_only_refused_does_not_lock_out_the_next(api, write_targets, fault: Fault) -> None:
     write_targets("shop.example")
@@ -105,13 +110,14 @@ def test_a_store_of_before_that_a_look_had_given_away_is_free_again(api, clean_e
 
 
 @contextmanager
-def at(file: Path, origin: str) -> Iterator[tuple[ResponseStore, Lease]]:
-    database, lease = Database(file), Lease(file.parent / "owners")
-    try:
-        yield ResponseStore(database, lease, origin), lease
-    finally:
-        lease.close()
-        database.close()
+def at(place: Path | PostgresUrl, origin: str) -> Iterator[tuple[ResponseStore, Lease]]:
+    with closing(open_database(place)) as database:
+        if isinstance(place, PostgresUrl):
+            open_tables(database, metadata)
+        with closing(
+            SharedLease(database.engine) if isinstance(place, PostgresUrl) else FileLease(place.parent / "owners")
+        ) as lease:
+            yield ResponseStore(database, lease, origin), lease
 
 
 def call(lease: Lease, name: str) -> ledger.Call:
@@ -124,15 +130,14 @@ BUDGET = Budget(None, 0.02)
 ANSWER = Answer(b"{}", 20000, cost_usd=0.02)
 
 
-def test_of_two_hosts_on_an_empty_store_the_second_is_refused_before_it_pays(tmp_path: Path) -> None:
-    file = tmp_path / "responses.sqlite"
-    with at(file, "first") as (first, lease), at(file, "second") as (second, other):
+def test_of_two_hosts_on_an_empty_store_the_second_is_refused_before_it_pays(store_place) -> None:
+    with at(store_place, "first") as (first, lease), at(store_place, "second") as (second, other):
         assert first.claim([KEY], NOW) is not None
         first.start_call(call(lease, "1"), BUDGET)
         for attempt in (lambda: second.claim([OTHER_KEY], NOW), lambda: second.start_call(call(other, "2"), BUDGET)):
             with pytest.raises(StoreError, match="is about to get answers from first"):
                 attempt()
-        with pytest.raises(StoreError, match="first"), at(file, "third"):
+        with pytest.raises(StoreError, match="first"), at(store_place, "third"):
             pass
         first.store_answer(KEY, "1", ANSWER, PARAMETERS, 1, NOW)
         with pytest.raises(StoreError, match="holds answers from first"):
@@ -140,9 +145,8 @@ def test_of_two_hosts_on_an_empty_store_the_second_is_refused_before_it_pays(tmp
         assert second.day_costs(NOW.date()).calls == 1
 
 
-def test_a_call_that_came_to_nothing_gives_the_store_free_and_whoever_called_first_then_has_it(tmp_path: Path) -> None:
-    file = tmp_path / "responses.sqlite"
-    with at(file, "first") as (first, lease), at(file, "second") as (second, other):
+def test_a_call_that_came_to_nothing_gives_the_store_free_and_whoever_called_first_then_has_it(store_place) -> None:
+    with at(store_place, "first") as (first, lease), at(store_place, "second") as (second, other):
         first.start_call(call(lease, "1"), BUDGET)
         first.end_call("1", KEY, None, "no answer", NOW, is_final=False)
         second.start_call(call(other, "2"), BUDGET)
@@ -153,11 +157,10 @@ def test_a_call_that_came_to_nothing_gives_the_store_free_and_whoever_called_fir
             first.claim([OTHER_KEY], NOW)
 
 
-def test_a_call_of_a_dead_process_holds_nothing(tmp_path: Path) -> None:
-    file = tmp_path / "responses.sqlite"
-    with at(file, "first") as (first, lease):
+def test_a_call_of_a_dead_process_holds_nothing(store_place) -> None:
+    with at(store_place, "first") as (first, lease):
         first.start_call(call(lease, "1"), BUDGET)
-    with at(file, "second") as (second, other):
+    with at(store_place, "second") as (second, other):
         second.start_call(call(other, "2"), BUDGET)
         second.store_answer(KEY, "2", ANSWER, PARAMETERS, 1, NOW)
 

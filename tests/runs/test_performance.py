@@ -50,6 +50,7 @@ def runs_of(settings: Settings) -> list[str]:
 # --- the command --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.ci
 def test_what_is_kept_and_reported_is_not_reported_again(api, write_targets, settings) -> None:
     api()
     write_targets(*TARGETS, "empty.example")
@@ -62,6 +63,7 @@ def test_what_is_kept_and_reported_is_not_reported_again(api, write_targets, set
     assert runs_of(Settings.from_env()).count("collect_job") == 1
 
 
+@pytest.mark.ci
 def test_what_is_kept_but_was_never_reported_is_reported_without_a_call(api, write_targets) -> None:
     server = api()
     write_targets(*TARGETS)
@@ -77,6 +79,7 @@ def test_what_is_kept_but_was_never_reported_is_reported_without_a_call(api, wri
         assert len(instance.get_materialized_partitions(RESPONSES)) == 20
 
 
+@pytest.mark.ci
 def test_new_targets_and_failed_ones_are_all_that_a_second_run_reports(api, write_targets) -> None:
     server = api(Fault(faults.code(40501, "Invalid Field: 'target'."), target="shop007.example"))
     write_targets(*TARGETS)
@@ -108,6 +111,7 @@ def kept_days(write_targets) -> list[dt.date]:
     return days
 
 
+@pytest.mark.ci
 def test_days_are_published_in_their_order_and_one_without_answers_is_told(kept_days) -> None:
     empty, *published = publish_days(Settings.from_env(), [TODAY - dt.timedelta(days=60), *kept_days])
     assert isinstance(empty, NoAnswersError)
@@ -149,6 +153,7 @@ def test_targets_read_in_parts_give_the_bytes_of_all_at_once(kept_days, monkeypa
     assert judged(2) == whole
 
 
+@pytest.mark.ci
 def test_a_process_that_builds_no_tables_does_not_import_what_does() -> None:
     heavy = {"pandas", "duckdb"}
     code = f"import sys, backlinks_assets.definitions; print(sorted({heavy} & sys.modules.keys()))"

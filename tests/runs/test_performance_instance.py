@@ -1,4 +1,4 @@
-"""What makes the instance quick changes nothing that is read from it: the event log, and the thinning of old runs."""
+"""What makes the instance quick changes nothing that is read from it: the event log, and the deletion of runs."""
 
 import datetime as dt
 from collections.abc import Iterator
@@ -9,9 +9,7 @@ import pytest
 
 from backlinks_assets.dagster_instance.event_log import ProjectEventLog
 from backlinks_assets.dagster_instance.home import open_instance
-from backlinks_assets.definitions import build_defs
-from backlinks_assets.defs.partitions import range_tags, target_days
-from backlinks_assets.defs.retention import retention_job
+from backlinks_assets.defs.partitions import all_target_days, range_tags
 from backlinks_assets.settings import Settings
 
 pytestmark = pytest.mark.slow
@@ -21,7 +19,7 @@ KEYS = ["a.example", "b.example", "c.example", "d.example"]
 DAY = str(dt.datetime.now(dt.UTC).date())
 
 
-@dg.asset(partitions_def=target_days, backfill_policy=dg.BackfillPolicy.single_run(), output_required=False)
+@dg.asset(partitions_def=all_target_days, backfill_policy=dg.BackfillPolicy.single_run(), output_required=False)
 def answers(context: dg.AssetExecutionContext) -> Iterator[dg.AssetMaterialization]:
     for key in context.partition_keys:
         if "bad" in (context.run.tags["test/kind"]):
@@ -70,6 +68,7 @@ def what_is_read(instance: dg.DagsterInstance, run_id: str) -> dict[str, object]
     }
 
 
+@pytest.mark.ci
 def test_our_event_log_reads_as_dagsters_own_does(instance, plain) -> None:
     assert isinstance(instance.event_log_storage, ProjectEventLog)
     assert not isinstance(plain.event_log_storage, ProjectEventLog)
@@ -94,57 +93,26 @@ def test_a_process_keeps_few_files_of_runs_open(instance, monkeypatch) -> None:
     assert len(log._engines) <= 2
 
 
-def test_retention_deletes_what_nothing_rests_on_and_keeps_every_partition(instance) -> None:
-    superseded = run(instance, KEYS[0], KEYS[1]).run_id
-    stands = run(instance, KEYS[0], KEYS[2]).run_id
-    failed = run(instance, KEYS[3], KEYS[3], "bad").run_id
-    before = instance.get_materialized_partitions(ASSET)
-    assert len(before) == 3
-    config = {"ops": {"thin_old_runs": {"config": {"keep_days": 0}}}}
-    assert retention_job.execute_in_process(instance=instance, run_config=config).success
-    assert instance.get_run_by_id(superseded) is None
-    assert instance.get_run_by_id(failed) is None
-    assert instance.get_run_by_id(stands).status is dg.DagsterRunStatus.SUCCESS
-    assert instance.get_materialized_partitions(ASSET) == before
-    (record, *_) = instance.fetch_materializations(ASSET, limit=1).records
-    assert record.asset_materialization.metadata["calls"].value == 2
-    assert instance.event_log_storage.get_records_for_run(stands).records == []
-    assert retention_job.execute_in_process(instance=instance, run_config=config).success
-    assert instance.get_materialized_partitions(ASSET) == before
-
-
-def test_space_is_given_back_once_it_is_worth_it(instance) -> None:
+@pytest.mark.ci
+def test_a_deleted_run_leaves_no_row_and_no_file_and_its_space_is_used_again(instance) -> None:
     log = instance.event_log_storage
-    file = Path(log.path_for_shard("index"))
+    stays = run(instance, KEYS[3], KEYS[3]).run_id
+
+    def pages() -> int:
+        with log.index_connection() as tx:
+            return int(tx.exec_driver_sql("PRAGMA page_count").scalar_one())
+
+    sizes = []
+    for _ in range(4):
+        for _ in range(3):
+            gone = run(instance, KEYS[0], KEYS[2]).run_id
+            assert Path(log.path_for_shard(gone)).exists()
+            instance.delete_run(gone)
+            assert list(Path(log.path_for_shard(gone)).parent.glob(f"{gone}*")) == []
+        sizes.append(pages())
     with log.index_connection() as tx:
-        tx.exec_driver_sql("CREATE TABLE ballast AS SELECT randomblob(1000000) AS bytes")
-        tx.exec_driver_sql("DROP TABLE ballast")
-    with log.index_connection() as tx:
-        tx.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
-    before = file.stat().st_size
-    assert log.compact()
-    with log.index_connection() as tx:
-        tx.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
-    assert file.stat().st_size < before - 900_000
-    assert not log.compact()
-
-
-def test_retention_leaves_recent_runs_alone(instance) -> None:
-    recent = run(instance, KEYS[0], KEYS[3]).run_id
-    events = len(instance.event_log_storage.get_records_for_run(recent).records)
-    assert retention_job.execute_in_process(instance=instance).success
-    assert len(instance.event_log_storage.get_records_for_run(recent).records) == events
-
-
-def test_retention_refuses_a_storage_where_it_would_lose_partitions(plain) -> None:
-    done = run(plain, KEYS[0], KEYS[3]).run_id
-    config = {"ops": {"thin_old_runs": {"config": {"keep_days": 0}}}}
-    assert not retention_job.execute_in_process(instance=plain, run_config=config, raise_on_error=False).success
-    assert plain.get_run_by_id(done) is not None
-
-
-@pytest.mark.usefixtures("instance")  # Dagster loads definitions only where an instance is open, or none ever was
-def test_retention_is_in_the_code_location_and_off_until_started() -> None:
-    schedule = build_defs().resolve_schedule_def("retention_schedule")
-    assert schedule.job_name == "retention_job"
-    assert schedule.default_status is dg.DefaultScheduleStatus.STOPPED
+        left = set(tx.exec_driver_sql("SELECT run_id FROM event_logs WHERE run_id IS NOT NULL").scalars())
+    assert left == {stays}
+    assert sizes[-1] == sizes[0]
+    assert instance.get_materialized_partitions(ASSET) == {f"{DAY}|{KEYS[3]}"}
+    assert log.get_records_for_run(stays).records != []

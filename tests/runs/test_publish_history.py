@@ -31,6 +31,8 @@ def judged(settings: Settings, *days: dt.date) -> list[dict[str, Any]]:
     return [row for row in rows if row["metric"] == "spam_score"]
 
 
+@pytest.mark.first
+@pytest.mark.medium
 @pytest.mark.parametrize(
     ("back", "known"),
     [(1, True), (28, True), (67, True), (FURTHEST - 1, True), (FURTHEST, True), (FURTHEST + 1, False)],
@@ -62,6 +64,7 @@ def test_of_days_that_are_judged_together_each_is_judged_as_far_back(settings: S
     assert {row["previous_date"] for row in first} == {before(FURTHEST + 3)}
 
 
+@pytest.mark.medium
 def test_a_target_that_comes_back_after_months_is_judged_by_what_was_usual_then(settings: Settings) -> None:
     for back in range(110, 70, -1):
         keep(settings.root, before(back), *reading("shop.example", spam_score=10 + back % 2))

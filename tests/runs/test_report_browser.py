@@ -2,12 +2,12 @@
 
 import base64
 import itertools
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from chromium import CONTRASTS, UNHANDY, chromium, needs_chromium
 from report_world import (
     DAY,
     HOSTILE,
@@ -26,41 +26,16 @@ from report_world import (
 from backlinks_assets.report.summary import read_day_report
 from backlinks_assets.report.ui_summary import overview_svg
 
-CHROMIUM = Path("/usr/bin/chromium")
-QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
-
 pytestmark = [
-    pytest.mark.skipif(not CHROMIUM.exists() and os.environ.get("CI") != "true", reason=f"{CHROMIUM} is not installed"),
+    needs_chromium,
     pytest.mark.slow,
 ]
-
-CONTRASTS = """() => {
-  const parse = (text) => { const p = text.match(/[\\d.]+/g).map(Number); return p.length < 4 ? [...p, 1] : p; };
-  const light = ([r, g, b]) => [r, g, b].map(v => v / 255).map(v => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
-    .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
-  const behind = (node) => { for (let n = node; n; n = n.parentElement) {
-    const c = parse(getComputedStyle(n).backgroundColor); if (c[3] === 1) return c; } return [255, 255, 255, 1]; };
-  const found = [];
-  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-  while (walker.nextNode()) {
-    const node = walker.currentNode.parentElement;
-    if (!walker.currentNode.data.trim() || ["TITLE", "DESC", "STYLE", "title", "desc"].includes(node.tagName)) continue;
-    const style = getComputedStyle(node);
-    const [a, b] = [light(parse(node.closest("svg") ? style.fill : style.color)), light(behind(node))];
-    found.push([(Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05), walker.currentNode.data.trim().slice(0, 40)]);
-  }
-  return found;
-}"""
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=str(CHROMIUM), args=QUIET)
+    with chromium() as opened:
         yield opened
-        opened.close()
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +71,7 @@ def opened(browser: Any, path: Path, scheme: str = "light", width: int = 1200, *
     return page
 
 
+@pytest.mark.first
 @pytest.mark.parametrize("width", [360, 800, 1200])
 def test_no_page_scrolls_sideways(browser: Any, busy: Path, width: int) -> None:
     for path in (busy, busy.with_name("index.html")):
@@ -120,6 +96,7 @@ def test_chart_text_is_read_on_a_telephone(browser: Any, busy: Path) -> None:
         page = opened(browser, path, width=360)
         heights = page.eval_on_selector_all(".chart text", "all => all.map(one => one.getBoundingClientRect().height)")
         assert min(heights) >= 9
+        assert page.evaluate(UNHANDY) == []
         page.close()
 
 
@@ -158,7 +135,7 @@ def test_the_keyboard_finds_the_flags_and_every_reading(browser: Any, busy: Path
 
 def test_the_keyboard_leads_from_day_to_day(browser: Any, busy: Path) -> None:
     page = opened(browser, busy, width=360)
-    for _ in range(3):  # past the skip link and the list of days
+    for _ in range(4):  # past the skip link, the list of days and the page of all targets
         page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.textContent") == "Earlier day: 23 Nov"
     page.keyboard.press("Enter")
@@ -207,16 +184,18 @@ def ways_to_move(root: Path) -> None:
     a_day(root, [INDEX_MOVE, *map(a_flag, ends)])
 
 
-@pytest.mark.parametrize("width", [360, 480, 599, 768, 1440])
-def test_no_two_texts_of_a_chart_lie_on_each_other(browser: Any, tmp_path: Path, width: int) -> None:
+@pytest.mark.ci
+def test_no_two_texts_of_a_chart_lie_on_each_other(browser: Any, tmp_path: Path) -> None:
     ways_to_move(tmp_path)
     html = a_page(tmp_path)
     picture = tmp_path / "picture.svg"
     picture.write_text(overview_svg(tmp_path, read_day_report(tmp_path, DAY, simulated=False)), encoding="utf-8")
     for path in (html, html.with_name("index.html"), picture):
-        page = opened(browser, path, width=width)
+        page = opened(browser, path)
         assert page.evaluate("document.querySelectorAll('svg[role=img] text').length") > 5
-        assert page.evaluate(OVERLAPS) == []
+        for width in (360, 480, 599, 768, 1440):
+            page.set_viewport_size({"width": width, "height": 800})
+            assert page.evaluate(OVERLAPS) == [], width
         page.close()
 
 

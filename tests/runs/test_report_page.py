@@ -82,6 +82,7 @@ def text_of(html: str) -> str:
     return " ".join(Parsed(html.replace("<", " <")).text.split())
 
 
+@pytest.mark.medium
 def test_the_same_tables_give_the_same_bytes(busy: Path) -> None:
     first = [path.read_bytes() for path in a_page(busy).parent.glob("*.html")]
     again = [path.read_bytes() for path in a_page(busy).parent.glob("*.html")]
@@ -96,7 +97,10 @@ def test_a_page_needs_nothing_but_itself(busy: Path) -> None:
         for tag, attributes in parsed.tags:
             assert tag not in {"script", "img", "link", "iframe", "object", "base"}
             for name in ("src", "href", "xlink:href", "data", "srcset"):
-                assert re.fullmatch(r"#[\w-]+|index\.html|flags-[\d-]+\.html", attributes.get(name) or "#x")
+                assert re.fullmatch(
+                    r"#[\w-]+|index\.html|flags-[\d-]+\.html|(targets|groups)/[\w.~%-]+\.html",
+                    attributes.get(name) or "#x",
+                )
         assert "url(" not in html
 
 
@@ -162,6 +166,7 @@ def test_a_day_not_judged_yet_says_what_to_do(tmp_path: Path) -> None:
     assert "build backlinks_changes of this day" in text_of(written(tmp_path))
 
 
+@pytest.mark.ci
 @pytest.mark.slow
 def test_three_hundred_flags_stay_below_one_megabyte(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     names = [f"a-rather-long-name-of-a-target-{i:03}.example" for i in range(300)]
@@ -212,6 +217,8 @@ def test_a_name_in_markdown_is_one_cell(name: str) -> None:
 
 
 def test_the_index_lists_every_day_the_latest_first(tmp_path: Path) -> None:
+    assert "No day is evaluated yet" in write_index(tmp_path).read_text(encoding="utf-8")
+    assert "<table" not in index_of(tmp_path)
     a_history(tmp_path, ["shop.example"], days=4)
     a_day(tmp_path, [a_flag(severity="critical"), a_flag(metric="spam_score"), a_flag("blog.example"), INDEX_MOVE])
     write_rows(tmp_path, "backlinks_summary", DAY, [*answers("shop.example", 1, 1), answers("half.example", 1, 1)[0]])
@@ -267,6 +274,7 @@ def test_each_page_leads_to_the_nearest_earlier_and_later_day_in_whatever_order_
     assert "Earlier day: 15 Nov" in text_of((tmp_path / "reports" / page[3]).read_text(encoding="utf-8"))
 
 
+@pytest.mark.medium
 def test_a_later_day_changes_nothing_of_an_earlier_page_but_its_link(tmp_path: Path) -> None:
     a_hostile_day(tmp_path)
     path = a_page(tmp_path)

@@ -22,7 +22,8 @@ from backlinks_assets.dataforseo.errors import ApiError
 from backlinks_assets.defs.partitions import day_range_tags, range_tags
 from backlinks_assets.defs.resources import BacklinksApi, BacklinksData
 from backlinks_assets.defs.sensors import add_missing_targets
-from backlinks_assets.settings import Settings, SettingsError
+from backlinks_assets.env_values import SettingsError
+from backlinks_assets.settings import Settings
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("used_folder")]
 
@@ -71,6 +72,7 @@ def test_the_search_finds_each_form_of_a_secret() -> None:
     assert not told_in(b"someone@example.com")
 
 
+@pytest.mark.ci
 def test_nothing_that_a_day_leaves_behind_holds_the_password(real, write_targets, tmp_path: Path) -> None:
     refused = f"Invalid credentials {LOGIN}:{PASSWORD}"  # a server that repeats what it was sent
     server = real(
@@ -105,6 +107,7 @@ def test_nothing_that_a_day_leaves_behind_holds_the_password(real, write_targets
     store.close()
 
 
+@pytest.mark.ci
 def test_no_process_list_shows_the_password(real, write_targets) -> None:
     server = real(latency_s=1.0)
     write_targets("shop.example")

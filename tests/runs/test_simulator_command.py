@@ -13,6 +13,7 @@ from backlinks_assets.simulator.__main__ import main
 from backlinks_assets.simulator.http.server import Simulator
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT])
 def test_it_prints_the_line_to_use_serves_and_ends_tidily(ending: signal.Signals) -> None:
     command = [

@@ -21,13 +21,19 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from faults import Fault
+from markupsafe import escape
+from report_world import write_rows
 
 from backlinks_assets.cli.flags import print_flags
 from backlinks_assets.collect.outcome import Outcome
 from backlinks_assets.dagster_instance.home import open_instance
 from backlinks_assets.defs.metadata import collecting, tables
+from backlinks_assets.formatting import visible
+from backlinks_assets.paths import parquet_path
 from backlinks_assets.pipeline import ChangesDay
+from backlinks_assets.report.evidence import read_evidence
 from backlinks_assets.settings import Settings
+from backlinks_assets.simulator.world.links import HOSTILE_TEXTS
 from backlinks_assets.tables.duckdb_sync import sync
 from backlinks_assets.tables.parquet import write_day
 from backlinks_assets.tables.schemas import TABLES
@@ -54,6 +60,7 @@ def quick_pace(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BACKLINKS_CALLS_PER_MINUTE", "60000")
 
 
+@pytest.mark.ci
 def test_as_a_target_each_is_refused_with_its_line_and_never_asked_about(api, write_targets) -> None:
     server = api()
     write_targets("fine.example", *('"' + text.replace('"', '""') + '"' for text in HOSTILE))
@@ -64,6 +71,7 @@ def test_as_a_target_each_is_refused_with_its_line_and_never_asked_about(api, wr
     assert {call.target for call in server.calls} == {"fine.example"}
 
 
+@pytest.mark.ci
 def test_pages_and_answers_full_of_such_strings_are_kept_as_they_are_and_name_no_file(
     api, write_targets, tmp_path: Path
 ) -> None:
@@ -93,6 +101,9 @@ def test_pages_and_answers_full_of_such_strings_are_kept_as_they_are_and_name_no
     assert set(pq.read_table(summary, partitioning=None)["target"].to_pylist()) == set(texts)
     assert set(tmp_path.parent.iterdir()) == before
     for file in tmp_path.rglob("*"):
+        if file.parent.name == "targets" and file.is_file():  # a page a target, whose name is percent-encoded
+            assert re.fullmatch(r"[A-Za-z0-9._~%-]+\.html", file.name)
+            continue
         assert not any(
             part in file.name for part in ("cmd()", "<img", "drop table", "javascript", "[red]", "{{", "1999")
         )
@@ -178,7 +189,7 @@ def test_in_a_pipe_each_flag_is_a_line_that_no_spreadsheet_computes(flagged: lis
     lines = commands.command("flags").out.splitlines()
     cells = [line.split("\t") for line in lines]
     assert len(lines) == 1 + len(flagged)
-    assert {len(row) for row in cells} == {5}
+    assert {len(row) for row in cells} == {8}
     assert not [cell for row in cells for cell in row if cell.startswith(("=", "+", "-", "@"))]
     assert "'=cmd()" in {row[2] for row in cells}
 
@@ -225,3 +236,87 @@ def test_a_backtest_of_hostile_names_writes_no_formula(clean_environment, tmp_pa
     assert not [cell for row in rows for cell in row.values() if cell.lstrip().startswith(("=", "+", "-", "@"))]
     printed = [cell for line in ended.out.splitlines() for cell in line.split("\t")]
     assert not [cell for cell in printed if cell.startswith(("=", "+", "-", "@"))]
+
+
+@pytest.fixture
+def evidence(api, write_targets) -> Path:
+    """A day on which what strangers wrote to do harm (`hostile.example` of the simulator) is the evidence of its flags."""
+    api()
+    write_targets("hostile.example", "plain3.example")
+    root, today = Settings.from_env().root, commands.today()
+    same = {
+        "previous_date": today - dt.timedelta(days=200),
+        "severity": "critical",
+        "previous": 10.0,
+        "value": 60.0,
+        "score": 9.0,
+    }
+    flags = [
+        {**same, "target": target, "metric": metric, "direction": "up", "kind": "step", "reason": "It rose."}
+        for target in ("hostile.example", "plain3.example")
+        for metric in ("lost_backlinks", "spam_score")
+    ]
+    for table in ("backlinks_flags", "backlinks_changes"):
+        write_rows(root, table, today, flags)
+    ended = commands.command("evidence", "--yes", "--json")
+    assert ended.status == 0, ended.err
+    said = " ".join(str(row) for one in ended.summary["evidence"] for row in one["rows"])
+    assert all(text in said for text in ("<script>", "=HYPERLINK", "[click](javascript:", "\\u202e", "<!channel>"))
+    return root
+
+
+@pytest.mark.ci
+def test_strangers_anchors_and_addresses_are_text_in_every_sink_of_evidence(evidence: Path) -> None:
+    today = commands.today()
+    piped = commands.command("evidence").out
+    for line in piped.rstrip("\n").split("\n"):
+        assert line.replace("\t", "").isprintable()
+        assert not [one for one in line.split("\t") if one.startswith(("=", "+", "-", "@"))]
+    status, screen = commands.on_a_terminal("evidence", columns=80)
+    assert status == 0
+    assert "\x1b]" not in screen
+    assert "\x07" not in screen
+    assert "\u202e" not in screen
+    assert max(len(re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", line)) for line in screen.splitlines()) <= 80
+    with (evidence / "reports" / f"evidence-{today}.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.reader(file))
+    assert len(rows) > 10
+    assert not [one for row in rows for one in row if one.startswith(("=", "+", "-", "@")) or not one.isprintable()]
+    page = (evidence / "reports" / f"flags-{today}.html").read_text(encoding="utf-8")
+    shown = read_evidence(evidence, today).of("hostile.example", "lost_backlinks")[0].rows
+    assert len(shown) == 10
+    assert all(str(escape(visible(row["anchor"]))) in page for row in shown)
+    assert {row["anchor"] for row in shown} & set(HOSTILE_TEXTS)
+    assert "<script>alert" not in page
+    assert not re.search(r"<img[^>]*onerror", page)
+    assert not re.search(
+        r"href=\"(?!#|index\.html|evidence-|targets/)[^\"]*\"", page.split("<main>")[1].split("</main>")[0]
+    )
+    assert not [c for c in page if c in "\u202e\u2066\x00\x1b\ufffe"]
+
+
+def test_a_message_says_the_sentence_and_shows_hostile_domains_as_text(evidence: Path, monkeypatch) -> None:
+    from contextlib import nullcontext
+
+    from backlinks_assets.notify.messages import Messages
+    from backlinks_assets.notify.rule import EVERYTHING
+    from backlinks_assets.notify.templates import render
+    from backlinks_assets.targets.file import load_targets
+
+    hostile = "evil.example\u202e<b>[x](javascript:alert(1))*"
+    table = pq.read_table(parquet_path(evidence, "flag_evidence", commands.today()), partitioning=None)
+    positions, domains = (table[name].to_pylist() for name in ("position", "domain_from"))
+    names = [hostile if at == 1 else name for at, name in zip(positions, domains, strict=True)]
+    table = table.set_column(table.column_names.index("domain_from"), "domain_from", pa.array(names, pa.string()))
+    write_day(evidence, "flag_evidence", commands.today(), table)
+    settings = Settings.from_env()
+    messages = Messages(settings, load_targets(settings.targets_file), nullcontext)
+    message = messages.of_day(commands.today(), messages.flags(commands.today()), EVERYTHING, None)
+    assert message is not None
+    for style in ("text", "markdown", "html"):
+        body = render(message, style, 100_000)
+        assert "went: " in body
+        assert "came: " in body
+        assert "\u202e" not in body
+        assert style == "text" or "<b>[x]" not in body
+        assert style != "markdown" or "[x](" not in body

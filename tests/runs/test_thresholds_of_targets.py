@@ -109,6 +109,7 @@ def flagged(write_targets: Callable[..., Path], tmp_path: Path) -> set[str]:
     return {name for file in files for name in pq.read_table(file)["target"].to_pylist()}
 
 
+@pytest.mark.ci
 def test_a_threshold_in_the_targets_file_makes_or_keeps_away_the_flag_that_others_get_or_miss(
     flagged: set[str],
 ) -> None:

@@ -1,7 +1,9 @@
 """What the tests of collecting share: a run over targets in this process, and what the store then holds."""
 
+import datetime as dt
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
+from decimal import Decimal
 from typing import Any
 
 import orjson
@@ -9,6 +11,7 @@ import tenacity
 import zstandard
 
 from backlinks_assets.collect import collector as collector_module
+from backlinks_assets.collect.bulk_day import BulkTarget
 from backlinks_assets.collect.collector import StopError, utc_now
 from backlinks_assets.collect.factory import open_collector
 from backlinks_assets.collect.outcome import CollectRequest, Outcome
@@ -36,6 +39,17 @@ def asks_of(*targets: str, **parameters: object) -> list[CollectRequest]:
     return [CollectRequest(utc_now().date(), target, RequestParameters(**parameters)) for target in targets]
 
 
+def collect_in_bulk(*names: str) -> None:
+    """Collect today's answers about targets in bulk, a call at a time, in a process that may be killed.
+
+    A call of a killed process has one of the account's thirty slots as long as the server may be at it.
+    """
+    with open_collector(Settings.from_env()) as collector:
+        collector._at_once = 1
+        for outcome in collector.collect_in_bulk(utc_now().date(), [BulkTarget(name, line="") for name in names]):
+            assert not outcome.failed
+
+
 def shops(count: int) -> list[str]:
     return [f"shop{number:03d}.example" for number in range(count)]
 
@@ -53,12 +67,32 @@ def run(asks: Sequence[CollectRequest], now: Callable[..., Any] = utc_now) -> tu
 
 
 def rows(query: str, values: Iterable[Any] = ()) -> list[tuple[Any, ...]]:
-    """Read the store's file, beside whatever is going on."""
-    store = sqlite3.connect(Settings.from_env().store_file)
+    """Read the store beside whatever is going on, values as SQLite has them; `rowid` is in the order of writing."""
+    settings = Settings.from_env()
+    if settings.database_url is not None:
+        return _rows_of_postgres(settings.database_url.secret, query, tuple(values))
+    store = sqlite3.connect(settings.store_file)
     try:
         return store.execute(query, list(values)).fetchall()
     finally:
         store.close()
+
+
+def _rows_of_postgres(url: str, query: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+    import psycopg
+
+    with psycopg.connect(url) as connection:
+        found = connection.execute(query.replace("?", "%s").replace("rowid", "ctid"), values).fetchall()
+    return [tuple(map(as_sqlite_has_it, row)) for row in found]
+
+
+def as_sqlite_has_it(value: object) -> object:
+    match value:
+        case bool() | Decimal():
+            return int(value)
+        case dt.date():
+            return value.isoformat()
+    return value
 
 
 def bodies(table: str) -> list[Any]:
@@ -72,6 +106,11 @@ def _read(body: bytes) -> Any:
         return orjson.loads(body)
     except orjson.JSONDecodeError:
         return body
+
+
+def of_links(server: Any) -> list[Any]:
+    """Return the calls that bought evidence."""
+    return [call for call in server.calls if call.path.endswith("/backlinks/backlinks/live")]
 
 
 def kept() -> set[tuple[str, str]]:

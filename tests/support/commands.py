@@ -27,6 +27,8 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
+import revisions  # noqa: F401 - does its work
+
 SCRIPT = Path(sys.executable).with_name("backlinks")
 DAY = "2026-11-24"
 PATIENCE_S = 150
@@ -42,6 +44,7 @@ _PRELOADED = [
     "pyarrow.dataset",
     "rich.progress",
     "upath.implementations.local",
+    "alembic.script",
 ]
 
 
@@ -199,9 +202,14 @@ def dagster_run(job: str, tags: Mapping[str, str], patches: Mapping[str, Any] = 
     return Process(_dagster_run, [job, dict(tags)], Path.cwd() / "said", patches)
 
 
+def working(work: Callable[..., None], *arguments: Any) -> Process:
+    """Start a process that does something else: a function that can be imported."""
+    return Process(work, arguments, Path.cwd() / "said", NOTHING)
+
+
 def opening() -> Process:
     """Start a process that opens Dagster's instance and nothing else."""
-    return Process(_open, [], Path.cwd() / "said", NOTHING)
+    return working(_open)
 
 
 def wait_for(what: Callable[[], bool], seconds: float = 60.0) -> None:

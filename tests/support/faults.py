@@ -4,7 +4,7 @@
     Fault(code(40202), calls=(10, 20))                   calls 10 to 20 are over the rate
     Fault(silence(30), target="*.example", status_type="lost", calls=(1, 1))
 
-The first fault that matches a summary call decides. What an effect does to an answer is in `misbehaviour`.
+The first fault that matches a paid call decides. What an effect does to an answer is in `misbehaviour`.
 """
 
 import threading
@@ -27,9 +27,10 @@ class Effect:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """When an effect happens: to summary calls that match all that is given.
+    """When an effect happens: to paid calls that match all that is given.
 
-    `target` is a pattern with `*` and `?`. `calls` are the first and the last of the calls that match target
+    `target` is a pattern with `*` and `?`, which one of a bulk call's targets must match. `endpoint` is one too, for the
+    function in the path, such as `summary` or `bulk_*`. `calls` are the first and the last of the calls that match target
     and status type, counted from 1; `(first, None)` has no end. `first_of_each_target` is how many first
     calls of each target are hit. `charged`: whether the call costs money though it goes wrong; by default an
     effect that still delivers an answer (silence, trickle, half, big, wrong_target) does, and a refusal does
@@ -42,6 +43,7 @@ class Fault:
     calls: tuple[int, int | None] | None = None
     first_of_each_target: int | None = None
     charged: bool | None = None
+    endpoint: str = "*"
 
 
 def code(status_code: int, text: str | None = None, *, level: str = "task") -> Effect:
@@ -136,16 +138,20 @@ class FaultPlan:
         self._seen: Counter[int] = Counter()
         self._of_target: Counter[tuple[int, str]] = Counter()
 
-    def next(self, target: str, status_type: str) -> Fault | None:
-        """Count a summary call, and return the first fault that matches it."""
+    def next(self, targets: str | Sequence[str], status_type: str, endpoint: str = "summary") -> Fault | None:
+        """Count a paid call, and return the first fault that matches it. A bulk call counts as one of its first target."""
+        targets = [targets] if isinstance(targets, str) else targets or [""]
         hit = None
         with self._lock:
             for number, fault in enumerate(self._faults):
-                if not fnmatchcase(target, fault.target) or fault.status_type not in (None, status_type):
+                matches = any(isinstance(name, str) and fnmatchcase(name, fault.target) for name in targets)
+                if not matches or fault.status_type not in (None, status_type):
+                    continue
+                if not fnmatchcase(endpoint, fault.endpoint):
                     continue
                 self._seen[number] += 1
-                self._of_target[number, target] += fault.first_of_each_target is not None
-                if hit is None and self._now(number, fault, target):
+                self._of_target[number, targets[0]] += fault.first_of_each_target is not None
+                if hit is None and self._now(number, fault, targets[0]):
                     hit = fault
         return hit
 

@@ -48,9 +48,11 @@ BLOCKS = [block for page in PAGES for block in blocks_of(page)]
 
 SHELL: dict[str, Callable[[str], object]] = {
     "account": re.compile(r"\.venv/bin/backlinks (run|flags|doctor|targets|backtest)\b").match,
+    "incidents": re.compile(r"\.venv/bin/backlinks incidents ").match,
+    "announce": re.compile(r"\.venv/bin/backlinks announce --test$").match,
     "make": re.compile(r"make [a-z-]+$").match,
     "apprise": re.compile(r"\.venv/bin/apprise ").match,
-    "services": re.compile(r"(sudo|cd /opt|docker run) ?").match,
+    "services": re.compile(r"(sudo|cd /opt|docker|pg_dump|pg_restore|sqlite3|cp deploy/) ?").match,
     "dagster dev": re.compile(r'DAGSTER_HOME="\$PWD" \.venv/bin/dagster dev ').match,
 }
 """Kinds of shell commands; each has a test in docs/."""
@@ -62,8 +64,12 @@ PICTURES = {"targets.csv ─▶": "assets", "backlinks_assets/\n": "map"}
 
 def kind_of(block: Block) -> str:
     """Return the kind of a block, by which the tests choose theirs; fails for a block that none of them runs."""
+    if block.language == "python" and "s3://" in block.text:
+        return "published"
     if block.language in {"sql", "python"}:
         return block.language
+    if block.language in {"toml", "nginx"}:
+        return {"toml": "channels", "nginx": "proxy"}[block.language]
     if block.language in ENVIRONMENT:
         return "environment"
     if block.language == "sh":

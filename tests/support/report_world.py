@@ -1,6 +1,7 @@
 """A small world of tables for the report, written as the pipeline writes them."""
 
 import datetime as dt
+import zlib
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from backlinks_assets.report.page import write_report
 from backlinks_assets.report.summary import read_day_report
 from backlinks_assets.tables.parquet import write_day
 from backlinks_assets.tables.schemas import TABLES
+from backlinks_assets.targets.target import Target
 
 DAY = dt.date(2026, 11, 24)
 
@@ -57,6 +59,20 @@ def a_flag(target: str = "shop.example", **changes: Any) -> dict[str, Any]:
     } | changes
 
 
+def an_incident(target: str = "shop.example", **changes: Any) -> dict[str, Any]:
+    """Return an incident that the flag of `a_flag` has opened on DAY; its ID is made of the target's name."""
+    return {
+        "incident": f"i{zlib.crc32(target.encode(errors='surrogatepass')):08x}"[:8],
+        "target": target,
+        "metric": "lost_backlinks",
+        "direction": "up",
+        "severity": "warning",
+        "state": "open",
+        "opened": DAY,
+        "last_flag": DAY,
+    } | changes
+
+
 def a_history(root: Path, targets: Iterable[str], days: int = 60, gap: range = range(0)) -> None:
     """Write `days` days of answers and changes up to DAY; on the days of `gap`, counted back, nothing is written."""
     targets = list(targets)
@@ -92,9 +108,18 @@ def links(target: str, counts: Mapping[str, int], dimension: str = "referring_li
     ]
 
 
-def a_page(root: Path, date: dt.date = DAY, *, simulated: bool = False, expected: Collection[str] = ()) -> Path:
-    """Write a day's page and the list of days; return the page."""
-    path = write_report(root, read_day_report(root, date, simulated=simulated, expected_targets=expected))
+def a_page(
+    root: Path,
+    date: dt.date = DAY,
+    *,
+    simulated: bool = False,
+    expected: Collection[str] = (),
+    lines: Iterable[Target] = (),
+) -> Path:
+    """Write a day's page and the list of days; return the page. `lines` are the targets file's."""
+    labels = {one.target: one for one in lines}
+    report = read_day_report(root, date, simulated=simulated, expected_targets=expected, labels=labels)
+    path = write_report(root, report)
     write_index(root)
     return path
 

@@ -9,7 +9,7 @@ REAL_TIME = re.compile(
     "|over_the_rate_pauses|too_many_at_once_lowers|two_hundred_targets_make"
 )
 """Tests that judge by the machine's own clock: one worker has them all, so that they never run beside each other."""
-SHARED = re.compile(r"test_(consume|docs|docs_text|docs_ui|report_browser|report_page|simulator)\.py")
+SHARED = re.compile(r"test_(consume|docs|docs_text|docs_ui|report_browser|report_page|simulator|simulator_many)\.py")
 """Files whose tests share what is long to make: each is one worker's, and those of the docs together."""
 
 

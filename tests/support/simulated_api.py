@@ -18,15 +18,15 @@ from backlinks_assets.simulator.http.account import PRICE_USD, Call
 from backlinks_assets.simulator.http.endpoints import BASE_PATH, Api, utc_today
 from backlinks_assets.simulator.http.envelope import message
 from backlinks_assets.simulator.http.handler import Handler
+from backlinks_assets.simulator.http.paid import bad_body, note
 from backlinks_assets.simulator.http.reply import AdmittedCall, Reply, Request, json_reply
 from backlinks_assets.simulator.http.server import Simulator
-from backlinks_assets.simulator.http.summaries import bad_body, note
 
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER on, 0 seconds: close sends RST
 
 
 class FaultyApi(Api):
-    """The endpoints behind an account's limits. Of what a summary call meets, faults come after the balance."""
+    """The endpoints behind an account's limits. Of what a paid call meets, faults come after the balance."""
 
     account: AuditedAccount
 
@@ -62,22 +62,24 @@ class FaultyApi(Api):
         given, right = ":".join(login), ":".join(self.credentials)
         return hmac.compare_digest(given.encode(), right.encode())
 
-    def summary(self, admitted: AdmittedCall, posted: Any, price_usd: float | None = None) -> Reply:
+    def paid(self, admitted: AdmittedCall, posted: Any, *, charged: bool = True) -> Reply:
         self.pause(self.latency_s)
         if bad_body(posted):
-            return super().summary(admitted, posted)
+            return super().paid(admitted, posted)
         note(admitted.call, posted[0])
         admitted = replace(admitted, data={**admitted.data, **posted[0]})
         if reply := self._without_money(admitted):
             return reply
         call = admitted.call
-        fault = self.faults.next(call.target or "", call.status_type or "live")
+        targets = call.parameters.get("targets")
+        names = targets if isinstance(targets, list) else [call.target or ""]
+        fault = self.faults.next(names, call.status_type or "", admitted.data["function"])
         if fault is None:
-            return super().summary(admitted, posted)
+            return super().paid(admitted, posted)
         effect = fault.effect
         price = self.account.price_usd if is_charged(fault) else 0.0
         if effect.kind in DELIVERS:
-            return spoiled(effect, orjson.loads(super().summary(admitted, posted, price).body))
+            return spoiled(effect, orjson.loads(super().paid(admitted, posted, charged=is_charged(fault)).body))
         # A gateway's own reply means that the API never saw the call: such a call is in no list of tasks.
         if price or effect.kind in ("code", "tasks_null", "http_402", "reset"):
             self.account.execute(call, price)

@@ -9,7 +9,7 @@ from hypothesis import given, settings, strategies as st
 
 from backlinks_assets.account import concurrency, rate_limiter
 from backlinks_assets.account.clock import Clock
-from backlinks_assets.account.limiter import AccountLimiter, Cancelled
+from backlinks_assets.account.limiter import AccountLimiter
 
 
 class HandClock:
@@ -122,59 +122,6 @@ def test_an_instant_too_far_ahead_to_be_true_is_ignored(tmp_path: Path) -> None:
     assert rate_limiter.Pacer(tmp_path, 60, early).reserve() == pytest.approx(1 / 0.98)
 
 
-def test_a_longer_pause_is_not_cut_short_and_none_outlasts_ten_minutes(tmp_path: Path) -> None:
-    clock = HandClock()
-    pace = rate_limiter.Pacer(tmp_path, 2000, clock)
-    pace.pause(300)
-    pace.pause(60)
-    assert pace.pause_left_s() == pytest.approx(300)
-    pace.pause(86_400)
-    assert pace.pause_left_s() == pytest.approx(600)
-    with pytest.raises(ValueError, match="A pause must be longer than 0 s"):
-        pace.pause(float("nan"))
-
-
-def test_a_pause_that_comes_while_a_call_waits_for_its_instant_holds_it_back(tmp_path: Path) -> None:
-    clock = HandClock()
-    limiter = AccountLimiter(tmp_path, calls_per_minute=60, clock=clock)
-    other = AccountLimiter(tmp_path, calls_per_minute=60, clock=clock)
-    with limiter.permit():
-        pass
-    asked_at: list[float] = []
-
-    def pause_once() -> bool:
-        if clock.now > 5000.3 and not asked_at:
-            asked_at.append(clock.now)
-            other.pause(60)
-        return False
-
-    with limiter.permit(pause_once):
-        assert asked_at, "the pause came during the wait"
-        assert clock.now >= asked_at[0] + 60
-
-
-def test_a_call_without_an_answer_keeps_its_slot_until_its_timeout(tmp_path: Path) -> None:
-    clock = HandClock()
-    limiter = AccountLimiter(tmp_path, calls_at_once=1, call_timeout_s=135, clock=clock)
-    with limiter.permit() as permit:
-        sent_at = clock.now
-        permit.keep_slot()
-    assert (limiter.state().slots_held, limiter.state().slots_waiting) == (0, 1)
-    with limiter.permit():
-        assert clock.now >= sent_at + 135
-    assert limiter.state().slots_waiting == 0
-
-
-def test_an_interruption_keeps_the_slot_and_an_error_frees_it(tmp_path: Path) -> None:
-    limiter = AccountLimiter(tmp_path, clock=HandClock())
-    with pytest.raises(RuntimeError), limiter.permit():
-        raise RuntimeError("the server answered with an error")
-    assert limiter.state().slots_waiting == 0
-    with pytest.raises(KeyboardInterrupt), limiter.permit():
-        raise KeyboardInterrupt
-    assert limiter.state().slots_waiting == 1
-
-
 def test_a_reboot_frees_slots_pause_pace_and_lowering(tmp_path: Path) -> None:
     before = AccountLimiter(tmp_path, 60, calls_at_once=3, clock=HandClock())
     for _ in range(3):
@@ -192,67 +139,9 @@ def test_a_reboot_frees_slots_pause_pace_and_lowering(tmp_path: Path) -> None:
         assert rebooted.now == 4990.0, "nothing was waited for"
 
 
-def test_lowering_is_seen_by_others_counts_once_for_refusals_that_come_together_and_ends(
-    tmp_path: Path,
-) -> None:
-    clock = HandClock()
-    here, there = (concurrency.SlotPool(tmp_path, 30, clock) for _ in range(2))
-    assert [here.lower() for _ in range(5)] == [20] * 5
-    assert there.lowered()[0] == 20
-    clock.sleep(concurrency.LOWER_ONCE_IN_S)
-    assert there.lower() == 13
-    assert len([slot for _ in range(13) if (slot := here.acquire(lambda: False))]) == 13
-    assert there.acquire(lambda: clock.now > 5100) is None, "all thirteen are taken"
-    clock.sleep(concurrency.LOWERED_FOR_S)
-    assert there.lowered() == (30, 0.0)
-    assert there.acquire(lambda: False) is not None
-
-
-def test_lowering_never_leaves_less_than_one(tmp_path: Path) -> None:
-    clock = HandClock()
-    pool = concurrency.SlotPool(tmp_path, 5, clock)
-    left = []
-    for _ in range(6):
-        left.append(pool.lower())
-        clock.sleep(concurrency.LOWER_ONCE_IN_S)
-    assert left == [3, 2, 1, 1, 1, 1]
-
-
 @pytest.mark.parametrize("name", ["slot-0000", "lowered"])
 def test_a_damaged_slot_or_lowering_file_is_a_fresh_one(tmp_path: Path, name: str) -> None:
     pool = concurrency.SlotPool(tmp_path, 1, HandClock())
     (tmp_path / name).write_bytes(b"first-boot 0000999999.0 garbage\n")
     assert pool.acquire(lambda: False) is not None
     assert pool.lowered() == (1, 0.0)
-
-
-def test_a_process_with_fewer_slots_and_one_with_more_share_the_first_ones(tmp_path: Path) -> None:
-    few, many = (concurrency.SlotPool(tmp_path, at_once, Clock()) for at_once in (2, 5))
-    taken = [few.acquire(lambda: False), few.acquire(lambda: False)]
-    assert {slot.index for slot in taken if slot} == {0, 1}
-    taken += [many.acquire(lambda: False) for _ in range(3)]
-    assert sorted(slot.index for slot in taken if slot) == [0, 1, 2, 3, 4]
-    for slot in taken:
-        assert slot is not None
-        slot.release()
-    assert many.census() == (0, 0)
-    assert many.lower() == 3
-    assert few.lowered()[0] == 2
-    assert few.acquire(lambda: False) is not None
-
-
-@pytest.mark.parametrize("waits_for", ["slot", "pace"])
-def test_a_wait_that_is_cancelled_sends_nothing_and_holds_nothing(tmp_path: Path, waits_for: str) -> None:
-    clock = HandClock()
-    limiter = AccountLimiter(tmp_path, calls_at_once=1, clock=clock)
-    if waits_for == "slot":
-        holder = AccountLimiter(tmp_path, calls_at_once=1, clock=clock).permit()
-        holder.__enter__()
-    else:
-        limiter.pause(60)
-    with pytest.raises(Cancelled, match=f"wait for .*{waits_for}"), limiter.permit(lambda: clock.now > 5002):
-        pytest.fail("a permit was given")
-    assert clock.now < 5003
-    if waits_for == "slot":
-        holder.__exit__(None, None, None)
-    assert (limiter.state().slots_held, limiter.state().slots_waiting) == (0, 0)

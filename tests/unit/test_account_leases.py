@@ -9,11 +9,12 @@ from pathlib import Path
 import commands
 import pytest
 
-from backlinks_assets.account.leases import Lease
+from backlinks_assets.account.leases import FileLease
 from backlinks_assets.collect.collector import utc_now
 from backlinks_assets.settings import Settings
+from backlinks_assets.store.answers import Key
 from backlinks_assets.store.database import Database
-from backlinks_assets.store.responses import Claim, Key, ResponseStore
+from backlinks_assets.store.responses import Claim, ResponseStore
 
 KEY = Key(commands.today(), "shop.example", "live", "as asked")
 OURS = Claim(stored=frozenset(), refused={})
@@ -22,7 +23,7 @@ CLAIM = f"""
 import datetime, time
 from backlinks_assets.collect.factory import open_store
 from backlinks_assets.settings import Settings
-from backlinks_assets.store.responses import Key
+from backlinks_assets.store.answers import Key
 with open_store(Settings.from_env()) as store:
     claim = store.claim([Key({KEY.date!r}, *{tuple(KEY)[1:]!r})], datetime.datetime.now(datetime.UTC))
     print("TAKEN" if claim is None else "OURS", flush=True)
@@ -45,7 +46,7 @@ def another_process() -> Iterator["subprocess.Popen[str]"]:
 @contextmanager
 def store_of(settings: Settings) -> Iterator[ResponseStore]:
     with ExitStack() as stack:
-        lease, database = Lease(settings.limits_dir / "owners"), Database(settings.store_file)
+        lease, database = FileLease(settings.limits_dir / "owners"), Database(settings.store_file)
         stack.callback(database.close)
         stack.callback(lease.close)
         yield ResponseStore(database, lease, settings.origin)
@@ -60,6 +61,7 @@ def removed(file: Path) -> None:
     file.unlink()
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize("what", [left_as_it_is, removed])
 def test_a_dead_process_claim_is_taken_over_at_once(settings, what: Callable[[Path], None]) -> None:
     with another_process() as process, store_of(settings) as store:
@@ -73,7 +75,7 @@ def test_a_dead_process_claim_is_taken_over_at_once(settings, what: Callable[[Pa
 
 def test_after_a_reboot_a_process_of_the_dead_ones_number_does_not_keep_its_claim(settings) -> None:
     database = Database(settings.store_file)
-    dead = Lease(settings.limits_dir / "owners")
+    dead = FileLease(settings.limits_dir / "owners")
     assert ResponseStore(database, dead, settings.origin).claim([KEY], utc_now()) == OURS
     with store_of(settings) as store:  # this process, of the same number
         assert store.claim([KEY], utc_now()) is None

@@ -2,7 +2,6 @@
 
 import inspect
 import re
-import threading
 import time
 from pathlib import Path
 
@@ -10,24 +9,6 @@ import pytest
 
 from backlinks_assets.account import clock, concurrency, limiter, lockfile, rate_limiter
 from backlinks_assets.account.limiter import AccountLimiter, LimiterError
-
-
-@pytest.mark.parametrize(
-    ("wrong", "named"),
-    [
-        ({"calls_per_minute": 0}, "Calls per minute"),
-        ({"calls_per_minute": -5}, "Calls per minute"),
-        ({"calls_at_once": 0}, "Calls at once"),
-        ({"calls_at_once": 10_001}, "Calls at once"),
-        ({"call_timeout_s": 0.0}, "timeout"),
-        ({"call_timeout_s": float("nan")}, "timeout"),
-        ({"call_timeout_s": 3600.0}, "timeout"),
-    ],
-    ids=str,
-)
-def test_limits_that_cannot_be_are_refused_by_name(tmp_path: Path, wrong: dict[str, float], named: str) -> None:
-    with pytest.raises(ValueError, match=named):
-        AccountLimiter(tmp_path, **wrong)  # type: ignore[arg-type]
 
 
 def test_nothing_is_made_before_the_first_permit(tmp_path: Path) -> None:
@@ -60,35 +41,6 @@ def test_a_full_disk_stops_every_call(tmp_path: Path, full: str) -> None:
     with pytest.raises(LimiterError, match="No space left on device"), account.permit():
         pytest.fail("a call was started outside the limits")
     assert account.state().slots_held == 0
-
-
-def test_what_the_call_itself_raises_passes_unchanged(tmp_path: Path) -> None:
-    with pytest.raises(ConnectionResetError), AccountLimiter(tmp_path).permit():
-        raise ConnectionResetError
-
-
-def test_threads_get_slots_in_the_order_in_which_they_asked(tmp_path: Path) -> None:
-    account = AccountLimiter(tmp_path, 60_000, calls_at_once=1)
-    order: list[int] = []
-
-    def call(number: int, queued: threading.Event) -> None:
-        def is_cancelled() -> bool:
-            queued.set()  # asked only of those who queue
-            return False
-
-        with account.permit(is_cancelled):
-            order.append(number)
-
-    threads = []
-    with account.permit():
-        for number in range(4):
-            queued = threading.Event()
-            threads.append(threading.Thread(target=call, args=(number, queued)))
-            threads[-1].start()
-            assert queued.wait(30)
-    for thread in threads:
-        thread.join(30)
-    assert order == [0, 1, 2, 3]
 
 
 def test_the_wall_clock_is_never_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

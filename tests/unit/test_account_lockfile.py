@@ -63,7 +63,7 @@ def test_a_forked_child_gets_a_slot_whoever_was_waiting_in_its_parent(tmp_path: 
     slots = [pool.acquire(lambda: False) for _ in range(2)]
     waiting = threading.Thread(target=pool.acquire, args=[lambda: time.monotonic() > end])
     waiting.start()
-    while not any(pool._queues.values()):
+    while not any(pool._turns._queues.values()):
         time.sleep(0.01)
     child = os.fork()
     if child == 0:

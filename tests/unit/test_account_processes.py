@@ -6,8 +6,6 @@ Run as a program, this file is one of those processes.
 import itertools
 import os
 import signal
-import socket
-import socketserver
 import subprocess
 import sys
 import threading
@@ -17,6 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from accounts import limiter_at
+from counting_server import send, serving
 
 from backlinks_assets.account.clock import Clock
 from backlinks_assets.account.limiter import AccountLimiter, LimiterError
@@ -25,55 +25,17 @@ from backlinks_assets.account.rate_limiter import Pacer
 pytestmark = pytest.mark.slow
 
 PATIENCE_S = 40.0
-
-
-class CountingServer(socketserver.ThreadingTCPServer):
-    """Works `work_s` on each connection, whether or not its client lives on, and then answers."""
-
-    request_queue_size = 128
-    daemon_threads = True
-
-    def __init__(self, work_s: float) -> None:
-        super().__init__(("127.0.0.1", 0), _Call)
-        self.work_s = work_s
-        self.lock = threading.Lock()
-        self.arrivals: list[float] = []
-        self.under_way = 0
-        self.most_at_once = 0
-
-    def most_in(self, window_s: float) -> int:
-        """The fullest window of that length."""
-        times = sorted(self.arrivals)
-        return max(sum(start <= time < start + window_s for time in times) for start in times)
-
-
-class _Call(socketserver.BaseRequestHandler):
-    def handle(self) -> None:
-        server = self.server
-        assert isinstance(server, CountingServer)
-        with server.lock:
-            server.arrivals.append(time.monotonic())
-            server.under_way += 1
-            server.most_at_once = max(server.most_at_once, server.under_way)
-        time.sleep(server.work_s)
-        with server.lock:
-            server.under_way -= 1
-        self.request.sendall(b"done")
-
-
-@contextmanager
-def serving(work_s: float) -> Iterator[CountingServer]:
-    with CountingServer(work_s) as server:
-        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-        yield server
-        server.shutdown()
+ON_POSTGRES_IN_CI = pytest.mark.parametrize(
+    "place", ["files", pytest.param("postgres", marks=pytest.mark.ci)], indirect=True
+)
 
 
 @contextmanager
 def process(role: str, *arguments: object) -> Iterator["subprocess.Popen[str]"]:
     """This file as a process of its own; killed at the end, should it still be there."""
     command = [sys.executable, __file__, role, *map(str, arguments)]
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    path = os.pathsep.join(map(str, (Path(__file__).parents[2], Path(__file__).parents[1] / "support")))
+    environment = {**os.environ, "PYTHONPATH": path}
     running = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
     try:
         yield running
@@ -82,7 +44,7 @@ def process(role: str, *arguments: object) -> Iterator["subprocess.Popen[str]"]:
         running.communicate()
 
 
-def call_from_three_processes(folder: Path, port: int, limits: tuple[int, int], threads: int, calls: int) -> None:
+def call_from_three_processes(folder: str, port: int, limits: tuple[int, int], threads: int, calls: int) -> None:
     with (
         process("call", folder, port, *limits, threads, calls) as one,
         process("call", folder, port, *limits, threads, calls) as two,
@@ -97,16 +59,18 @@ def patience() -> Callable[[], bool]:
     return lambda: time.monotonic() > end
 
 
-def test_three_processes_of_twenty_threads_never_have_more_calls_at_once_than_allowed(tmp_path: Path) -> None:
+@ON_POSTGRES_IN_CI
+def test_three_processes_of_twenty_threads_never_have_more_calls_at_once_than_allowed(place: str) -> None:
     with serving(work_s=0.01) as server:
-        call_from_three_processes(tmp_path, server.server_address[1], (60_000, 5), threads=20, calls=5)
+        call_from_three_processes(place, server.port, (60_000, 5), threads=20, calls=5)
     assert len(server.arrivals) == 300
     assert server.most_at_once <= 5
 
 
-def test_the_fullest_window_at_the_server_holds_no_more_than_the_rate(tmp_path: Path) -> None:
+@ON_POSTGRES_IN_CI
+def test_the_fullest_window_at_the_server_holds_no_more_than_the_rate(place: str) -> None:
     with serving(work_s=0.002) as server:
-        call_from_three_processes(tmp_path, server.server_address[1], (6000, 3), threads=10, calls=9)
+        call_from_three_processes(place, server.port, (6000, 3), threads=10, calls=9)
     assert len(server.arrivals) == 270
     assert server.most_in(window_s=2.0) <= 200  # 196 paced, one more, and three on their way
 
@@ -119,58 +83,61 @@ def test_no_instant_is_reserved_twice_by_processes_that_ask_at_the_same_moment(t
     assert next_free > began_at + 10_000 * 60 / 58_800
 
 
-def test_calls_of_a_killed_process_count_until_they_must_be_over(tmp_path: Path) -> None:
+@pytest.mark.ci
+def test_calls_of_a_killed_process_count_until_they_must_be_over(place: str) -> None:
     with (
         serving(work_s=0.5) as server,
-        process("call", tmp_path, server.server_address[1], 60_000, 2, 2, 9) as victim,
+        process("call", place, server.port, 60_000, 2, 2, 9) as victim,
     ):
         while server.under_way < 2:
             assert victim.poll() is None
             time.sleep(0.01)
         victim.kill()
         victim.wait()
-        heir = AccountLimiter(tmp_path, 60_000, calls_at_once=2, call_timeout_s=2.5)
+        heir = limiter_at(place, 60_000, 2, call_timeout_s=2.5)
         for _ in range(2):
             with heir.permit(patience()):
-                send(server.server_address[1])
+                send(server.port)
         assert server.most_at_once <= 2
 
 
-def test_a_killed_holders_slot_comes_back_after_its_calls_timeout_and_not_before(tmp_path: Path) -> None:
+def test_a_killed_holders_slot_comes_back_after_its_calls_timeout_and_not_before(place: str) -> None:
     asked_at = time.monotonic()
-    with process("hold", tmp_path, "alone") as holder:
+    with process("hold", place, "alone") as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "held\n"
         holder.kill()
         holder.wait()
-        with AccountLimiter(tmp_path, calls_at_once=1).permit(patience()):
+        with limiter_at(place, 2000, 1).permit(patience()):
             assert time.monotonic() >= asked_at + 1.5
 
 
+@ON_POSTGRES_IN_CI
 @pytest.mark.parametrize("child", ["forked", "executed"])
-def test_a_child_does_not_keep_the_slot_of_its_killed_parent(tmp_path: Path, child: str) -> None:
-    with process("hold", tmp_path, child) as parent:
+def test_a_child_does_not_keep_the_slot_of_its_killed_parent(place: str, child: str) -> None:
+    with process("hold", place, child) as parent:
         assert parent.stdout is not None
         child_pid = int(parent.stdout.readline())
         try:
             parent.kill()
             parent.wait()
-            with AccountLimiter(tmp_path, calls_at_once=1).permit(patience()):
+            with limiter_at(place, 2000, 1).permit(patience()):
                 os.kill(child_pid, 0)  # it is still there
         finally:
             os.kill(child_pid, signal.SIGKILL)
 
 
-def test_a_pause_is_honoured_by_another_process(tmp_path: Path) -> None:
+@pytest.mark.ci
+def test_a_pause_is_honoured_by_another_process(place: str) -> None:
     with (
         serving(work_s=0.002) as server,
-        process("call", tmp_path, server.server_address[1], 6000, 2, 4, 40) as caller,
+        process("call", place, server.port, 6000, 2, 4, 40) as caller,
     ):
         while len(server.arrivals) < 20:
             assert caller.poll() is None
             time.sleep(0.01)
         asked_at = time.monotonic()
-        AccountLimiter(tmp_path).pause(1.0)
+        limiter_at(place).pause(1.0)
         paused_at = time.monotonic()
         assert caller.wait(PATIENCE_S) == 0
     assert len(server.arrivals) == 160, "it went on after the pause"
@@ -178,10 +145,11 @@ def test_a_pause_is_honoured_by_another_process(tmp_path: Path) -> None:
     assert len(in_pause) <= 2, "only what was on its way already may arrive"
 
 
-def test_fewer_calls_at_once_are_honoured_by_other_processes(tmp_path: Path) -> None:
-    assert AccountLimiter(tmp_path, calls_at_once=6).lower_concurrency() == 4
+@ON_POSTGRES_IN_CI
+def test_fewer_calls_at_once_are_honoured_by_other_processes(place: str) -> None:
+    assert limiter_at(place, 2000, 6).lower_concurrency() == 4
     with serving(work_s=0.01) as server:
-        call_from_three_processes(tmp_path, server.server_address[1], (60_000, 6), threads=6, calls=5)
+        call_from_three_processes(place, server.port, (60_000, 6), threads=6, calls=5)
     assert len(server.arrivals) == 90
     assert server.most_at_once <= 4
 
@@ -196,14 +164,9 @@ def test_a_folder_one_may_not_write_stops_the_call_and_says_what_to_do(tmp_path:
 # What follows runs in the processes.
 
 
-def send(port: int) -> None:
-    with socket.create_connection(("127.0.0.1", port)) as connection:
-        assert connection.recv(4) == b"done"
-
-
-def call(folder: Path, port: int, *numbers: int) -> None:
+def call(place: str, port: int, *numbers: int) -> None:
     per_minute, at_once, threads, calls = numbers
-    limiter = AccountLimiter(folder, per_minute, at_once, call_timeout_s=2.5)
+    limiter = limiter_at(place, per_minute, at_once, call_timeout_s=2.5)
 
     def work() -> None:
         for _ in itertools.repeat(None, calls):
@@ -223,8 +186,8 @@ def reserve(folder: Path, times: int) -> None:
         pace.reserve()
 
 
-def hold(folder: Path, child: str) -> None:
-    with AccountLimiter(folder, calls_at_once=1, call_timeout_s=1.5).permit():
+def hold(place: str, child: str) -> None:
+    with limiter_at(place, 2000, 1, call_timeout_s=1.5).permit():
         if child == "forked":
             pid = os.fork()
             if pid == 0:
@@ -250,12 +213,12 @@ def read_only(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    role, path, *rest = sys.argv[1:]
+    role, where, *rest = sys.argv[1:]
     if role == "call":
-        call(Path(path), *map(int, rest))
+        call(where, *map(int, rest))
     elif role == "reserve":
-        reserve(Path(path), int(rest[0]))
+        reserve(Path(where), int(rest[0]))
     elif role == "hold":
-        hold(Path(path), *rest)
+        hold(where, *rest)
     else:
-        read_only(Path(path))
+        read_only(Path(where))

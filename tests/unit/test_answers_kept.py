@@ -17,6 +17,8 @@ from backlinks_assets.collect.factory import open_store
 from backlinks_assets.settings import Settings
 from backlinks_assets.tables.rows import answer_tables
 
+pytestmark = pytest.mark.usefixtures("each_store")
+
 Serve = Callable[[stand_in.Answer], StandIn]
 
 
@@ -227,6 +229,7 @@ NO_TASK = {
 }
 
 
+@pytest.mark.first
 @pytest.mark.parametrize("shape", NO_TASK)
 def test_an_answer_without_a_task_is_no_answer(serve: Serve, shape: str) -> None:
     server = serve(lambda _: NO_TASK[shape])

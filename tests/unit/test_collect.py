@@ -19,6 +19,8 @@ from backlinks_assets.dataforseo.endpoints.summary import RequestParameters
 from backlinks_assets.settings import Settings
 from backlinks_assets.store.database import StoreError
 
+pytestmark = pytest.mark.usefixtures("each_store")
+
 PRICE = 0.024036
 
 
@@ -240,17 +242,18 @@ def test_two_runs_of_a_day_at_once_pay_for_each_answer_once(api) -> None:
 def test_over_the_rate_pauses_every_worker(api, monkeypatch) -> None:
     from backlinks_assets.dataforseo import status_codes
 
-    monkeypatch.setattr(status_codes, "RATE_PAUSE_S", 1.5)
+    monkeypatch.setattr(status_codes, "RATE_PAUSE_S", 3.0)
     server = api(Fault(faults.code(40202), calls=(11, 11)), latency_s=0.1)
     outcomes, _ = run(asks_of(60))
     assert all(outcome.error is None for outcome in outcomes)
     refused = next(call for call in server.calls if call.status_code == 40202)
     later = [call.started - refused.ended for call in server.calls]
-    # What was under way may still arrive; nothing is begun in the rest of the second and a half that was asked for.
-    assert not [seconds for seconds in later if 0.7 < seconds < 1.3]
-    assert len([seconds for seconds in later if seconds > 1.3]) > 30
+    # What was under way may still arrive, on a busy machine late; nothing is begun in the rest of the pause.
+    assert not [seconds for seconds in later if 1.6 < seconds < 2.7]
+    assert len([seconds for seconds in later if seconds > 2.7]) > 30
 
 
+@pytest.mark.ci
 def test_too_many_at_once_lowers_the_concurrency(api, monkeypatch) -> None:
     from backlinks_assets.dataforseo import status_codes
 
@@ -315,17 +318,19 @@ def test_simulated_answers_are_not_kept_among_real_ones(monkeypatch, settings) -
     assert outcomes[0].error is not None
 
 
-def test_a_store_holds_the_answers_of_one_origin(api, monkeypatch) -> None:
+def test_a_store_holds_the_answers_of_one_origin(api, monkeypatch, each_store: str) -> None:
+    variable = {"embedded": "BACKLINKS_DATA_DIR", "postgres": "BACKLINKS_DATABASE_URL"}[each_store]
     api()
     run(asks_of(1))
     monkeypatch.setenv("DATAFORSEO_BASE_URL", "https://sandbox.dataforseo.com")
     with (
-        pytest.raises(StoreError, match=r"holds answers from loopback.*BACKLINKS_DATA_DIR"),
+        pytest.raises(StoreError, match=f"holds answers from loopback.*Let {variable} name another"),
         open_store(Settings.from_env()),
     ):
         pass
 
 
+@pytest.mark.embedded
 def test_a_damaged_store_is_told_and_left_alone(settings) -> None:
     settings.root.mkdir(parents=True)
     settings.store_file.write_bytes(b"this is no database" * 1000)
@@ -334,6 +339,7 @@ def test_a_damaged_store_is_told_and_left_alone(settings) -> None:
     assert settings.store_file.read_bytes().startswith(b"this is no database")
 
 
+@pytest.mark.embedded
 def test_a_data_folder_that_cannot_be_made_is_told(monkeypatch, tmp_path) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("BACKLINKS_DATA_DIR", str(tmp_path / "file" / "data"))

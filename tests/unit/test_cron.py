@@ -8,7 +8,8 @@ from dagster._utils.schedules import is_valid_cron_string, schedule_execution_ti
 from hypothesis import assume, given, settings, strategies as st
 
 from backlinks_assets.cron import Cron
-from backlinks_assets.settings import DAILY, Settings, SettingsError
+from backlinks_assets.env_values import SettingsError
+from backlinks_assets.settings import DAILY, Settings
 
 MOMENTS = st.integers(0, 9 * 365 * 24 * 60).map(
     lambda n: dt.datetime(2026, 1, 1, tzinfo=dt.UTC) + dt.timedelta(minutes=n)
@@ -24,6 +25,7 @@ TEXTS = st.tuples(
 ).map(" ".join)
 
 
+@pytest.mark.medium
 @settings(max_examples=150, deadline=None)
 @given(TEXTS, MOMENTS)
 def test_the_times_of_a_text_are_those_at_which_dagster_ticks(text: str, moment: dt.datetime) -> None:

@@ -34,6 +34,7 @@ def read(ours: socket.socket, seconds: float) -> tuple[bytes, float]:
         return ours.recv(1), time.monotonic() - began
 
 
+@pytest.mark.medium
 def test_each_is_cut_at_its_own_instant_whatever_their_order(pairs) -> None:
     wanted = [1.2, 0.3, 0.9, 0.6]
     with ThreadPoolExecutor(len(wanted)) as pool:

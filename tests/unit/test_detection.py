@@ -58,6 +58,7 @@ def test_links_that_leave_live_and_join_lost_are_a_loss_where_lost_alone_is_not_
     assert "live backlinks went with them" in flag.reason
 
 
+@pytest.mark.medium
 def test_an_index_move_is_one_message_and_the_target_that_moved_more_keeps_its_flag() -> None:
     history = made(60)
     for target in range(60):
@@ -139,6 +140,7 @@ def test_null_is_no_reading_and_never_zero() -> None:
     assert found["severity"].notna().sum() == 0
 
 
+@pytest.mark.medium
 def test_a_target_two_days_old_is_not_judged_and_a_young_one_with_caution() -> None:
     for age, flagged in ((2, 0), (4, 0), (20, 1)):
         history = made()
@@ -148,6 +150,7 @@ def test_a_target_two_days_old_is_not_judged_and_a_young_one_with_caution() -> N
         assert len(flags(history)) == flagged, age
 
 
+@pytest.mark.medium
 def test_other_request_parameters_start_the_history_anew() -> None:
     history = change(made(), 30, 6, lost_backlinks=lambda lost: lost * 3, spam_score=lambda score: score + 20)
     assert len(flags(history)) == 2
@@ -176,6 +179,7 @@ def test_gaps_are_told() -> None:
     assert "after 3 days without a reading" in flag.reason
 
 
+@pytest.mark.medium
 def test_a_target_may_have_thresholds_of_its_own_and_may_be_muted() -> None:
     history = change(made(), 40, 5, spam_score=lambda score: score + 18)
     assert flags(history, thresholds={"site005.example": {"spam_points": 25.0}}).empty

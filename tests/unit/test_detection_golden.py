@@ -76,6 +76,7 @@ def test_a_step_lies_outside_its_usual_range_and_what_is_not_unusual_inside(worl
     assert (losses["value"] >= losses["usual_high"] * (1 - 1e-12)).all()
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("world", WORLDS, ids=lambda world: world.name)
 def test_read_in_parts_the_same_is_found(world: World) -> None:
     names = sorted(set(world.history["target"]))

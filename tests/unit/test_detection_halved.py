@@ -13,7 +13,7 @@ from backlinks_assets.detection.settings import DetectionSettings
 
 FIRST = dt.date(2026, 1, 5)  # a Monday
 CADENCES = {"daily": range(7), "twice a week": (0, 3), "weekly": (0,)}
-many = settings(max_examples=200 if "CI" in os.environ else 50, deadline=None, suppress_health_check=list(HealthCheck))
+many = settings(max_examples=60 if "CI" in os.environ else 15, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 def population(random: np.random.Generator, targets: int, days: int, cadence: str) -> pd.DataFrame:
@@ -56,6 +56,7 @@ def halved(history: pd.DataFrame, random: np.random.Generator) -> tuple[pd.DataF
     return history, target, history.loc[at[k], "date"]
 
 
+@pytest.mark.medium
 @many
 @given(
     seed=st.integers(0, 2**32 - 1),

@@ -15,7 +15,7 @@ from backlinks_assets.detection.settings import DetectionSettings
 pytestmark = pytest.mark.slow
 
 FIRST = dt.date(2026, 1, 1)
-quick = settings(max_examples=25 if "CI" in os.environ else 8, deadline=None, suppress_health_check=list(HealthCheck))
+quick = settings(max_examples=12 if "CI" in os.environ else 8, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 @st.composite
@@ -74,6 +74,7 @@ def test_later_days_leave_the_earlier_flags_as_they_were(history: pd.DataFrame, 
     same(whole[whole["date"] <= day], detect(history[history["date"] <= day]))
 
 
+@pytest.mark.ci
 @quick
 @given(histories())
 def test_seven_targets_or_less_do_not_know_of_each_other(history: pd.DataFrame) -> None:
@@ -96,6 +97,7 @@ def test_a_target_that_stands_still_adds_no_flag_and_takes_none(history: pd.Data
         same(before, after[after["target"] != "zz.example"])
 
 
+@pytest.mark.ci
 @quick
 @given(histories())
 def test_ten_times_the_links_of_large_targets_give_the_same_kinds(history: pd.DataFrame) -> None:

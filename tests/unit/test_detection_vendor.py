@@ -47,6 +47,7 @@ def flags(history: pd.DataFrame, **arguments: object) -> pd.DataFrame:
     return found[found["severity"].notna()].reset_index(drop=True)
 
 
+@pytest.mark.medium
 def test_most_targets_near_zero_is_one_message_and_no_flag() -> None:
     history = change(watched(), 40, 42, live_backlinks=0.02, lost_backlinks=1.5)
     found = flags(history)
@@ -73,6 +74,7 @@ def test_a_person_says_that_the_readings_are_right() -> None:
     assert set(found[found["date"] == day(40)]["target"]) >= {f"t{number:02d}.example" for number in range(30)}
 
 
+@pytest.mark.medium
 def test_a_person_excludes_a_span_and_takes_it_back() -> None:
     history = change(watched(), 40, 42, "t03.example", live_backlinks=0.3, lost_backlinks=5.0)
     assert "t03.example" in set(flags(history)["target"])
@@ -108,6 +110,7 @@ def test_a_real_prune_that_leaves_targets_their_links_is_no_fault() -> None:
     assert "vendor_fault" not in set(flags(history)["kind"])
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("cadence", [range(7), (0, 3), (1, 4), (0,), (5,)], ids=["daily", "MT", "TF", "M", "S"])
 @pytest.mark.parametrize("gap", [0, 10])
 def test_a_refresh_is_named_at_any_cadence_and_after_an_outage_and_floods_nobody(cadence, gap: int) -> None:
@@ -176,7 +179,7 @@ def test_faults_and_verdicts_are_the_same_for_targets_in_parts() -> None:
 )
 def test_time_between_readings_is_counted_in_usual_intervals(days: list[int], intervals: float) -> None:
     at = np.array(list(days))
-    series = Series(np.ones((1, len(at))), at, LOG)
+    series = Series(np.ones((1, len(at))), at, LOG, looks_back=14)
     series.last[:] = len(at) - 2
     assert series.gap(np.array([0]), len(at) - 1)[0] == pytest.approx(intervals, abs=0.4)
 

@@ -2,7 +2,6 @@
 
 import datetime as dt
 from collections.abc import Collection
-from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -11,9 +10,10 @@ from backlinks_assets.dataforseo.answer import Answer
 from backlinks_assets.dataforseo.endpoints.summary import NAME as SUMMARY
 from backlinks_assets.store import ledger
 from backlinks_assets.store.budget import Budget, BudgetError, PriceUnknownError
-from backlinks_assets.store.database import Database, metadata
+from backlinks_assets.store.database import StoreDatabase
 from backlinks_assets.store.ledger import Call
-from backlinks_assets.store.migrations import open_tables
+
+pytestmark = pytest.mark.usefixtures("each_store")
 
 NOW = dt.datetime(2026, 11, 24, 12, tzinfo=dt.UTC)
 PRICE = 0.024036
@@ -21,14 +21,12 @@ BULK = "backlinks/bulk_pages_summary/live"
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Database:
-    database = Database(tmp_path / "ledger.sqlite")
-    open_tables(database, metadata)
-    return database
+def database(store_database: StoreDatabase) -> StoreDatabase:
+    return store_database
 
 
 def start(
-    database: Database,
+    database: StoreDatabase,
     name: str,
     budget: float | None = None,
     at: dt.datetime = NOW,
@@ -42,25 +40,26 @@ def start(
         ledger.start(tx, call, Budget(budget, price), others)
 
 
-def end(database: Database, name: str, outcome: str = ledger.DATA, cost: float | None = PRICE) -> None:
+def end(database: StoreDatabase, name: str, outcome: str = ledger.DATA, cost: float | None = PRICE) -> None:
     with database.write() as tx:
         ledger.end(tx, name, outcome, NOW, Answer(b"", 200, cost_usd=cost))
 
 
-def spend(database: Database) -> tuple[int, int, int]:
+def spend(database: StoreDatabase) -> tuple[int, int, int]:
     with database.read() as tx:
         row = tx.execute(sa.select(ledger.daily_spend)).one()
     return row.spent_microusd, row.in_flight_microusd, row.in_flight
 
 
-def test_a_thousand_costs_add_up_exactly(database: Database) -> None:
+@pytest.mark.first
+def test_a_thousand_costs_add_up_exactly(database: StoreDatabase) -> None:
     for number in range(1000):
         start(database, str(number))
         end(database, str(number))
     assert spend(database) == (24_036_000, 0, 0)
 
 
-def test_calls_in_flight_count_against_the_budget(database: Database) -> None:
+def test_calls_in_flight_count_against_the_budget(database: StoreDatabase) -> None:
     start(database, "first", budget=0.1)
     end(database, "first")  # the day's price is known from here on
     start(database, "a", budget=0.1)
@@ -71,7 +70,9 @@ def test_calls_in_flight_count_against_the_budget(database: Database) -> None:
     assert spend(database) == (24_036, 72_108, 3)
 
 
-def test_with_a_budget_the_first_call_of_a_day_goes_alone_since_the_price_may_have_risen(database: Database) -> None:
+def test_with_a_budget_the_first_call_of_a_day_goes_alone_since_the_price_may_have_risen(
+    database: StoreDatabase,
+) -> None:
     start(database, "first", budget=0.25)
     with pytest.raises(PriceUnknownError):
         start(database, "second", budget=0.25)
@@ -80,7 +81,7 @@ def test_with_a_budget_the_first_call_of_a_day_goes_alone_since_the_price_may_ha
         start(database, "second", budget=0.25)
 
 
-def test_each_endpoint_is_reckoned_at_its_own_price(database: Database) -> None:
+def test_each_endpoint_is_reckoned_at_its_own_price(database: StoreDatabase) -> None:
     for endpoint, cost in ((SUMMARY, 0.02), (BULK, 0.06)):
         start(database, endpoint, endpoint=endpoint)
         end(database, endpoint, cost=cost)
@@ -98,7 +99,9 @@ def test_each_endpoint_is_reckoned_at_its_own_price(database: Database) -> None:
     start(database, "next", budget=0.21)
 
 
-def test_of_each_endpoint_the_first_call_of_a_day_goes_alone_at_what_it_is_expected_to_cost(database: Database) -> None:
+def test_of_each_endpoint_the_first_call_of_a_day_goes_alone_at_what_it_is_expected_to_cost(
+    database: StoreDatabase,
+) -> None:
     start(database, "first", budget=1, price=0.02)
     start(database, "bulk", budget=1.02, endpoint=BULK, price=0.5, others=["bulk 2"])  # waits for no summary
     with pytest.raises(PriceUnknownError):
@@ -111,7 +114,7 @@ def test_of_each_endpoint_the_first_call_of_a_day_goes_alone_at_what_it_is_expec
     start(database, "second", budget=1.04)
 
 
-def test_a_call_without_an_answer_is_counted_as_charged(database: Database) -> None:
+def test_a_call_without_an_answer_is_counted_as_charged(database: StoreDatabase) -> None:
     start(database, "lost")
     end(database, "lost", ledger.NO_ANSWER, None)
     assert spend(database) == (24_036, 0, 0)
@@ -120,7 +123,7 @@ def test_a_call_without_an_answer_is_counted_as_charged(database: Database) -> N
     assert (costs.calls, costs.answers, costs.cost_usd, costs.charged_without_answer) == (1, 0, 0.0, 1)
 
 
-def test_a_refusal_is_booked_with_what_it_says_it_cost(database: Database) -> None:
+def test_a_refusal_is_booked_with_what_it_says_it_cost(database: StoreDatabase) -> None:
     start(database, "free")
     end(database, "free", ledger.REFUSED, 0.0)
     start(database, "charged")
@@ -130,14 +133,14 @@ def test_a_refusal_is_booked_with_what_it_says_it_cost(database: Database) -> No
     assert (costs.calls, costs.answers, costs.cost_usd, costs.charged_without_answer) == (2, 0, 0.02, 1)
 
 
-def test_closing_a_call_twice_books_it_once(database: Database) -> None:
+def test_closing_a_call_twice_books_it_once(database: StoreDatabase) -> None:
     start(database, "once")
     end(database, "once")
     end(database, "once")
     assert spend(database) == (24_036, 0, 0)
 
 
-def test_a_call_belongs_to_the_utc_day_on_which_it_started(database: Database) -> None:
+def test_a_call_belongs_to_the_utc_day_on_which_it_started(database: StoreDatabase) -> None:
     start(database, "late", at=dt.datetime(2026, 11, 24, 23, 59, 59, tzinfo=dt.UTC))
     start(database, "early", at=dt.datetime(2026, 11, 25, 0, 0, 1, tzinfo=dt.UTC))
     with database.read() as tx:

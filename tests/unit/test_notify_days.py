@@ -15,9 +15,9 @@ from backlinks_assets.dataforseo.endpoints.summary import RequestParameters
 from backlinks_assets.notify.alerts import FailedRun
 from backlinks_assets.paths import parquet_path
 from backlinks_assets.settings import Settings
+from backlinks_assets.store.answers import Key
 from backlinks_assets.store.budget import Budget
 from backlinks_assets.store.ledger import Call
-from backlinks_assets.store.responses import Key
 from backlinks_assets.tables.parquet import write_day
 from backlinks_assets.tables.schemas import TABLES
 

@@ -18,6 +18,7 @@ from backlinks_assets.report.readings import History
 from backlinks_assets.report.summary import read_day_report
 from backlinks_assets.report.ui_summary import overview_svg
 from backlinks_assets.settings import Settings
+from backlinks_assets.targets.target import Target, WatchList
 
 NAN = float("nan")
 SVG = "{http://www.w3.org/2000/svg}"
@@ -130,6 +131,7 @@ def shapes(svg: ET.Element, kind: str) -> set[str | None]:
     return {path.get("d") for path in svg.iter(f"{SVG}path") if path.get("class") == kind}
 
 
+@pytest.mark.medium
 def test_severities_differ_in_shape_not_only_in_colour(tmp_path: Path) -> None:
     a_history(tmp_path, names := ["shop.example", "blog.example"])
     marks = []
@@ -142,26 +144,27 @@ def test_severities_differ_in_shape_not_only_in_colour(tmp_path: Path) -> None:
     assert marks[0] != marks[1]
 
 
-@pytest.mark.parametrize("name", ["a & b < c", "\uffff.example", "\ufffe", "]]>", "<!--", "\x00\x08", "\ud800", "𝒳🎉"])
-def test_whatever_the_name_pictures_are_well_formed_and_the_name_is_text(tmp_path: Path, name: str) -> None:
-    name = name if name.isprintable() else f"x{name}"
-    kept = name.encode(errors="backslashreplace").decode()  # parquet holds no surrogate
-    a_history(tmp_path, [kept])
-    a_day(tmp_path, [a_flag(kept, reason="R"), INDEX_MOVE])
+@pytest.mark.medium
+def test_whatever_the_name_pictures_are_well_formed_and_the_name_is_text(tmp_path: Path) -> None:
+    names = ["a & b < c", "x\uffff.example", "x\ufffe", "]]>", "<!--", "x\x00\x08", "x\\ud800", "𝒳🎉"]
+    a_history(tmp_path, names)
+    a_day(tmp_path, [*(a_flag(name, reason="R") for name in names), INDEX_MOVE])
     picture = ET.fromstring(overview_svg(tmp_path, read_day_report(tmp_path, DAY, simulated=False)))
     page = a_page(tmp_path).read_text(encoding="utf-8")
     charts = [ET.fromstring(svg) for svg in re.findall(r"<svg.*?</svg>", page, re.DOTALL)]
-    assert len(charts) == 2
+    assert len(charts) == len(names) + 1
     for one in (picture, *charts):
         assert {element.tag.removeprefix(SVG) for element in one.iter()} <= {
             "svg", "style", "rect", "text", "title", "desc", "path", "circle"
         }  # fmt: skip
-    said = ["".join(title.itertext()) for title in charts[1].iter("title")]
-    assert len(said) == 1
-    if kept.isprintable():
-        assert said[0] == f"Lost backlinks of {kept}, 60 days to 24 November 2026"
+    said = [["".join(title.itertext()) for title in chart.iter("title")] for chart in charts[1:]]
+    assert [len(of_one) for of_one in said] == [1] * len(names)
+    told = {of_one[0] for of_one in said}
+    for name in filter(str.isprintable, names):
+        assert f"Lost backlinks of {name}, 60 days to 24 November 2026" in told
 
 
+@pytest.mark.medium
 def test_a_chart_says_in_words_what_it_shows(tmp_path: Path) -> None:
     a_history(tmp_path, ["shop.example"])
     a_day(tmp_path, [a_flag(), INDEX_MOVE])
@@ -175,11 +178,12 @@ def test_a_chart_says_in_words_what_it_shows(tmp_path: Path) -> None:
         assert all(earlier != later for earlier, later in itertools.pairwise(days))
 
 
+@pytest.mark.medium
 def test_dagsters_page_gets_the_picture_as_an_svg_in_markdown(tmp_path: Path) -> None:
     settings = Settings.from_env({"BACKLINKS_DATA_DIR": str(tmp_path)}, demo=True)
     a_history(settings.root, ["shop.example"])
     a_day(settings.root, [a_flag(severity="critical")])
-    picture = publish_page(settings, DAY, ["shop.example"])["picture"].value
+    picture = publish_page(settings, DAY, WatchList("targets.csv", [Target("shop.example")]))["picture"].value
     encoded = re.fullmatch(r"!\[[^]]+\]\(data:image/svg\+xml;base64,([A-Za-z0-9+/=]+)\)", picture)
     assert encoded
     texts = [text.strip() for text in ET.fromstring(base64.b64decode(encoded[1])).itertext()]

@@ -69,6 +69,7 @@ def test_a_target_is_missing_unless_both_its_answers_are_there(tmp_path: Path) -
     assert (report.coverage.answered, report.coverage.watched) == (1, 3)
 
 
+@pytest.mark.medium
 def test_gaps_stay_gaps_and_the_usual_range_is_detections_own(tmp_path: Path) -> None:
     a_history(tmp_path, ["shop.example"], gap=range(10, 13))
     a_day(tmp_path, [a_flag()])
@@ -95,6 +96,7 @@ def test_a_day_judged_before_there_was_a_usual_range_is_drawn_without_one(tmp_pa
     assert card.chart.band.count("M") == 2
 
 
+@pytest.mark.medium
 def test_an_index_moves_chart_shows_the_share_of_targets_that_moved(tmp_path: Path) -> None:
     targets = [f"t{i}.example" for i in range(10)]
     a_history(tmp_path, targets)
@@ -105,6 +107,7 @@ def test_an_index_moves_chart_shows_the_share_of_targets_that_moved(tmp_path: Pa
     assert Histories(tmp_path, DAY, report.flags).of(report.flags[0]).values[-1] == pytest.approx(40)
 
 
+@pytest.mark.medium
 def test_a_target_that_went_down_comes_first_with_its_live_links_drawn_and_when_they_were_last_seen(
     tmp_path: Path,
 ) -> None:
@@ -124,6 +127,7 @@ def test_a_target_that_went_down_comes_first_with_its_live_links_drawn_and_when_
     assert "critical · target down 10,000 → 0" in overview_svg(tmp_path, report)
 
 
+@pytest.mark.medium
 def test_the_vendors_fault_is_told_like_an_index_move_and_the_day_says_that_nothing_counts(tmp_path: Path) -> None:
     a_history(tmp_path, ["shop.example", "blog.example"])
     a_day(tmp_path, [FAULT])
@@ -139,6 +143,7 @@ def test_the_vendors_fault_is_told_like_an_index_move_and_the_day_says_that_noth
     assert "vendor&#39;s fault · all readings" in overview_svg(tmp_path, report)
 
 
+@pytest.mark.medium
 def test_a_later_day_of_the_fault_says_that_no_reading_counts(tmp_path: Path) -> None:
     a_history(tmp_path, ["shop.example"])
     a_day(tmp_path, [])

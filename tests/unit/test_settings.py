@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from backlinks_assets.settings import VENDOR_URL, Settings, SettingsError
+from backlinks_assets.env_values import VENDOR_URL, SettingsError
+from backlinks_assets.postgres_url import PostgresUrl
+from backlinks_assets.settings import Settings
 
 CREDENTIALS = {"DATAFORSEO_LOGIN": "someone@example.com", "DATAFORSEO_PASSWORD": "s3cret-passphrase"}
 
@@ -61,6 +63,10 @@ def test_the_password_is_in_no_repr() -> None:
         ({**CREDENTIALS, "DATAFORSEO_BASE_URL": "https://x.com:port"}, "not a valid URL"),
         ({"DATAFORSEO_BASE_URL": "https://sandbox.dataforseo.com"}, "needs credentials"),
         ({"BACKLINKS_CALLS_PER_MINUTE": "0"}, "BACKLINKS_CALLS_PER_MINUTE"),
+        (
+            {"BACKLINKS_PARTITION_DAYS": "3651"},
+            "BACKLINKS_PARTITION_DAYS is '3651'; it must be a whole number from 1 to",
+        ),
         ({"BACKLINKS_CALLS_AT_ONCE": "thirty"}, "BACKLINKS_CALLS_AT_ONCE"),
         ({"BACKLINKS_BUDGET_USD_PER_DAY": "-1"}, "BACKLINKS_BUDGET_USD_PER_DAY"),
         ({"BACKLINKS_BUDGET_USD_PER_DAY": "nan"}, "BACKLINKS_BUDGET_USD_PER_DAY"),
@@ -77,7 +83,14 @@ def test_the_password_is_in_no_repr() -> None:
         ({"BACKLINKS_REPORTS_URL": "https:///reports"}, "not a valid address of a web folder"),
         ({"BACKLINKS_REPORTS_URL": "https://x.example:port"}, "BACKLINKS_REPORTS_URL is not a valid URL"),
         ({"BACKLINKS_REPORTS_URL": "https://me:pw@x.example"}, "BACKLINKS_REPORTS_URL holds credentials"),
-        ({"BACKLINKS_DATABASE_URL": "postgresql://x"}, "not supported yet"),
+        (
+            {"BACKLINKS_DATABASE_URL": "postgresql://me:pw@x"},
+            "BACKLINKS_DATABASE_URL does not name a host and a database",
+        ),
+        ({"BACKLINKS_DATABASE_URL": "mysql://me:pw@x/y"}, "does not begin with postgresql://"),
+        ({"BACKLINKS_DATABASE_URL": "postgresql://me:s3cret/passphrase@x/y"}, "percent-encoded"),
+        ({"BACKLINKS_DATABASE_URL": "postgresql://me:12/s3cret-passphrase@x/y"}, "percent-encoded"),
+        ({"BACKLINKS_DATABASE_URL": "postgresql://me:12#s3cret-passphrase@x/y"}, "percent-encoded"),
     ],
 )
 def test_what_cannot_be_used_is_named(env: dict[str, str], words: str) -> None:
@@ -85,6 +98,27 @@ def test_what_cannot_be_used_is_named(env: dict[str, str], words: str) -> None:
         Settings.from_env(env)
     assert "s3cret-passphrase" not in str(refused.value)
     assert ":pw@" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "place"),
+    [
+        ("postgresql://me:t0ken@db.example/backlinks", "the database backlinks on db.example:5432"),
+        ("postgres://me:t0ken%40@db.example:6432/a%20b?sslmode=require", "the database a b on db.example:6432"),
+        ("postgresql://me:t0ken@[::1]:5433/x", "the database x on [::1]:5433"),
+        ("postgresql:///x?host=/run/postgresql", "the database x on /run/postgresql"),
+    ],
+)
+def test_the_store_may_be_a_database_whose_password_is_in_no_words_for_it(url: str, place: str, tmp_path: Path) -> None:
+    env = {"BACKLINKS_DATABASE_URL": url, "BACKLINKS_DATA_DIR": str(tmp_path)}
+    settings = Settings.from_env({**env, **CREDENTIALS})
+    assert isinstance(settings.store, PostgresUrl)
+    assert (str(settings.store), settings.store.secret) == (place, url.replace("postgres://", "postgresql://"))
+    assert "t0ken" not in f"{settings!r} {settings.store!r} {settings.store}"
+    assert Settings.from_env(env).store == tmp_path / "demo" / "responses.sqlite"  # of the simulator in this process
+    assert settings.notices == ()
+    (notice,) = Settings.from_env(env).notices
+    assert "BACKLINKS_DATABASE_URL has no effect" in notice
 
 
 @pytest.mark.parametrize("end", ["", "/", "/index.html"])
@@ -134,3 +168,39 @@ def test_examples_may_be_asked_for_on_loopback_only() -> None:
     assert not Settings.from_env(CREDENTIALS).accepts_example_targets
     assert Settings.from_env({}).accepts_example_targets
     assert Settings.from_env({"DATAFORSEO_BASE_URL": "http://127.0.0.1:9"}).accepts_example_targets
+
+
+@pytest.mark.parametrize("scheme", ["postgresql", "postgres", "postgresql+psycopg2"])
+def test_dagsters_database_is_written_as_everywhere_and_shown_nowhere(tmp_path: Path, scheme: str) -> None:
+    settings = Settings.from_env(
+        {"BACKLINKS_DATA_DIR": str(tmp_path), "BACKLINKS_INSTANCE_URL": f"{scheme}://user:pa%24s@db.example/dagster"}
+    )
+    assert settings.instance_url is not None
+    assert settings.instance_url.secret == "postgresql://user:pa%24s@db.example/dagster"
+    assert "pa%24s" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "db.example/dagster",
+        "mysql://user:pa$s@db/dagster",
+        "postgresql://user:pa$s@db",
+        "postgresql://user:pa$s@db:x/d",
+    ],
+)
+def test_a_database_that_is_no_postgres_url_is_refused_without_its_password(tmp_path: Path, url: str) -> None:
+    with pytest.raises(SettingsError, match=r"^BACKLINKS_INSTANCE_URL (is not a valid URL|does not )") as refused:
+        Settings.from_env({"BACKLINKS_DATA_DIR": str(tmp_path), "BACKLINKS_INSTANCE_URL": url})
+    assert "pa$s" not in str(refused.value)
+
+
+def test_the_store_and_dagster_may_share_a_server_and_not_a_database(tmp_path: Path) -> None:
+    env = {
+        "BACKLINKS_DATA_DIR": str(tmp_path),
+        "BACKLINKS_INSTANCE_URL": "postgresql://dagster:secret@db.example:5432/backlinks",
+        "BACKLINKS_DATABASE_URL": "postgresql+psycopg://store@DB.example/backlinks?sslmode=require",
+    }
+    with pytest.raises(SettingsError, match="name the same database") as refused:
+        Settings.from_env(env)
+    assert "secret" not in str(refused.value)

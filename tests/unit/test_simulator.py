@@ -157,6 +157,7 @@ FIXED_LINES: list[str] = [
 ]
 
 
+@pytest.mark.medium
 def test_counts_fit_together_for_many_targets_and_days() -> None:
     targets = [*scheduled_targets(), "dead.example", "thin.example", *(f"site{n}.example" for n in range(60))]
     for target in targets:
@@ -185,6 +186,7 @@ def test_counts_fit_together_for_many_targets_and_days() -> None:
             assert live["backlinks"] + lost["backlinks"] == both["backlinks"], (target, day)
 
 
+@pytest.mark.medium
 def test_sizes_run_from_a_few_dozen_links_to_millions() -> None:
     sizes = sorted((result_of(f"site{n}.example", {}, TODAY) or [])[0]["backlinks"] for n in range(1000))
     assert sizes[0] < 30
@@ -286,7 +288,7 @@ def test_addresses_pages_and_punycode_names_are_targets(ask: Ask, target: str) -
 def test_the_sample_targets_say_that_they_are_made_up() -> None:
     text = sample_targets_csv()
     lines = text.splitlines()
-    assert lines[0] == "target,note"
+    assert lines[0] == "target,group,owner,note"
     assert "only in the simulator" in lines[1]
     assert lines[1].startswith("#")
     assert len(scheduled_targets()) >= 26

@@ -54,6 +54,7 @@ def test_the_last_sixty_days_of_the_samples_hold_something_of_each_kind(today: d
     assert first.toordinal() <= newest.day <= today.toordinal()
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("today", TODAYS, ids=str)
 def test_today_and_the_days_before_have_sharp_events_to_see(today: date) -> None:
     last_five = [today - timedelta(days=back) for back in range(5)]
@@ -64,6 +65,7 @@ def test_today_and_the_days_before_have_sharp_events_to_see(today: date) -> None
     assert any(day == today for _, day in spam + lost)
 
 
+@pytest.mark.medium
 def test_every_day_of_a_year_has_a_sharp_event_at_one_of_the_samples() -> None:
     quiet = []
     for back in range(365):
@@ -110,6 +112,22 @@ def test_a_lost_hub_moves_its_links_from_live_to_lost_at_once() -> None:
     assert seen >= 3
 
 
+@pytest.mark.parametrize("today", TODAYS, ids=str)
+def test_of_the_samples_one_has_lost_a_hub_within_a_month_that_is_back_for_a_week(today: date) -> None:
+    first, last = today - timedelta(days=30), today - timedelta(days=10)
+    back = [
+        (target, date.fromordinal(event.day))
+        for target in scheduled_targets()
+        for event in happened(target, first, last)
+        if event.returns_after_days and event.day <= last.toordinal()
+    ]
+    assert back
+    for target, day in back:
+        before, gone, again = (reading(target, day + timedelta(days=days), "live") for days in (-1, 0, 6))
+        assert gone["backlinks"] < 0.97 * before["backlinks"]
+        assert again["backlinks"] > gone["backlinks"]
+
+
 def test_a_cleanup_lowers_the_score_and_raises_the_lost_links() -> None:
     steps = [
         (spam_step(target, date.fromordinal(event.day)), lost_step(target, date.fromordinal(event.day)))
@@ -138,6 +156,7 @@ def test_an_index_refresh_moves_most_targets_the_same_way_within_two_days() -> N
     assert checked >= 2
 
 
+@pytest.mark.ci
 @pytest.mark.slow
 def test_plain_targets_are_quiet_on_most_days() -> None:
     end, days = date(2026, 11, 24), 90

@@ -88,6 +88,7 @@ def test_a_call_is_over_before_its_answer_can_be_read(monkeypatch: pytest.Monkey
         assert sim.calls[0].ended is not None
 
 
+@pytest.mark.medium
 def test_a_client_that_waits_for_each_answer_is_never_counted_twice() -> None:
     with SimulatedApi() as sim:
 

@@ -97,6 +97,7 @@ def test_on_a_slow_disk_thirty_threads_wait_for_few_commits(database: Database) 
     assert len(made) < 60
 
 
+@pytest.mark.medium
 def test_an_error_undoes_its_own_write_only(database, commits) -> None:
     def fail() -> None:
         with database.write() as tx:
@@ -116,6 +117,7 @@ def test_an_error_undoes_its_own_write_only(database, commits) -> None:
     assert kept(database) == {"good", "later"}
 
 
+@pytest.mark.medium
 def test_a_commit_that_fails_is_told_to_all_who_wrote(database, commits) -> None:
     with database.write() as tx:
         tx.exec_driver_sql("CREATE TABLE child (note VARCHAR REFERENCES notes (note) DEFERRABLE INITIALLY DEFERRED)")
@@ -139,6 +141,7 @@ def full(tx: sa.Connection) -> None:
     raise sqlite3.OperationalError("database or disk is full")
 
 
+@pytest.mark.medium
 def test_where_sqlite_has_undone_all_everyone_who_wrote_is_told(database, commits) -> None:
     def fill() -> None:
         with database.write() as tx:
@@ -151,6 +154,7 @@ def test_where_sqlite_has_undone_all_everyone_who_wrote_is_told(database, commit
     assert write(database, "later") == {"later"}
 
 
+@pytest.mark.medium
 def test_those_who_wait_while_sqlite_undoes_all_write_in_a_transaction_of_their_own(database, commits) -> None:
     names = [f"note {number}" for number in range(THREADS)]
     first, *futures = at_once(database, full, *[lambda name=name: write(database, name) for name in names])

@@ -15,9 +15,9 @@ from backlinks_assets.dataforseo.answer import Answer
 from backlinks_assets.dataforseo.endpoints.summary import RequestParameters
 from backlinks_assets.settings import Settings
 from backlinks_assets.store import ledger
+from backlinks_assets.store.answers import Key
 from backlinks_assets.store.budget import Budget
 from backlinks_assets.store.database import StoreError
-from backlinks_assets.store.responses import Key
 
 NOW = dt.datetime(2026, 11, 27, 7, tzinfo=dt.UTC)
 

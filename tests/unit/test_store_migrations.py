@@ -28,16 +28,17 @@ from store_files import (
     to_3,
 )
 
-from backlinks_assets.account.leases import Lease
+from backlinks_assets.account.leases import FileLease
 from backlinks_assets.collect.factory import open_store
 from backlinks_assets.dataforseo.answer import Answer
 from backlinks_assets.dataforseo.endpoints.summary import NAME as SUMMARY, RequestParameters
 from backlinks_assets.settings import Settings
 from backlinks_assets.store import ledger, migrations
+from backlinks_assets.store.answers import Key
 from backlinks_assets.store.budget import Budget
 from backlinks_assets.store.database import Database, StoreError, metadata
 from backlinks_assets.store.migrations import open_tables
-from backlinks_assets.store.responses import Key, ResponseStore
+from backlinks_assets.store.responses import ResponseStore
 
 NOW = dt.datetime(2026, 11, 26, 7, tzinfo=dt.UTC)
 
@@ -63,7 +64,13 @@ def test_a_store_of_the_first_version_opens_with_all_that_it_held(file: Path) ->
         name: sorted([(*row, SUMMARY) for row in before[name]], key=repr)
         for name in ("responses", "api_calls", "daily_spend")
     }
-    assert rows(file) == before | of_the_summary | {"claims": [], "evidence": [], "set_aside": [], "verdicts": []}
+    assert rows(file) == before | of_the_summary | {
+        "claims": [],
+        "evidence": [],
+        "set_aside": [],
+        "verdicts": [],
+        "incident_verdicts": [],
+    }
     assert contents(file)[0] == 2
     assert beside(file) == ["responses.sqlite"]
 
@@ -76,6 +83,7 @@ def test_whoever_opens_it_first_migrates_all_of_it(file: Path, first: list[sa.Me
     assert "channel" in columns(file, "daily_spend")
 
 
+@pytest.mark.ci
 @pytest.mark.slow
 def test_the_command_goes_on_with_a_store_of_the_first_version(file: Path, api, write_targets) -> None:
     server = api()
@@ -146,7 +154,7 @@ def test_a_running_program_of_the_version_before_keeps_what_it_has_paid_for(file
     database = Database(file)
     with pytest.MonkeyPatch.context() as before:
         before.setattr(migrations, "STEPS", migrations.STEPS[:2])
-        lease = Lease(Settings.from_env().limits_dir / "owners")
+        lease = FileLease(Settings.from_env().limits_dir / "owners")
         store = ResponseStore(database, lease, "loopback")
     store.claim([key], NOW)
     store.start_call(ledger.Call("call", day, key.target, "live", lease.name, 1, NOW), Budget(None, 0.02))
@@ -187,6 +195,7 @@ def a_process(work: Callable[..., None], *arguments: object) -> multiprocessing.
     return process
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize("where", ["_rows", "in the step", "_rehearse", "_verify"])
 def test_a_kill_in_mid_migration_loses_nothing_and_the_next_opening_ends_it(
     file: Path, where: str, monkeypatch: pytest.MonkeyPatch
@@ -230,6 +239,7 @@ def _open_slowly(file: Path) -> None:
     bring_up(file, *GROWN)
 
 
+@pytest.mark.ci
 @pytest.mark.slow
 def test_of_two_that_open_an_old_file_at_once_one_migrates_and_the_other_goes_on(file: Path) -> None:
     openers = [a_process(_open_slowly, file) for _ in range(2)]

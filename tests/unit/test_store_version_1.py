@@ -12,7 +12,7 @@ from store_files import bring_up, put_version_0, rows
 from backlinks_assets.collect.factory import open_store
 from backlinks_assets.dataforseo.endpoints.summary import NAME as SUMMARY
 from backlinks_assets.settings import Settings
-from backlinks_assets.store.responses import Key
+from backlinks_assets.store.answers import Key
 
 
 @pytest.fixture

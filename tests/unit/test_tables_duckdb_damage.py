@@ -43,6 +43,7 @@ def _change_a_row(path: Path) -> None:
 DAMAGES = [Path.unlink, truncate, _overwrite_the_middle, _write_text, _of_another_version, _change_a_row]
 
 
+@pytest.mark.first
 @pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.__name__.strip("_"))
 def test_a_file_that_cannot_be_relied_on_is_built_anew(tmp_path: Path, damage: Callable[[Path], None]) -> None:
     for number in range(3):

@@ -34,6 +34,7 @@ while True:
 """
 
 
+@pytest.mark.ci
 def test_a_reader_reads_on_undisturbed_over_ten_publications_and_a_new_one_sees_the_latest(
     tmp_path: Path,
 ) -> None:
@@ -62,6 +63,7 @@ for _ in range(5):
 """
 
 
+@pytest.mark.ci
 def test_two_publishers_at_once_and_a_writer_beside_them_end_level(tmp_path: Path) -> None:
     publishers = [a_process(PUBLISHER, tmp_path) for _ in range(2)]
     for number in range(30):

@@ -33,7 +33,7 @@ DAYS = [DAY + dt.timedelta(days=number) for number in range(6)]
 
 
 GROWN = [
-    ("backlinks_flags", 9, [pa.field("instrument", pa.string()), pa.field("incident", pa.string())]),
+    ("backlinks_flags", 9, [pa.field("mood", pa.string()), pa.field("told", pa.string())]),
     ("backlinks_summary", 6, [pa.field("referring_ips_nofollow", pa.int64())]),
     ("api_costs", None, [pa.field("currency", pa.string()), pa.field("at", pa.timestamp("us", "UTC"))]),
     ("referring_links", 1, [pa.field("kinds", pa.list_(pa.string()))]),
@@ -183,6 +183,7 @@ def _killed_after_two(root: Path) -> None:
         fit_older_days(root, {})
 
 
+@pytest.mark.ci
 @pytest.mark.slow
 def test_after_a_kill_the_next_goes_on_with_what_is_left(tmp_path: Path, monkeypatch) -> None:
     for day in DAYS:
@@ -282,6 +283,12 @@ def collected(clean_environment: Path) -> Settings:
     return settings
 
 
+WITHOUT_DAYS = {"backlinks_bulk", "flag_evidence", "lost_history"}
+"""Tables that a day in full, without evidence or back-fill, does not have."""
+
+
+@pytest.mark.ci
+@pytest.mark.medium
 def test_publishing_a_day_with_new_columns_rewrites_the_older_ones_first_and_says_so(
     collected: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -295,9 +302,12 @@ def test_publishing_a_day_with_new_columns_rewrites_the_older_ones_first_and_say
     with pytest.raises(KeyboardInterrupt):  # before the first new day is written
         list(pipeline.publish_days(collected, DAYS[4:5], say=said.append))
     assert sorted(said) == [
-        f"4 older days of {table} were rewritten with the columns of this version." for table in sorted(TABLES)
+        f"4 older days of {table} were rewritten with the columns of this version."
+        for table in sorted(TABLES.keys() - WITHOUT_DAYS)
     ]
     for table, schema in TABLES.items():
+        if table in WITHOUT_DAYS:
+            continue
         assert days(root, table) == DAYS[:4]
         wanted = set(schema.arrow.names)
         assert columns_read(root, table) == dict.fromkeys(columns_read(root, table), wanted)

@@ -218,6 +218,7 @@ _COUNTS = st.dictionaries(
 )
 
 
+@pytest.mark.medium
 @given(breakdowns=st.lists(st.lists(_COUNTS, min_size=len(DIMENSIONS), max_size=len(DIMENSIONS)), max_size=4))
 @example(breakdowns=[[{"a": 1}, {}, {}, {}, {}, {"b": 2**58}]])  # one bit more than fits in one integer
 def test_rows_of_breakdowns_are_those_of_each_sorted_by_itself(breakdowns: list[list[dict[str, Any]]]) -> None:

@@ -261,6 +261,7 @@ def test_a_full_disk_gives_a_sentence_and_leaves_the_old_file_alone(path: Path) 
     assert [file.name for file in path.parent.iterdir() if not file.name.endswith(".lock")] == ["targets.csv"]
 
 
+@pytest.mark.ci
 @pytest.mark.slow
 def test_two_commands_at_once_lose_neither_ones_targets(path: Path) -> None:
     code = (

@@ -50,10 +50,14 @@ def together(open_one: Open, add: Add) -> list[BaseException]:
     return raised
 
 
+@pytest.mark.ci
+@pytest.mark.usefixtures("instance_place")
 def test_what_the_command_and_the_schedule_add_at_once_gets_through(settings) -> None:
     assert together(lambda: open_instance(settings), add_missing_targets) == []
 
 
+@pytest.mark.ci
+@pytest.mark.usefixtures("instance_place")
 def test_what_dagster_adds_for_the_sensor_gets_through_too(settings) -> None:
     def as_the_daemon(instance: dg.DagsterInstance, keys: list[str]) -> None:
         instance.add_dynamic_partitions("targets", keys)

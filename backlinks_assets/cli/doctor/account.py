@@ -5,19 +5,22 @@ from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any, Final
 
-from backlinks_assets.account.limiter import AccountLimiter
 from backlinks_assets.cli.console import STOPPED, UNUSABLE, shown
 from backlinks_assets.cli.doctor.finding import Finding
+from backlinks_assets.collect.chunks import Calls, bulk_calls
 from backlinks_assets.collect.collector import utc_now
-from backlinks_assets.collect.factory import watched_targets
+from backlinks_assets.collect.factory import open_limiter, watched_targets
+from backlinks_assets.collect.prices import Prices
 from backlinks_assets.dataforseo.client import Client
 from backlinks_assets.dataforseo.endpoints.index import INDEX
-from backlinks_assets.dataforseo.endpoints.user_data import USER_DATA
+from backlinks_assets.dataforseo.endpoints.summary import SUMMARY
+from backlinks_assets.dataforseo.endpoints.user_data import USER_DATA, price_list
 from backlinks_assets.dataforseo.errors import RequestError, TransientError
 from backlinks_assets.formatting import counted
-from backlinks_assets.settings import Settings
+from backlinks_assets.settings import TARGETS_PER_SAMPLE, Settings
 from backlinks_assets.simulator.http.server import Simulator
 from backlinks_assets.targets.target import TargetsError
+from backlinks_assets.targets.watch import DayWays, stay_full_said, ways_of_day
 
 MAX_PROBLEMS: Final = 3
 
@@ -34,22 +37,27 @@ def account(settings: Settings) -> Finding:
         # second says nothing about the account.
         with contextlib.suppress(RequestError, TransientError):
             client.send(INDEX, None)
-    calls = _calls_per_day(settings)
+    day_calls, found = _day(settings), _price(data)
+    calls, price = sum(each.calls for each in day_calls), settings.expected_price_usd if found is None else found
+    prices = Prices({}, "built-in") if settings.simulated else Prices(price_list(data), "account")
+    usd = sum(
+        each.calls * price if each.endpoint == SUMMARY.name else each.price_usd(prices.of(each.endpoint))
+        for each in day_calls
+    )
     if settings.simulated:
         says = "no credentials are needed: the bundled simulator answers. For real answers put yours into .env"
-        day = f"; a day of your {calls:,} calls would then cost ${calls * settings.expected_price_usd:,.2f}"
+        day = f"; a day of your {calls:,} calls would then cost ${usd:,.2f}"
         return Finding(says + (day if calls else ""))
     says = f"{settings.base_url} accepts the credentials and the account may make calls"
-    balance, price = _dict(data.get("money")).get("balance"), _price(data)
+    balance = _dict(data.get("money")).get("balance")
     if isinstance(balance, int | float):
         says += f"; balance ${balance:,.2f}"
         if balance <= 0:
             return Finding(f"{says}: top it up in the vendor's dashboard before a run.", STOPPED)
-    price = settings.expected_price_usd if price is None else price
     says += f"; a call costs ${price:,.6g}"
     if calls:
-        says += f", a day of your {calls:,} calls ${calls * price:,.2f}"
-        if isinstance(balance, int | float) and balance < calls * price:
+        says += f", a day of your {calls:,} calls ${usd:,.2f}"
+        if isinstance(balance, int | float) and balance < usd:
             return Finding(f"{says}: the balance does not cover a day. Top it up.", STOPPED)
     budget = settings.budget_usd_per_day
     if budget is None:
@@ -57,30 +65,26 @@ def account(settings: Settings) -> Finding:
     return Finding(f"{says}; the budget is ${budget:,.2f} a UTC day")
 
 
-def _calls_per_day(settings: Settings) -> int:
+def _day(settings: Settings) -> list[Calls]:
+    """Return the calls of a day: summaries, of the control sample too, and those in bulk."""
     try:
-        return 2 * sum(target.active_on(utc_now().date()) for target in watched_targets(settings))
+        ways = _ways(settings)
     except TargetsError:  # `targets` says so
-        return 0
+        return []
+    summaries = 2 * len(ways.full)
+    return [Calls(SUMMARY.name, summaries, summaries), *bulk_calls(one.target for one in ways.bulk)]
+
+
+def _ways(settings: Settings) -> DayWays:
+    """Return how each target is read today; raises TargetsError."""
+    day = utc_now().date()
+    return ways_of_day(watched_targets(settings), day, settings.watch, settings.control_targets, TARGETS_PER_SAMPLE)
 
 
 def _price(data: dict[str, Any]) -> float | None:
-    """Return `price.backlinks.summary.live` in dollars a call, None where the account's data have none."""
-    node: Any = data.get("price")
-    for name in ("backlinks", "summary", "live"):
-        node = _dict(node).get(name)
-    return _cost(node)
-
-
-def _cost(node: object) -> float | None:
-    """Return a number as it is, and of tariffs the costs of a request and of a row added up."""
-    if isinstance(node, int | float) and not isinstance(node, bool):
-        return float(node)
-    inner = list(node.values()) if isinstance(node, dict) else node if isinstance(node, list) else []
-    if isinstance(node, list):
-        inner = [one["cost"] if isinstance(one, dict) and "cost" in one else one for one in inner]
-    costs = [cost for one in inner if (cost := _cost(one)) is not None]
-    return sum(costs) if costs else None
+    """Return the account's own price of a summary, None where its data have none."""
+    tariff = price_list(data).get(SUMMARY.name)
+    return tariff.price_usd(1) if tariff else None
 
 
 def _dict(value: object) -> dict[str, Any]:
@@ -96,11 +100,13 @@ def targets(settings: Settings) -> Finding:
     active = sum(target.active_on(utc_now().date()) for target in watched)
     if not active:
         return Finding(f"None of {shown(settings.targets_file)} is active: `backlinks targets add`.", UNUSABLE)
-    says = f"{active:,} active of {len(watched):,} in {shown(settings.targets_file)}: {2 * active:,} calls a day"
+    calls = sum(each.calls for each in _day(settings))
+    says = f"{active:,} active of {len(watched):,} in {shown(settings.targets_file)}: {calls:,} calls a day"
     if watched.bad_lines:
         bad = f"{counted(len(watched.bad_lines), 'line')} can't be used:\n{_first_problems(watched.refusal())}"
         return Finding(f"{says}; {bad}", UNUSABLE)
-    return Finding(says)
+    kept = stay_full_said((one for one in watched if one.active_on(utc_now().date())), settings.watch)
+    return Finding(f"{says}. {kept}" if kept else says, note=bool(kept))
 
 
 def _first_problems(error: TargetsError) -> str:
@@ -109,19 +115,27 @@ def _first_problems(error: TargetsError) -> str:
 
 
 def schedule(settings: Settings) -> Finding:
-    """Say when the daily schedule is due."""
+    """Say when the daily schedules are due, and which are needed."""
     due = settings.schedule.next_after(utc_now())
-    return Finding(
-        f"`{settings.schedule.text}` (UTC), next at {due:%Y-%m-%d %H:%M}, while daily_collect_schedule is on and Dagster runs"
-    )
+    try:
+        ways = _ways(settings)
+    except TargetsError:  # `targets` says so
+        needed = ["daily_collect_schedule"]
+    else:
+        needed = ["daily_collect_schedule"] if ways.full or not ways.bulk else []
+        needed += ["daily_bulk_collect_schedule"] if ways.bulk else []
+    named = f"{' and '.join(needed)} {'are' if len(needed) > 1 else 'is'}"
+    return Finding(f"`{settings.schedule.text}` (UTC), next at {due:%Y-%m-%d %H:%M}, while {named} on and Dagster runs")
 
 
 def limits(settings: Settings) -> Finding:
     """Read the account's limits and what lowers them now."""
-    state = AccountLimiter(
-        settings.limits_dir, calls_per_minute=settings.calls_per_minute, calls_at_once=settings.calls_at_once
-    ).state()
+    with open_limiter(settings) as limiter:
+        state = limiter.state()
     says = f"{state.calls_per_minute:,} calls a minute, {state.calls_at_once} at once; {state.slots_held} are under way"
+    if state.machines is not None:
+        pace = f"paced at {state.paced_per_minute:,.0f} a minute"
+        says += f", {pace}, for all machines together; {counted(state.machines, 'machine')} at work now"
     if state.slots_waiting:
         says += f", {state.slots_waiting} more slots wait for calls of a process that ended"
     if state.paused_s:

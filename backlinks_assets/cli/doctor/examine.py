@@ -8,7 +8,9 @@ from rich.markup import escape
 
 from backlinks_assets.cli.console import me, out, settings_and_notices, table
 from backlinks_assets.cli.doctor import account, instance, machine
+from backlinks_assets.cli.doctor.bulk import bulk
 from backlinks_assets.cli.doctor.finding import Check, Finding, tried
+from backlinks_assets.cli.doctor.published import published
 
 CHECKS: Final[dict[str, Check]] = {
     "settings": machine.anchor,
@@ -20,9 +22,11 @@ CHECKS: Final[dict[str, Check]] = {
     "schedule": account.schedule,
     "limits": account.limits,
     "tables": machine.tables,
+    "published": published,
     "announcements": machine.announcements,
     "dagster": instance.instance,
     "runs": instance.runs,
+    "bulk": bulk,
     "versions": machine.versions,
 }
 _STYLES: Final = {"fine": "green", "note": "yellow", "to do": "bold red"}

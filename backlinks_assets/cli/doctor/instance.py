@@ -5,7 +5,6 @@ Reading only: no instance is made where there is none, and no run is changed.
 
 import os
 import time
-from pathlib import Path
 from typing import Final
 
 from dagster._core.scheduler.instigation import InstigatorStatus
@@ -13,8 +12,9 @@ from dagster._core.scheduler.instigation import InstigatorStatus
 from backlinks_assets.anchor import Anchor
 from backlinks_assets.cli.console import shown
 from backlinks_assets.cli.doctor.finding import Finding
-from backlinks_assets.dagster_instance.home import open_instance
+from backlinks_assets.dagster_instance.home import open_instance, server_of
 from backlinks_assets.defs.dead_runs import dead_runs
+from backlinks_assets.defs.partitions import first_target_day
 from backlinks_assets.formatting import counted
 from backlinks_assets.settings import Settings
 
@@ -25,8 +25,11 @@ MAX_NAMED: Final = 3
 
 def instance(settings: Settings) -> Finding:
     """Count the runs, and see when the daemon was last heard of."""
+    server = server_of(settings)
     says = f"runs are recorded in {shown(settings.dagster_dir)}"
-    if settings.dagster_dir.is_dir():
+    if server is not None:
+        says = f"runs are recorded by Postgres {server.version} at {server.place}"
+    if settings.dagster_dir.is_dir() if server is None else server.has_instance:
         runs, heard_s, waiting = _state(settings)
         says += f": {counted(runs, 'run')}"
         if heard_s is not None and heard_s < SILENT_S:
@@ -35,11 +38,12 @@ def instance(settings: Settings) -> Finding:
             since = "never" if heard_s is None else f"{heard_s / 3600:,.1f} h ago"
             says += f"; schedules or sensors are on ({waiting}), but the daemon that looks at them was last heard of {since}"
             return Finding(f"{says}. Start it: `make ui`, or docs/deploy.md.", note=True)
+    says += f"; targets have partitions from {first_target_day(settings)} on"
     home = os.environ.get("DAGSTER_HOME")
     if not home:
         return Finding(f"{says}; `make ui` shows them")
     if Anchor.of(os.environ).is_dagster_home:
-        return Finding(f"{says}; DAGSTER_HOME, {shown(Path(home))}, leads there")
+        return Finding(f"{says}; DAGSTER_HOME, {home}, leads there")
     return Finding(
         f"{says}, but DAGSTER_HOME is {home}, whose dagster.yaml is not this project's: a `dagster` command of your own "
         "does not see them. Unset it or use `make ui`.",
@@ -58,7 +62,9 @@ def _state(settings: Settings) -> tuple[int, float | None, int]:
 
 def runs(settings: Settings) -> Finding:
     """Count the runs whose process is gone."""
-    if not (settings.dagster_dir / "history" / "runs.db").exists():
+    server = server_of(settings)
+    in_folder = (settings.dagster_dir / "history" / "runs.db").exists()
+    if not (in_folder if server is None else server.has_instance):
         return Finding("no run is recorded yet")
     with open_instance(settings) as opened:
         dead = dead_runs(opened)

@@ -3,10 +3,12 @@
 Each tries what it calls fine: it writes, locks, opens, parses. Nothing is spent and nothing is sent.
 """
 
+import datetime as dt
 import importlib.metadata
 import os
 import platform
 import shutil
+from contextlib import closing
 from pathlib import Path
 from typing import Final
 
@@ -18,20 +20,23 @@ from backlinks_assets.anchor import OWN_VARIABLES, Anchor, AnchorError, env_vari
 from backlinks_assets.cli.console import STOPPED, UNUSABLE, describe, shown
 from backlinks_assets.cli.doctor.finding import Finding
 from backlinks_assets.collect.caller import MIN_FREE_BYTES
-from backlinks_assets.collect.collector import utc_now
 from backlinks_assets.collect.factory import open_store
 from backlinks_assets.dagster_instance.home import open_instance
 from backlinks_assets.defs.announce import saved_cursor
 from backlinks_assets.folder import FolderError, next_step, try_folder
 from backlinks_assets.formatting import counted
-from backlinks_assets.notify.channels import channels_of
+from backlinks_assets.notify.channels import has_places, places_of
 from backlinks_assets.notify.cursor import CursorError
-from backlinks_assets.paths import parquet_path
+from backlinks_assets.paths import parquet_path, waiting_dir
+from backlinks_assets.postgres_url import PostgresUrl
 from backlinks_assets.settings import Settings
 from backlinks_assets.tables.client_logs import remove_client_logs
 from backlinks_assets.tables.parquet import days
 from backlinks_assets.tables.schemas import TABLES
+from backlinks_assets.targets.file import load_targets
+from backlinks_assets.targets.target import TargetsError
 
+CLOCKS_APART_S: Final = 60.0
 _PACKAGES: Final = ("dagster", "duckdb", "pandas", "pyarrow", "requests")
 
 
@@ -84,12 +89,30 @@ def _open_for_writing(limits: Path) -> None:
 
 
 def store(settings: Settings) -> Finding:
-    """Open the store, and count its days and today's calls."""
+    """Open the store, and count its days and today's calls; of a shared one name the server."""
     with open_store(settings) as opened:
         dates = opened.dates()
-        today = opened.day_costs(utc_now().date())
+        today = opened.day_costs(opened.now().date())
     stored = f"{counted(len(dates), 'day')} stored, {dates[0]} to {dates[-1]}" if dates else "nothing stored yet"
-    return Finding(f"{stored}; today {today.calls:,} calls, ${today.cost_usd:,.6g}")
+    says = f"{stored}; today {today.calls:,} calls, ${today.cost_usd:,.6g}"
+    return Finding(says) if settings.database_url is None else _of_server(settings, settings.database_url, says)
+
+
+def _of_server(settings: Settings, url: PostgresUrl, says: str) -> Finding:
+    from backlinks_assets.store.postgres import PostgresDatabase
+
+    with closing(PostgresDatabase(url)) as database:
+        version = database.version()
+        apart_s = (dt.datetime.now(dt.UTC) - database.now()).total_seconds()
+    says = f"{url}, Postgres {version}: {says}"
+    if left := [file for file in waiting_dir(settings.root).glob("*.json") if file.is_file()]:
+        says += (
+            f"; {counted(len(left), 'answer')} in {shown(waiting_dir(settings.root))} belong to no call that it knows: "
+            "was it restored to an earlier state, or is it another one?"
+        )
+    if abs(apart_s) > CLOCKS_APART_S:
+        says += f"; this machine's clock is {apart_s:+,.0f} s off the server's, whose time counts. Set it"
+    return Finding(says, note=bool(left) or abs(apart_s) > CLOCKS_APART_S)
 
 
 def readers(settings: Settings) -> Finding:
@@ -131,17 +154,30 @@ def tables(settings: Settings) -> Finding:
 
 
 def announcements(settings: Settings) -> Finding:
-    """Have apprise parse each URL, and read what the sensor's last tick could not send. No URL is shown."""
-    if not settings.notify_urls:
-        return Finding("none are sent; BACKLINKS_NOTIFY_URLS names the channels")
-    channels, unusable = channels_of(settings.notify_urls)
-    if unusable:
-        return Finding("\n".join(unusable), UNUSABLE)
-    named = ", ".join(f"number {channel.number} {channel.scheme}" for channel in channels)
-    says = f"{counted(len(channels), 'channel')} ({named}), served while Dagster's daemon runs"
+    """Read `channels.toml`, have apprise parse each URL, and read what the sensor's last tick could not send.
+
+    No URL is shown.
+    """
+    if not has_places(settings):
+        return Finding(f"none are sent; BACKLINKS_NOTIFY_URLS or {settings.channels_file.name} name the channels")
+    places = places_of(settings, _groups(settings))
+    if places.problems:
+        return Finding("\n".join([*places.problems, *places.warnings]), UNUSABLE)
+    if not places.channels:
+        return Finding(f"none are sent: {shown(settings.channels_file)} has no [[channel]]", note=True)
+    named = ", ".join(str(channel) for channel in places.channels)
+    says = f"{counted(len(places.channels), 'channel')} ({named}), served while Dagster's daemon runs"
+    odd = [*places.warnings]
     if problems := _not_sent(settings):
-        return Finding(f"{says}. At the last look: {' '.join(problems)}", note=True)
-    return Finding(says)
+        odd.append(f"At the last look: {' '.join(problems)}")
+    return Finding(". ".join([says, *odd]), note=True) if odd else Finding(says)
+
+
+def _groups(settings: Settings) -> list[str] | None:
+    try:
+        return load_targets(settings.targets_file, allow_none=True).groups
+    except TargetsError:  # there is a finding of its own for it
+        return None
 
 
 def _not_sent(settings: Settings) -> list[str]:

@@ -13,6 +13,8 @@ from backlinks_assets.detection.metrics import COMPANIONS, METRICS
 from backlinks_assets.tables.schemas import TABLES
 
 _ANSWERS, _SUMMARY, _CHANGES = "summary_responses", "backlinks_summary", "backlinks_changes"
+_BULK: Final = "backlinks_bulk"
+_FLAGS: Final = "backlinks_flags"
 
 ANSWER_COLUMNS: Final = dg.TableSchema(
     [
@@ -34,6 +36,8 @@ ANSWER_COLUMNS: Final = dg.TableSchema(
 
 _STORED_AS_THEY_ARE: Final = ANSWER_COLUMNS.columns[:-2]
 
+_STORED_NAMES: Final = frozenset(item.name for item in _STORED_AS_THEY_ARE)
+
 # What detection reads of `backlinks_summary`; other request parameters start a target's history anew.
 _READINGS: Final = [*dict.fromkeys(metric.source.column for metric in METRICS.values()), "status_type"]
 _JUDGED: Final = [*_READINGS, "request_key"]
@@ -45,7 +49,34 @@ _CHANGES_FROM: Final[Mapping[str, Sequence[str]]] = {
     "previous": _READINGS,
     "previous_date": [*_READINGS, "date"],
     "reason": [*dict.fromkeys([*_JUDGED, *(companion.source.column for companion in COMPANIONS.values())])],
+    "instrument": ["target"],
     "simulated": ["simulated"],
+}
+# A flag decides what is asked; the answers are the asset's own.
+_EVIDENCE_FROM: Final[Mapping[str, Sequence[str]]] = {
+    "date": ["date"],
+    "target": ["target"],
+    "since": ["previous_date"],
+    "simulated": ["simulated"],
+}
+_INCIDENT_FROM: Final = ["target", "metric", "direction", "date"]
+# Their labels come from the targets file, and what is done about them from people.
+_INCIDENTS_FROM: Final[Mapping[str, Sequence[str]]] = {
+    **{name: [name] for name in ("date", "incident", "target", "metric", "direction", "severity")},
+    **{name: ["date"] for name in ("opened", "last_flag", "critical_since", "resolved")},
+    **{name: [name] for name in ("baseline", "usual_low", "usual_high", "simulated")},
+    "change": ["value", "baseline"],
+    **{name: ["date", "value"] for name in ("state", "reason", "back_readings", "level_readings")},
+}
+_FROM_FLAGS: Final[Mapping[str, tuple[Mapping[str, Sequence[str]], Sequence[str]]]] = {
+    "backlinks_incidents": (_INCIDENTS_FROM, []),
+    "flag_evidence": (_EVIDENCE_FROM, ["target", "metric", "direction"]),
+}
+# What went and came is counted by the asset's own calls.
+_LOST_HISTORY_FROM: Final[Mapping[str, Sequence[str]]] = {
+    "date": ["date"],
+    "target": ["target"],
+    "live_backlinks": ["backlinks"],
 }
 # Calls are counted by the account's ledger, whether an answer came or not.
 _COSTS_FROM: Final[Mapping[str, Sequence[str]]] = {
@@ -64,14 +95,26 @@ def column_lineage(table: str) -> dg.TableColumnLineage:
 
 def _deps(table: str, column: str) -> list[dg.TableColumnDep]:
     if table == "backlinks_flags":
-        return _of(_CHANGES, [column])
+        return _of(_CHANGES, _INCIDENT_FROM if column == "incident" else [column])
+    if table in _FROM_FLAGS:
+        known, otherwise = _FROM_FLAGS[table]
+        return _of(_FLAGS, known.get(column, otherwise))
+    if table == "lost_history":
+        return [dep for asset in (_SUMMARY, _BULK) for dep in _of(asset, _LOST_HISTORY_FROM.get(column, []))]
     if table == "backlinks_changes":
-        return _of(_SUMMARY, _CHANGES_FROM.get(column, _JUDGED))
+        columns = _CHANGES_FROM.get(column, _JUDGED)
+        return [*_of(_SUMMARY, columns), *_of(_BULK, _in_bulk(columns))]
     if table == "api_costs":
         return _of(_ANSWERS, _COSTS_FROM.get(column, []))
-    stored = {item.name for item in _STORED_AS_THEY_ARE}
     named = "parameters" if column == "request_parameters" else column
-    return _of(_ANSWERS, [named] if named in stored else ["body"])
+    answers = "bulk_responses" if table == _BULK else _ANSWERS
+    return _of(answers, [named] if named in _STORED_NAMES else ["body"])
+
+
+def _in_bulk(columns: Sequence[str]) -> list[str]:
+    """Return the columns of `backlinks_bulk` that stand for some of `backlinks_summary`."""
+    instead = {"status_type": [], "request_key": ["level_start"], "backlinks": ["backlinks", "lost_level"]}
+    return [name for column in columns for name in instead.get(column, [column])]
 
 
 def _of(asset: str, columns: Sequence[str]) -> list[dg.TableColumnDep]:

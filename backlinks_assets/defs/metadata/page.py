@@ -6,7 +6,7 @@ and most runs of this code location write none.
 
 import base64
 import datetime as dt
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,14 @@ import dagster as dg
 
 from backlinks_assets.paths import index_path
 from backlinks_assets.settings import Settings
+from backlinks_assets.targets.target import WatchList
 
 
-def publish_page(settings: Settings, day: dt.date, expected: Collection[str]) -> dict[str, Any]:
-    """Write one day's page and return its metadata; a day that was never judged has no page."""
+def publish_page(settings: Settings, day: dt.date, watched: WatchList) -> dict[str, Any]:
+    """Write one day's page and return its metadata; a day that was never judged has no page.
+
+    `watched` is the targets file as it is now: whom the page misses, and each target's group, owner and note.
+    """
     from backlinks_assets.report.day_sentence import day_sentence
     from backlinks_assets.report.page import write_report
     from backlinks_assets.report.summary import read_day_report
@@ -26,20 +30,27 @@ def publish_page(settings: Settings, day: dt.date, expected: Collection[str]) ->
 
     if day not in days(settings.root, "backlinks_changes"):
         return {"nothing_kept": f"{day} is not judged: there is nothing to show"}
-    report = read_day_report(settings.root, day, simulated=settings.simulated, expected_targets=expected)
+    report = read_day_report(
+        settings.root,
+        day,
+        simulated=settings.simulated,
+        expected_targets=watched.expected_on(day),
+        labels=watched.by_name(),
+    )
     page = write_report(settings.root, report)
     picture = base64.b64encode(overview_svg(settings.root, report).encode()).decode()
     return {
         "day": day_sentence(report),
-        "page": _link(settings, page),
-        "all_days": _link(settings, index_path(settings.root)),
+        "page": link(settings, page),
+        "all_days": link(settings, index_path(settings.root)),
         "flags": len(report.flags),
         "flags_table": dg.MetadataValue.md(markdown(report)),
         "picture": dg.MetadataValue.md(f"![The day's flags, drawn](data:image/svg+xml;base64,{picture})"),
     }
 
 
-def _link(settings: Settings, page: Path) -> dg.MetadataValue[Any]:
+def link(settings: Settings, page: Path) -> dg.MetadataValue[Any]:
+    """Return a page's address: on the web where that is set, else its path."""
     address = settings.report_address(page)
     return dg.MetadataValue.url(address) if settings.reports_url else dg.MetadataValue.path(address)
 

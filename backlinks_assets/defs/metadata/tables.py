@@ -71,6 +71,7 @@ def answers_metadata(day: "AnswersDay") -> Metadata:
         by_table["backlinks_summary"]["unreadable"] = dg.MetadataValue.json(
             {"fields": dict(day.unreadable), "answers": [" ".join(key) for key in day.damaged]}
         )
+    by_table["backlinks_bulk"] |= dict(day.in_bulk)
     by_table["api_costs"] |= dict(day.costs)
     return by_table
 
@@ -86,6 +87,7 @@ def changes_metadata(day: "ChangesDay", *, simulated: bool) -> Metadata:
         "vendor_faults": int((day.flags["kind"] == "vendor_fault").sum()),
     }
     by_table: Metadata = {name: {"dagster/partition_row_count": rows, **numbers} for name, rows in day.rows.items()}
+    by_table["backlinks_incidents"] = {"dagster/partition_row_count": day.rows["backlinks_incidents"]}
     by_table["backlinks_flags"]["flags_table"] = flags_table(day, simulated=simulated)
     return by_table
 
@@ -134,7 +136,9 @@ def results(context: dg.AssetExecutionContext, by_day: Mapping[str, Metadata]) -
 
 
 _ORIGIN: Final = "backlinks/origin"
-_RECORDED_FIRST: Final = (dg.AssetKey("summary_responses"), dg.AssetKey("backlinks_summary"))
+_RECORDED_FIRST: Final = tuple(
+    dg.AssetKey(name) for name in ("summary_responses", "bulk_responses", "backlinks_summary")
+)
 
 
 def check_instance(instance: dg.DagsterInstance, settings: Settings) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 from backlinks_assets.simulator.http.envelope import new_id
 
 PRICE_USD = 0.024036  # of a summary since July 2026: 0.024 a request and 0.000036 a row
+ROW_USD = 0.000036
 MICRO = 1_000_000
 _NEVER_EMPTY_USD = 1000.0
 
@@ -35,13 +36,22 @@ class Call:
 
 
 class Account:
-    """An account without limits: its price, and the newest `tasks_kept` executed tasks."""
+    """An account without limits: its price of a summary, by which others go, and the newest `tasks_kept` executed tasks."""
 
     def __init__(self, *, price_usd: float = PRICE_USD, tasks_kept: int = 20_000) -> None:
         self.price_usd = price_usd
         self._lock = threading.Lock()
         self._spent = 0
         self._executed: deque[Call] = deque(maxlen=tasks_kept)
+
+    @property
+    def call_usd(self) -> float:
+        """The price of a call without its rows."""
+        return max(0.0, round(self.price_usd - ROW_USD, 6))
+
+    def cost_usd(self, rows: int) -> float:
+        """What a call with so many rows costs."""
+        return self.price_usd if rows == 1 else round(self.call_usd + rows * ROW_USD, 6)
 
     def begin(self, path: str) -> Call:
         """Return the entry of a call that has come in."""

@@ -5,23 +5,22 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from backlinks_assets.simulator.http.account import Account
+from backlinks_assets.simulator.http.account import ROW_USD, Account
+from backlinks_assets.simulator.http.paid import DOORS
 from backlinks_assets.simulator.world.noise import wave
 
 Login = tuple[str, str]
 
-_PRICE_OF_A_ROW_USD = 0.000036
 _MAX_IDS = 1000
 
 
 def user_data(account: Account, login: Login, _posted: list[Any], _today: date) -> list[Any]:
-    """The account: login, limits, balance, and the current price of a summary."""
+    """The account: login, limits, balance, and the current prices."""
     minute = account.calls_per_minute or 2000
     spent = {"backlinks": {"summary": {"live": account.spent_usd}}, "total": account.spent_usd}
-    request = round(account.price_usd - _PRICE_OF_A_ROW_USD, 6)
     costs = [
-        {"cost_type": "per_request", "cost": request},
-        {"cost_type": "per_result", "cost": _PRICE_OF_A_ROW_USD},
+        {"cost_type": "per_request", "cost": account.call_usd},
+        {"cost_type": "per_result", "cost": ROW_USD},
     ]
     return [
         {
@@ -47,7 +46,7 @@ def user_data(account: Account, login: Login, _posted: list[Any], _today: date) 
                 "limits": {"day": {"total": 0}, "minute": {"total": 0}},
                 "statistics": {"day": spent, "minute": {"total": 0}},
             },
-            "price": {"backlinks": {"summary": {"live": {"priority_normal": costs}}}},
+            "price": {"backlinks": {function: {"live": {"priority_normal": costs}} for function in DOORS}},
             "backlinks_subscription_expiry_date": None,
         }
     ]
@@ -75,7 +74,7 @@ def id_list(account: Account, _login: Login, posted: list[Any], _today: date) ->
             "cost": call.cost_usd,
         }
         if wanted.get("include_metadata"):
-            row["metadata"] = {"api": "backlinks", "function": "summary", **call.parameters}
+            row["metadata"] = {"api": "backlinks", "function": call.path.split("/")[-2], **call.parameters}
         found.append(row)
     return found
 

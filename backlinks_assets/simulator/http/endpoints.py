@@ -1,4 +1,4 @@
-"""The endpoints: a request's path and credentials. What a summary answers is in `summaries`.
+"""The endpoints: a request's path and credentials. What the paid ones answer is in `paid`, the free ones in `appendix`.
 
 HTTP itself is in `handler`. Anything but the endpoints here is 404 with 40402, and anything outside the base
 path is 404 with a message that says what the base URL is.
@@ -15,11 +15,11 @@ import orjson
 from backlinks_assets.simulator.http.account import Account, Call
 from backlinks_assets.simulator.http.appendix import id_list, index, status, user_data
 from backlinks_assets.simulator.http.envelope import OK, envelope, task
+from backlinks_assets.simulator.http.paid import DOORS, bad_body, note, serve
 from backlinks_assets.simulator.http.reply import AdmittedCall, Reply, Request, json_reply
-from backlinks_assets.simulator.http.summaries import bad_body, note, serve
 
 BASE_PATH = "/simulator"
-SUMMARY = ("POST", "/v3/backlinks/summary/live")
+PAID = {("POST", f"/v3/backlinks/{function}/live") for function in DOORS}
 FREE: dict[tuple[str, str], Callable[..., list[Any]]] = {
     ("GET", "/v3/appendix/user_data"): user_data,
     ("GET", "/v3/appendix/status"): status,
@@ -36,7 +36,7 @@ def utc_today() -> date:
 class Api:
     """The endpoints over one account, below a base path.
 
-    A summary whose `tag` is `YYYY-MM-DD|…` is answered as of that day, any other as of `today()`. Without a base path
+    A paid call whose `tag` is `YYYY-MM-DD|…` is answered as of that day, any other as of `today()`. Without a base path
     its answers are not marked as simulated.
     """
 
@@ -51,8 +51,8 @@ class Api:
         if isinstance(admitted, Reply):
             return admitted
         posted = _posted(request.body) if request.method == "POST" else []
-        if admitted.door == SUMMARY:
-            return self.summary(admitted, posted)
+        if admitted.door in PAID:
+            return self.paid(admitted, posted)
         call.status_code = OK
         found = FREE[admitted.door](
             self.account, admitted.login, posted if isinstance(posted, list) else [], self.today()
@@ -63,7 +63,7 @@ class Api:
         """Return the call that was let in, or how it is refused."""
         inside = request.path.startswith(self.base_path + "/")
         door = (request.method, request.path.removeprefix(self.base_path))
-        if not inside or (door != SUMMARY and door not in FREE):
+        if not inside or (door not in PAID and door not in FREE):
             url = f"http://{request.host}{self.base_path}"
             text = None if inside else f"Not Found. This is the simulator: its base URL is {url}."
             return _refused_at_the_door(call, 40402 if inside else 40400, http_status=404, text=text)
@@ -76,13 +76,12 @@ class Api:
         """Whether these credentials may call: any login that is not empty."""
         return bool(login[0])
 
-    def summary(self, admitted: AdmittedCall, posted: Any, price_usd: float | None = None) -> Reply:
-        """Serve the first task at the account's price, unless another is given; refuse any further one with 40000."""
+    def paid(self, admitted: AdmittedCall, posted: Any, *, charged: bool = True) -> Reply:
+        """Serve the first task, for nothing where it is not charged; refuse any further one with 40000."""
         if code := bad_body(posted):
             return admitted.refused(code)
         note(admitted.call, posted[0])
-        price_usd = self.account.price_usd if price_usd is None else price_usd
-        served = serve(self.account, admitted, posted[0], price_usd, self.today())
+        served = serve(self.account, admitted, posted[0], self.today(), charged=charged)
         for further in posted[1:]:
             served["tasks"].append(task(40000, admitted.path, {**admitted.data, **further}))
         served["tasks_count"] = len(posted)

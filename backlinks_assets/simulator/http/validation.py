@@ -70,6 +70,17 @@ def is_target(target: str) -> bool:
     return host.lower().endswith(".example") or bool(_suffixes().extract_str(host).suffix)
 
 
+@lru_cache(maxsize=8192)
+def main_domain(target: str) -> str:
+    """The domain of a valid target that was registered; an address is its own."""
+    host = ((urlsplit(target).hostname or "") if "://" in target else target).lower()
+    labels = host.split(".")
+    if labels[-1] == "example":
+        return ".".join(labels[-2:])
+    found = _suffixes().extract_str(host)
+    return f"{found.domain}.{found.suffix}" if found.suffix else host
+
+
 @lru_cache(maxsize=1)
 def _suffixes() -> tldextract.TLDExtract:
     """Public suffixes from the snapshot inside tldextract: nothing is fetched, nothing written."""

@@ -22,6 +22,7 @@ NO_DATA: dict[str, list[Any] | None] = {
     "empty.example": None,
     "empty-list.example": [],
     "empty-null.example": [None],
+    "no-such-site-q7x2zk9v.com": None,  # the made-up name of `backlinks probe`
 }
 DEAD = "dead.example"
 

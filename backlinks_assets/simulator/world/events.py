@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from backlinks_assets.simulator.world.noise import draws
 from backlinks_assets.simulator.world.site import Site
@@ -26,6 +27,8 @@ _SAMPLE_SLOT_DAYS = 30  # with 30 sample targets: one of them a day
 _SAMPLE_HORIZON_DAYS = 90
 # Any three days in a row have one that raises spam or cleans it up, and one that loses links.
 _SAMPLE_TURNS = (ATTACK, HUB_LOST, ATTACK, HUB_LOST, CLEANUP, HUB_LOST, ATTACK, HUB_LOST, ATTACK, HUB_LOST)
+_RETURNING_TURN = 5  # every ten days one of the samples loses a hub that is back soon
+_RETURNS_AFTER_DAYS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,7 @@ class Refresh:
     lost_share: float
 
 
+@lru_cache(maxsize=256)
 def refresh(number: int) -> Refresh:
     """The index refresh of that number. Signs alternate, so that levels do not wander off."""
     u = draws("index refresh", number)
@@ -69,6 +73,18 @@ def refreshes(last_day: int) -> Iterator[Refresh]:
     number = last_day // REFRESH_CYCLE_DAYS
     newest = number if refresh(number).day <= last_day else number - 1
     return (refresh(n) for n in range(newest, newest - REFRESHES_SHOWN, -1))
+
+
+def begun(site: Site, first: int, last: int) -> list[Event]:
+    """The target's events that began on a day from `first` to `last`, the oldest first."""
+    slot_days, slot = (_PLAIN_SLOT_DAYS, _plain_slot) if site.number is None else (_SAMPLE_SLOT_DAYS, _sample_slot)
+    number = site.number or 0
+    found = [
+        event
+        for each in range((first - number) // slot_days - 1, (last - number) // slot_days + 1)
+        for event in slot(site, each)
+    ]
+    return [event for event in found if first <= event.day <= last]
 
 
 def events(site: Site, day: int) -> list[Event]:
@@ -122,6 +138,7 @@ def _sample_slot(site: Site, slot: int) -> list[Event]:
             12 + 14 * u[0] if kind == ATTACK else 0.9,
             _SAMPLE_HORIZON_DAYS,
             hub=slot % len(site.hub_shares),
+            returns_after_days=_RETURNS_AFTER_DAYS if turn == _RETURNING_TURN else 0,
             spread_days=2 if kind == ATTACK else 1,
         )
     ]

@@ -1,12 +1,16 @@
-"""The `backlinks_filters` of a request: whether they are well formed, and what share of links passes them.
+"""The filters of a request: whether they are well formed, which single link passes, and what share of links does.
 
-The simulator knows no single links: a condition on `dofollow` keeps the dofollow share of each population,
+A summary looks at no single link: a condition on `dofollow` keeps the dofollow share of each population,
 any other condition keeps a share that belongs to its text. `and` keeps fewer, `or` more.
 """
 
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Mapping
+from datetime import date
+from operator import eq, ge, gt, le, lt, ne
 from typing import Any
 
 from backlinks_assets.simulator.world.noise import draws
@@ -22,6 +26,7 @@ _FIELD_NAMES = """
     item_type attributes dofollow original alt image_url anchor text_pre text_post semantic_location is_broken
     links_count group_count url_to_status_code url_to_spam_score url_to_redirect_target is_indirect_link
 """
+_COMPARED = {"=": eq, "<>": ne, "<": lt, "<=": le, ">": gt, ">=": ge}
 _OPERATORS, _FIELDS = frozenset(_OPERATOR_NAMES.split()), frozenset(_FIELD_NAMES.split())
 
 
@@ -75,3 +80,52 @@ def keeps_only(filters: Any) -> bool | None:
     if "or" in filters[1::2]:
         return None
     return next((only for each in filters[::2] if (only := keeps_only(each)) is not None), None)
+
+
+def is_field(name: str) -> bool:
+    """Whether links have a field of that name."""
+    return name in _FIELDS
+
+
+def passes(filters: Any, link: Mapping[str, Any]) -> bool:
+    """Whether a single link passes well-formed filters. A condition with `regex` lets nothing pass, as the API's."""
+    if filters is None:
+        return True
+    if _is_condition(filters):
+        field, operator, value = filters
+        return _holds(link.get(field), operator, value)
+    passed = passes(filters[0], link)
+    for word, each in zip(filters[1::2], filters[2::2], strict=True):
+        passed = (passed and passes(each, link)) if word == "and" else (passed or passes(each, link))
+    return passed
+
+
+def _holds(actual: Any, operator: str, value: Any) -> bool:
+    if "regex" in operator or (actual is None and operator != "<>"):
+        return False
+    negated = operator.startswith("not_")
+    try:
+        if operator in _COMPARED:
+            return bool(_COMPARED[operator](actual, value))
+        if operator in ("in", "not_in"):
+            return (actual in value) is not negated
+    except TypeError:  # of a text and a number
+        return False
+    pattern = re.escape(str(value)).replace("%", ".*")
+    flags = re.DOTALL if operator in ("like", "not_like") else re.DOTALL | re.IGNORECASE
+    return (re.fullmatch(pattern if "like" in operator else f".*{pattern}.*", str(actual), flags) is None) is negated
+
+
+def first_day(filters: Any, field: str) -> int | None:
+    """The earliest day that a link's instant may be of, where all conditions must hold and one says so."""
+    if filters is None:
+        return None
+    if _is_condition(filters):
+        name, operator, value = filters
+        try:
+            return date.fromisoformat(value[:10]).toordinal() if name == field and operator in (">", ">=") else None
+        except (TypeError, ValueError):
+            return None
+    if "or" in filters[1::2]:
+        return None
+    return max((day for each in filters[::2] if (day := first_day(each, field)) is not None), default=None)

@@ -19,8 +19,8 @@ TAIL, HUB, POOL, NETWORK = range(4)
 
 REFRESH_SHARE = 0.7  # of targets that an index refresh moves
 _REFRESH_FADE_DAYS = 360
-_ON_SECOND_DAY = 0.4  # share of the targets moved that see the refresh only on its second day
-_NETWORK_SCORE = 90.0
+ON_SECOND_DAY = 0.4  # share of the targets moved that see the refresh only on its second day
+NETWORK_SCORE = 90.0
 _WEEKDAY_CRAWL = (0.0, 0.2, 0.45, 0.7, 0.9, 1.0, 0.5)  # how much of the week's losses was found, Monday first
 
 
@@ -48,9 +48,9 @@ class Snapshot:
 def snapshot(target: str, day: int) -> Snapshot:
     """The target as published on `day` (an ordinal): last crawled and scored, index refreshes on top."""
     of = site(target)
-    crawled = day - (day - of.crawl_phase) % of.crawl_every
+    crawled = crawled_on(of, day)
     scored = crawled - (crawled - of.score_phase) % of.score_every
-    spam_points, lost_share = _refreshed(of, day)
+    spam_points, lost_share = refreshed(of, day)
     found = _populations(of, crawled)
     at_scoring = found if scored == crawled else _populations(of, scored)
     drift = wave(of.key, scored, 60)[8] * 0.8
@@ -73,12 +73,12 @@ def _mean_score(found: list[Population], *, lost: bool) -> float:
     return sum((p.lost if lost else p.live) * p.score for p in found) / links if links else 0.0
 
 
-def _refreshed(of: Site, day: int) -> tuple[float, float]:
+def refreshed(of: Site, day: int) -> tuple[float, float]:
     """Points of spam score, and share of the lost stock, that index refreshes have put on this target."""
     spam = lost = 0.0
     for each in refreshes(day):
         u = draws(of.key, "refresh", each.number)
-        age = day - each.day - (u[1] < _ON_SECOND_DAY)
+        age = day - each.day - (u[1] < ON_SECOND_DAY)
         if u[0] < REFRESH_SHARE and age >= 0:
             left = 1 - ramp(age, 0, _REFRESH_FADE_DAYS)
             spam += left * each.spam_points * (0.65 + 0.7 * u[2])
@@ -86,10 +86,24 @@ def _refreshed(of: Site, day: int) -> tuple[float, float]:
     return spam, lost
 
 
+def crawled_on(of: Site, day: int) -> int:
+    """The last day, not after this one, on which the target was crawled."""
+    return day - (day - of.crawl_phase) % of.crawl_every
+
+
+def usual_links(of: Site, day: int) -> float:
+    """The links that a target would have on a day if nothing had happened to it."""
+    return _usual(of, wave(of.key, day, 96), wave(of.key, day, 14), draws(of.key, "day", day))
+
+
+def _usual(of: Site, slow: tuple[float, ...], quick: tuple[float, ...], today: tuple[float, ...]) -> float:
+    return of.links * (1 + 0.08 * slow[0] + 0.006 * quick[0] + 0.002 * (today[0] - 0.5))
+
+
 def _populations(of: Site, day: int) -> list[Population]:
     slow, quick = wave(of.key, day, 96), wave(of.key, day, 14)
     today = draws(of.key, "day", day)
-    links = of.links * (1 + 0.08 * slow[0] + 0.006 * quick[0] + 0.002 * (today[0] - 0.5))
+    links = _usual(of, slow, quick, today)
     shown = events(of, day)
 
     tail = links * of.tail_share
@@ -99,15 +113,15 @@ def _populations(of: Site, day: int) -> list[Population]:
     found = [Population(TAIL, 0, tail * (1 - slid), stock + tail * slid_lost, of.tail_score + 0.6 * slow[2])]
 
     for n, share in enumerate(of.hub_shares):
-        gone, remembered = _hub(of, n, shown, day)
+        gone, remembered = hub_gone(of, n, shown, day)
         hub_links = links * share
         found.append(Population(HUB, n, hub_links * (1 - gone), hub_links * remembered, of.hub_scores[n]))
 
-    cleaned, cleaned_lost = _cleanups(shown, day)
+    cleaned, cleaned_lost = cleaned_up(shown, day)
     pool = links * of.pool_share
     found.append(Population(POOL, 0, pool * (1 - cleaned), pool * (0.1 + cleaned_lost), of.pool_score))
     live, lost = _attacks(of, shown, day)
-    found.append(Population(NETWORK, 0, of.links * live, of.links * lost, _NETWORK_SCORE))
+    found.append(Population(NETWORK, 0, of.links * live, of.links * lost, NETWORK_SCORE))
     return found
 
 
@@ -129,13 +143,11 @@ def _slides(shown: list[Event], day: int) -> tuple[float, float]:
     return min(gone, 0.9), remembered
 
 
-def _hub(of: Site, number: int, shown: list[Event], day: int) -> tuple[float, float]:
+def hub_gone(of: Site, number: int, shown: list[Event], day: int) -> tuple[float, float]:
     """Shares of a hub's links that are gone, and that are remembered as lost."""
     gone = remembered = 0.0
     if of.flapping and number == 0:
-        week, u = day // 7, draws(of.key, "flap", day // 7)
-        away = day - 7 * week >= int(u[0] * 3) and day - 7 * week < 4 + int(u[1] * 3)
-        gone = remembered = 1.0 if away else 0.0
+        gone = remembered = 1.0 if away_since(of, day) else 0.0
     for event in shown:
         age, horizon, back = day - event.day, event.horizon_days, event.returns_after_days
         if event.kind == HUB_LOST and event.hub == number and not (back and age >= back):
@@ -144,7 +156,14 @@ def _hub(of: Site, number: int, shown: list[Event], day: int) -> tuple[float, fl
     return gone, remembered
 
 
-def _cleanups(shown: list[Event], day: int) -> tuple[float, float]:
+def away_since(of: Site, day: int) -> int | None:
+    """The day of the week on which a flapping hub went away, if it is away on a day."""
+    week, u = day // 7, draws(of.key, "flap", day // 7)
+    first, back = 7 * week + int(u[0] * 3), 7 * week + 4 + int(u[1] * 3)
+    return first if first <= day < back else None
+
+
+def cleaned_up(shown: list[Event], day: int) -> tuple[float, float]:
     """Shares of the old spam pool that cleanups have removed, and that are remembered as lost."""
     gone = remembered = 0.0
     for event in shown:
@@ -156,19 +175,24 @@ def _cleanups(shown: list[Event], day: int) -> tuple[float, float]:
     return gone, remembered
 
 
-def _attacks(of: Site, shown: list[Event], day: int) -> tuple[float, float]:
-    """Live and lost links of spam attacks, as shares of the target's usual links.
+def attackers(of: Site, attack: Event) -> float:
+    """Links of a spam attack, as a share of the target's usual links.
 
     An attack of d points at a usual score s brings d / (90 - s - d) links for each there was: the mean moves
     by d.
     """
+    room = NETWORK_SCORE - of.usual_score
+    points = min(attack.size, 0.6 * room)
+    return points / (room - points)
+
+
+def _attacks(of: Site, shown: list[Event], day: int) -> tuple[float, float]:
+    """Live and lost links of spam attacks, as shares of the target's usual links."""
     live = lost = 0.0
     for event in shown:
         if event.kind == ATTACK:
             age, horizon = day - event.day, event.horizon_days
-            room = _NETWORK_SCORE - of.usual_score
-            points = min(event.size, 0.6 * room)
-            came = points / (room - points) * (0.75 + 0.25 * ramp(age, 0, event.spread_days))
+            came = attackers(of, event) * (0.75 + 0.25 * ramp(age, 0, event.spread_days))
             died = ramp(age, 0.1 * horizon, 0.5 * horizon)
             live += came * (1 - died)
             lost += 0.4 * came * died * (1 - died)  # deindexed pages are forgotten sooner than others

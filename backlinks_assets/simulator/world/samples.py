@@ -17,7 +17,7 @@ VENDOR_TARGET = "explodingtopics.com"
 
 
 def sample_targets_csv() -> str:
-    """The sample targets as the text of a targets file (columns `target`, `note`)."""
+    """The sample targets as the text of a targets file (columns `target`, `group`, `owner`, `note`)."""
     return (files(__package__) / "sample_targets.csv").read_text(encoding="utf-8")
 
 
