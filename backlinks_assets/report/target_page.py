@@ -45,6 +45,9 @@ WATCHED: Final = {"spam_score": "spam_score", "lost_backlinks": "lost_backlinks"
 
 BEFORE_WITHIN_DAYS: Final = 3
 LISTED_DAYS: Final = 60
+DRAWN_FROM: Final = 2
+"""Readings of a series; one alone is among the numbers already."""
+
 MAX_FLAGS: Final = 100
 MAX_INCIDENTS: Final = 20
 BACK_DAYS: Final = (7, 28, 365)
@@ -87,8 +90,8 @@ def target_page(
     begin = int(known[0]) if len(known) else 0
     first = series.first + dt.timedelta(days=begin)
     values = {name: series.values[name][at, begin:] for name in TITLES}
-    read = {name for name in TITLES if np.isfinite(values[name]).any()}
-    backs = [back for back in BACK_DAYS if read and back < len(values["live_backlinks"])]
+    read = {name: int(np.isfinite(values[name]).sum()) for name in TITLES}
+    backs = [back for back in BACK_DAYS if any(read.values()) and back < len(values["live_backlinks"])]
     return render(
         "target.html.j2",
         facts=facts,
@@ -98,7 +101,10 @@ def target_page(
         first=first,
         numbers=_numbers(values, backs),
         back_days=backs,
-        charts=[_drawn(facts, name, first, values[name], usual, at, begin) for name in TITLES if name in read],
+        charts=[
+            _drawn(facts, name, first, values[name], usual, at, begin) for name in TITLES if read[name] >= DRAWN_FROM
+        ],
+        has_readings=any(read.values()),
         flags=[(flag, flag_address(flag, page_days)) for flag in facts.flags[:MAX_FLAGS]],
         more_flags=len(facts.flags) - MAX_FLAGS,
         incidents=facts.incidents[:MAX_INCIDENTS],

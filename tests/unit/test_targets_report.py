@@ -218,6 +218,17 @@ def test_a_long_chart_has_its_flags_and_joins_readings_of_a_week() -> None:
     assert (empty.line, empty.marks, empty.description) == ("", [], "No reading is stored.")
 
 
+def test_a_page_draws_from_the_second_reading_on(tmp_path: Path) -> None:
+    begins = "A chart begins with the second reading."
+    for days, drawn in ((1, False), (2, True)):
+        a_history(tmp_path / str(days), NAMES[:1], days)
+        a_day(tmp_path / str(days), [])
+        written(tmp_path / str(days), LINES[:1])
+        page = target_page_path(tmp_path / str(days), NAMES[0]).read_text(encoding="utf-8")
+        assert (begins in page, "<figure" in page, "In the charts" in page) == (not drawn, drawn, drawn)
+        assert "1,500" in page
+
+
 def test_a_spark_needs_two_readings() -> None:
     assert spark(np.array([np.nan, 5.0, np.nan])) == ""
     assert spark(np.array([1.0, 5.0])).startswith("M1 ")
