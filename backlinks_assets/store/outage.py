@@ -97,7 +97,9 @@ class Waiting:
             raise StoreError(f"{file} can't be written ({error.strerror}), and the database is away.") from None
 
     def remove(self, call_id: str) -> None:
-        with suppress(FileNotFoundError):
+        with suppress(
+            FileNotFoundError, NotADirectoryError
+        ):  # it never waited, maybe since a file is in the folder's place
             self._file(call_id).unlink()
 
     def records(self) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -1,6 +1,7 @@
 """The systemd units, started as plain processes on a copy: all services and the command meet on one instance."""
 
 import shlex
+import socket
 import subprocess
 import sys
 from contextlib import ExitStack
@@ -64,11 +65,17 @@ def home(tmp_path: Path) -> Path:
     return home
 
 
+def listens(port: int) -> bool:
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
+
+
 def files_below(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if path.is_file()]
 
 
 @pytest.mark.ci
+@pytest.mark.timeout(900)
 def test_services_and_command_started_anywhere_meet_on_one_instance(home: Path, tmp_path: Path) -> None:
     port, pages = free_port(), free_port()
     ports = {"3000": str(port), "8787": str(pages)}
@@ -91,6 +98,7 @@ def test_services_and_command_started_anywhere_meet_on_one_instance(home: Path, 
         )
         assert done.returncode == 0, done.stderr
         found = wait_for_answer(port, RUNS, lambda found: len(found["runsOrError"]["results"]) >= 2)
+        commands.wait_for(lambda: listens(pages), commands.PATIENCE_S)
         shown = requests.get(f"http://127.0.0.1:{pages}/", timeout=commands.PATIENCE_S)
         assert (shown.status_code, shown.url) == (200, f"http://127.0.0.1:{pages}/index.html")
     assert {"collect_job", "publish_job"} <= {run["jobName"] for run in found["runsOrError"]["results"]}

@@ -10,13 +10,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
-import requests
 from pages import PAGES, code_of, of_kind
 from project_folder import DEMO_DAYS, plain, shell
 from servers import free_port
-from services import ask
+from services import wait_for_answer
 
 MAKE_RUNS = {
     "demo": ".venv/bin/backlinks demo",  # sixty days; the fixture `project` runs the same with fewer
@@ -45,6 +45,7 @@ def test_every_make_target_that_the_docs_name_is_looked_at() -> None:
 
 
 @pytest.mark.ci
+@pytest.mark.timeout(900)
 def test_dagster_opens_on_the_demo_as_the_docs_say_and_complains_of_nothing(project: Path, tmp_path: Path) -> None:
     """`make ui` and the workspace of two locations, at once; the second on a copy, since each has a daemon."""
     shutil.copytree(project / "data", tmp_path / "copy")
@@ -88,7 +89,7 @@ def started(folder: Path, command: str, **environment: str) -> Iterator[Path]:
     finally:
         os.killpg(process.pid, signal.SIGINT)
         try:
-            process.wait(30)
+            process.wait(120)
         finally:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)  # what did not end by itself
@@ -97,24 +98,22 @@ def started(folder: Path, command: str, **environment: str) -> Iterator[Path]:
 
 def locations(port: int, output: Path) -> set[str]:
     """Wait until the UI is there and has loaded its code locations; return their names."""
-    end = time.monotonic() + 120
-    while True:
-        try:
-            assert requests.get(f"http://127.0.0.1:{port}/server_info", timeout=5).json()["dagster_version"]
-            break
-        except (requests.ConnectionError, requests.Timeout):
-            assert time.monotonic() < end, output.read_text(encoding="utf-8")
-            time.sleep(0.2)
     query = "{workspaceOrError{... on Workspace{locationEntries{name loadStatus locationOrLoadError{__typename}}}}}"
-    while True:
-        entries = ask(port, query)["workspaceOrError"]["locationEntries"]
-        if all(entry["loadStatus"] == "LOADED" for entry in entries):
-            assert {entry["locationOrLoadError"]["__typename"] for entry in entries} == {"RepositoryLocation"}
-            return {entry["name"] for entry in entries}
-        time.sleep(0.2)
+
+    def are_loaded(found: Any) -> bool:
+        entries = found["workspaceOrError"]["locationEntries"]
+        return bool(entries) and all(entry["loadStatus"] == "LOADED" for entry in entries)
+
+    try:
+        entries = wait_for_answer(port, query, are_loaded)["workspaceOrError"]["locationEntries"]
+    except AssertionError as error:
+        raise AssertionError(output.read_text(encoding="utf-8")) from error
+    assert {entry["locationOrLoadError"]["__typename"] for entry in entries} == {"RepositoryLocation"}
+    return {entry["name"] for entry in entries}
 
 
 def days_of(port: int, asset: str) -> int:
     """Return the number of days that the UI shows as materialized."""
     query = f'{{assetNodes(assetKeys:[{{path:["{asset}"]}}]){{partitionStats{{numMaterialized}}}}}}'
-    return int(ask(port, query)["assetNodes"][0]["partitionStats"]["numMaterialized"])
+    found = wait_for_answer(port, query, lambda found: found["assetNodes"])
+    return int(found["assetNodes"][0]["partitionStats"]["numMaterialized"])

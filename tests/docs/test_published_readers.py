@@ -50,6 +50,7 @@ def test_each_kind_of_reader_has_a_recipe() -> None:
     )
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.filterwarnings(
     "ignore::DeprecationWarning", "ignore::PendingDeprecationWarning", "ignore::ResourceWarning"
 )
@@ -60,7 +61,9 @@ def test_the_notebook_of_object_storage_runs_from_top_to_bottom(published: str, 
     assert published == os.environ["BACKLINKS_TABLES_URL"]
     notebook = nbformat.read(pages.ROOT / "examples" / "published.ipynb", as_version=4)
     assert all(not cell.get("outputs") for cell in notebook.cells)  # kept clean in the repository
-    NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    # By itself it waits a minute for the kernel, and four seconds for what a cell shows.
+    patient = {"timeout": 200, "startup_timeout": 200, "iopub_timeout": 200}
+    NotebookClient(notebook, resources={"metadata": {"path": str(tmp_path)}}, **patient).execute()
     shown = [cell["outputs"][0]["data"]["text/plain"] for cell in notebook.cells if cell["cell_type"] == "code"]
     assert "b.example" in shown[0]
     assert str(after(2)) in shown[1]

@@ -63,7 +63,7 @@ def test_a_parameter_of_the_project_that_is_refused_stops_the_run(api) -> None:
     assert len(server.calls) <= 60
 
 
-@pytest.mark.parametrize(("at_once", "in_a_row"), [(1, 5), (4, 12)])  # four at once may fail at a stretch
+@pytest.mark.parametrize(("at_once", "in_a_row"), [(1, 5), (4, 16)])  # of four at once more may fail at a stretch
 def test_failures_with_good_answers_between_them_are_no_outage(api, monkeypatch, at_once: int, in_a_row: int) -> None:
     monkeypatch.setattr(collector_module, "MAX_CONSECUTIVE_FAILURES", in_a_row)
     monkeypatch.setattr(collector_module, "MAX_ATTEMPTS", 1)
@@ -117,24 +117,25 @@ def test_the_first_reason_to_stop_is_the_one_that_is_told(api) -> None:
 
 
 def test_attempts_of_one_call_end_after_their_time(api, monkeypatch) -> None:
-    monkeypatch.setattr(collector_module, "MAX_SECONDS_PER_CALL", 0.5)
+    waits = [tenacity.wait_fixed(seconds) for seconds in (0.2, 0.2, 59.8)]  # the third alone would be within the time
+    monkeypatch.setattr(collector_module, "MAX_SECONDS_PER_CALL", 60.0)
     monkeypatch.setattr(collector_module, "MAX_ATTEMPTS", 1000)
-    monkeypatch.setattr(collector_module, "_backoff", tenacity.wait_fixed(0.2))
+    monkeypatch.setattr(collector_module, "_backoff", tenacity.wait_chain(*waits))
     server = api(Fault(faults.code(50000), status_type="live"))
     outcomes, stopped = run(asks_of("shop.example"))
     assert stopped is None
     assert outcomes["shop.example"].error is not None
-    assert 1 < sum(call.status_type == "live" for call in server.calls) <= 3
+    assert sum(call.status_type == "live" for call in server.calls) == 3
 
 
 def test_a_consumer_that_goes_away_waits_for_no_retry(api) -> None:
-    api(Fault(faults.http(503, retry_after=60), target="slow.example"))
+    api(Fault(faults.http(503, retry_after=300), target="slow.example"))
     with open_collector(Settings.from_env()) as collector:
         stream = collector.collect(asks_of("slow.example", *shops(5)))
         next(stream)
         began = time.monotonic()
         stream.close()
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 120
     assert rows("SELECT * FROM claims") == []
 
 
@@ -186,7 +187,7 @@ def test_another_living_run_may_ask_at_once_for_what_one_has_failed_to_get(api) 
 def test_the_slot_of_a_call_that_was_given_up_stays_taken_while_the_server_may_be_at_it(
     api, monkeypatch, effect: Effect
 ) -> None:
-    monkeypatch.setattr("backlinks_assets.collect.factory.slot_held_s", lambda _: 2.5)
+    monkeypatch.setattr("backlinks_assets.collect.factory.slot_held_s", lambda _: 8.0)  # a stall of seconds is less
     monkeypatch.setattr("backlinks_assets.dataforseo.client.max_seconds", lambda _: 0.5)
     monkeypatch.setenv("BACKLINKS_READ_TIMEOUT_S", "1")
     monkeypatch.setenv("BACKLINKS_CALLS_AT_ONCE", "3")

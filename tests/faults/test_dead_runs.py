@@ -47,7 +47,7 @@ def statuses() -> list[str]:
     file = Settings.from_env().dagster_dir / "history" / "runs.db"
     if not file.exists():
         return []
-    with closing(sqlite3.connect(file)) as runs:
+    with closing(sqlite3.connect(file, timeout=60)) as runs:
         if runs.execute("SELECT count(*) FROM sqlite_master WHERE name = 'runs'").fetchone() == (0,):
             return []
         return [status for (status,) in runs.execute("SELECT status FROM runs ORDER BY id")]
@@ -75,10 +75,10 @@ def nothing_written(_server: SimulatedApi) -> Iterator[None]:
 
 
 @contextmanager
-def slow_answers(server: SimulatedApi) -> Iterator[None]:
-    server.latency_s = 1.0
+def no_answers(server: SimulatedApi) -> Iterator[None]:
+    server.let_answer(0)
     yield
-    server.latency_s = 0.0
+    server.let_answer()
 
 
 @contextmanager
@@ -92,7 +92,7 @@ def another_publication(_server: SimulatedApi) -> Iterator[None]:
 
 MOMENTS = {
     "before it is started": (nothing_written, ["NOT_STARTED"]),
-    "while it collects": (slow_answers, ["STARTED"]),
+    "while it collects": (no_answers, ["STARTED"]),
     "while it publishes": (another_publication, ["SUCCESS", "STARTED"]),
 }
 
@@ -157,6 +157,7 @@ def freeze(run: commands.Process) -> None:
     """Stop a process where it keeps nobody from reading Dagster's files: SQLite waits for one that is frozen in them."""
     while True:
         run.signal(signal.SIGSTOP)
+        commands.wait_for(lambda: run.is_frozen)
         try:
             for name in ("runs.db", "runs/index.db"):
                 with closing(sqlite3.connect(Settings.from_env().dagster_dir / "history" / name, timeout=0)) as file:

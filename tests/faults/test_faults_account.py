@@ -14,6 +14,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import collecting
 import commands
 import dagster as dg
 import faults
@@ -113,11 +114,12 @@ def test_a_run_of_the_ui_stops_at_once_as_well(api, write_targets, name: str) ->
 
 
 @pytest.mark.ci
-def test_an_api_that_is_not_there_is_told_in_a_sentence(api, write_targets) -> None:
-    server = api()
+def test_an_api_that_is_not_there_is_told_in_a_sentence(write_targets, monkeypatch) -> None:
     write_targets("shop.example", "other.example")
-    server.stop()
-    ended = commands.command("run", "--json", patches={"collect.collector.MAX_ATTEMPTS": 2})
+    with socket.socket() as deaf:
+        deaf.bind(("127.0.0.1", 0))  # nobody listens there, nor is it given to another test as a free port
+        collecting.point_at(monkeypatch, f"http://127.0.0.1:{deaf.getsockname()[1]}")
+        ended = commands.command("run", "--json", patches={"collect.collector.MAX_ATTEMPTS": 2})
     assert ended.status == 3
     assert "Connection refused" in ended.err
     assert "Traceback" not in ended.err

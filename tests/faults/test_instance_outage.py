@@ -5,6 +5,7 @@ import dagster as dg
 import pytest
 from simulated_api import SimulatedApi
 
+from backlinks_assets.dagster_instance import connections
 from backlinks_assets.dagster_instance.home import open_instance
 from backlinks_assets.defs.dead_runs import WHY
 from backlinks_assets.settings import Settings
@@ -33,7 +34,9 @@ def materialized() -> int:
 @pytest.mark.ci
 @pytest.mark.parametrize("mode", ["fast", pytest.param("immediate", marks=pytest.mark.ci)])
 def test_a_restart_of_the_database_is_survived(server, postgres, mode: str) -> None:
-    run = commands.start("run", "--json")
+    assert connections.MAX_WAIT_S >= 10, "a restart takes seconds"
+    patches = {"dagster_instance.connections.MAX_WAIT_S": 120.0}  # on a machine that stalls it may take longer
+    run = commands.start("run", "--json", patches=patches)
     commands.wait_for(lambda: len(server.calls) > 20)
     postgres.stop(mode)
     postgres.start()
@@ -47,9 +50,12 @@ def test_a_restart_of_the_database_is_survived(server, postgres, mode: str) -> N
 
 @pytest.mark.ci
 def test_a_database_that_stays_away_ends_the_run_and_the_next_one_pays_nothing_twice(server, postgres) -> None:
+    server.let_answer(20)
     run = commands.start("run", "--json", patches={"dagster_instance.connections.MAX_WAIT_S": 2.0})
     commands.wait_for(lambda: len(server.calls) > 20)
     postgres.stop()
+    server.latency_s = 1.0  # so that it is not through with its calls before it has waited
+    server.let_answer()
     try:
         ended = run.end()
     finally:
@@ -57,6 +63,7 @@ def test_a_database_that_stays_away_ends_the_run_and_the_next_one_pays_nothing_t
     assert ended.status == 1
     assert "(BACKLINKS_INSTANCE_URL), could not be reached for 2 s" in ended.err
     assert "Traceback" not in ended.err
+    server.latency_s = 0.0
     paid = len(server.calls)
     assert paid < 2 * len(NAMES)
     again = commands.command("run", "--json")

@@ -12,7 +12,7 @@ from simulated_api import PRICE_USD, SimulatedApi
 from backlinks_assets.settings import Settings
 from backlinks_assets.tables.parquet import days
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 PASSWORD = "s3cret-passphrase"
 
@@ -73,10 +73,11 @@ def test_what_a_dead_machine_had_claimed_is_taken_over_by_another_and_only_that_
     api, machine: Machine, monkeypatch
 ) -> None:
     """A minute after its last sign of life, and as long again after the server's last start."""
-    monkeypatch.setenv("BACKLINKS_READ_TIMEOUT_S", "5")
-    server = api(latency_s=1.0)
+    # A dead call's slot is free soon after it, within that minute; and no stall is so long that a call is made again.
+    monkeypatch.setenv("BACKLINKS_READ_TIMEOUT_S", "40")
+    server = api(latency_s=2.0)
     dead = machine("one", *names(0, 60))
-    commands.wait_for(lambda: len(server.calls) > 40)
+    commands.wait_for(lambda: len(server.calls) > 40, commands.PATIENCE_S)
     dead.kill()
     (in_flight,) = rows("SELECT count(*) FROM api_calls WHERE outcome = 'in_flight'")[0]
     assert 0 < in_flight <= 30

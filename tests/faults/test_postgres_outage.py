@@ -6,11 +6,15 @@ import time
 from collections.abc import Callable
 
 import collecting
+import faults
 import pytest
 from collecting import asks_of, kept, rows, run, shops
+from faults import Fault
 from servers import Postgres
 from simulated_api import PRICE_USD, SimulatedApi
 
+from backlinks_assets.account import shared_limiter
+from backlinks_assets.collect import factory
 from backlinks_assets.collect.collector import StopError
 from backlinks_assets.collect.factory import open_collector, open_store
 from backlinks_assets.collect.outcome import Outcome
@@ -19,14 +23,39 @@ from backlinks_assets.settings import Settings
 from backlinks_assets.store import outage
 
 TARGETS = 60
+HELD = 15
+"""Calls, of thirty at once, whose answers come when the database is away, however long its end takes."""
+_HELD_S = 3600
 
-pytestmark = [pytest.mark.slow, pytest.mark.ci]
+pytestmark = [pytest.mark.slow, pytest.mark.ci, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(autouse=True)
 def shared(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     collecting.be_quick(monkeypatch)
     monkeypatch.setenv("BACKLINKS_DATABASE_URL", postgres_url)
+    # A slot is given up soon while the database is away, and not waited for as long as the slowest call could take.
+    monkeypatch.setattr(shared_limiter, "RELEASE_PATIENCE_S", 0.5)
+    monkeypatch.setattr(factory, "slot_held_s", lambda _settings: 45.0)
+
+
+def held_from(call: int) -> Fault:
+    """Some calls' answers, from this one on, wait for `let_go`."""
+    return Fault(faults.silence(_HELD_S), calls=(call, call + HELD - 1))
+
+
+def let_go_of(server: SimulatedApi) -> threading.Event:
+    """Return what lets the held answers go."""
+    let_go, pause = threading.Event(), server.api.pause
+
+    def paused(seconds: float) -> None:
+        if seconds != _HELD_S:
+            pause(seconds)
+        elif not let_go.wait(300):
+            raise ConnectionAbortedError
+
+    server.api.pause = paused  # type: ignore[method-assign]
+    return let_go
 
 
 def in_background(targets: list[str]) -> tuple[threading.Thread, dict[str, Outcome], list[str | None]]:
@@ -43,7 +72,7 @@ def in_background(targets: list[str]) -> tuple[threading.Thread, dict[str, Outco
     return thread, outcomes, stopped
 
 
-def wait_for(is_so: Callable[[], object], seconds: float = 60) -> None:
+def wait_for(is_so: Callable[[], object], seconds: float = 120) -> None:
     end = time.monotonic() + seconds
     while not is_so():
         assert time.monotonic() < end
@@ -66,19 +95,21 @@ def each_was_paid_once_and_stored(server: SimulatedApi, targets: int) -> None:
 
 
 def test_where_no_file_can_be_written_the_answers_wait_in_memory(api, postgres: Postgres) -> None:
-    server = api(latency_s=0.3)
+    server = api(held_from(6), latency_s=0.3)
+    let_go = let_go_of(server)
     root = Settings.from_env().root
     root.mkdir(parents=True)
     waiting_dir(root).write_text("in the way")
     thread, _, stopped = in_background(shops(20))
     try:
-        wait_for(lambda: server.calls)
+        wait_for(lambda: len(server.calls) >= 5 + HELD)
         postgres.stop()
+        let_go.set()
         wait_for(lambda: all(call.ended for call in server.calls))
-        time.sleep(1)
+        time.sleep(2)  # in which they are to be stored, in vain
     finally:
         postgres.start()
-    thread.join(120)
+    thread.join(240)
     assert stopped == [None]
     waiting_dir(root).unlink()
     each_was_paid_once_and_stored(server, 20)
@@ -86,19 +117,23 @@ def test_where_no_file_can_be_written_the_answers_wait_in_memory(api, postgres: 
 
 @pytest.mark.parametrize("mode", ["fast", pytest.param("immediate", marks=pytest.mark.ci)])
 def test_a_run_goes_on_when_the_server_has_restarted(api, postgres: Postgres, mode: str) -> None:
-    server = api(latency_s=0.15)
+    server = api(held_from(20), latency_s=0.15)
+    let_go = let_go_of(server)
     thread, outcomes, stopped = in_background(shops(TARGETS))
     try:
-        wait_for(lambda: len(server.calls) > 20)
+        wait_for(lambda: len(server.calls) >= 20 + HELD)
         postgres.stop(mode)
-        wait_for(waiting)  # what was in flight has come, and is on disk
+        let_go.set()
+        # What was in flight has come, and is on disk.
+        wait_for(lambda: len(waiting()) >= HELD and all(call.ended for call in server.calls))
+        time.sleep(1)  # for a thread that was slow to send what was entered before
         made = len(server.calls)
         time.sleep(1)
         assert len(server.calls) == made  # no call that isn't counted
-        assert 0 < len(waiting()) <= 30
+        assert HELD <= len(waiting()) <= 30
     finally:
         postgres.start()
-    thread.join(120)
+    thread.join(240)
     assert stopped == [None]
     assert {outcome.error for outcome in outcomes.values()} == {None}
     each_was_paid_once_and_stored(server, TARGETS)
@@ -106,14 +141,16 @@ def test_a_run_goes_on_when_the_server_has_restarted(api, postgres: Postgres, mo
 
 def test_a_run_that_is_to_end_meanwhile_leaves_its_answers_to_the_next(api, postgres: Postgres, monkeypatch) -> None:
     monkeypatch.setattr(outage, "ENDING_S", 0.5)
-    server = api(latency_s=0.15)
+    server = api(held_from(41), latency_s=0.15)
+    let_go = let_go_of(server)
     outcomes: list[Outcome] = []
     try:
         with open_collector(Settings.from_env()) as collector:
             stream = collector.collect(asks_of(*shops(TARGETS)))
             outcomes.append(next(stream))
-            wait_for(lambda: sum(call.ended is None for call in server.calls))
+            wait_for(lambda: len(server.calls) >= 40 + HELD)
             postgres.stop()
+            let_go.set()
             collector.stop("enough")
             with pytest.raises(StopError):
                 outcomes.extend(stream)

@@ -5,7 +5,7 @@ import time
 import commands
 import pytest
 
-pytestmark = [pytest.mark.slow, pytest.mark.ci, pytest.mark.usefixtures("used_folder")]
+pytestmark = [pytest.mark.slow, pytest.mark.ci, pytest.mark.timeout(600), pytest.mark.usefixtures("used_folder")]
 
 TARGETS = [f"plain{number}.example" for number in range(30)]
 CALLS = 2 * 7 + 6 + 2
@@ -15,7 +15,7 @@ AT_ONCE = 7
 
 
 def test_a_killed_probe_goes_on_where_it_was(api, write_targets, monkeypatch: pytest.MonkeyPatch) -> None:
-    server = api(latency_s=0.2)
+    server = api(latency_s=1.0)  # so that none is done before it is seen to have begun
     monkeypatch.setenv("BACKLINKS_CALLS_PER_MINUTE", "60000")
     write_targets(*TARGETS)
 
@@ -30,6 +30,9 @@ def test_a_killed_probe_goes_on_where_it_was(api, write_targets, monkeypatch: py
             time.sleep(0.02)
         process.kill()
         assert paid() >= wanted, kill
+        # Those in flight are paid too, and are not taken for the next one's.
+        commands.wait_for(lambda: all(call.ended for call in server.calls))
+    server.latency_s = 0.2
     ended = commands.command("probe", "--targets", "6", "--yes", "--json")
     assert (ended.status, ended.summary["targets"], ended.summary["verdict"]) == (0, 6, "come_back"), ended.err
     assert paid() <= CALLS + 1 + kills * AT_ONCE

@@ -11,11 +11,12 @@ import subprocess
 import sys
 import threading
 import time
-from collections import defaultdict
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psycopg
 import pytest
 import sqlalchemy as sa
 from accounts import engine_of, limiter_at
@@ -28,7 +29,8 @@ from backlinks_assets.account.shared_lease import SharedLease
 from backlinks_assets.account.shared_limiter import SharedLimiter
 
 THREADS, KEYS = 25, 20_000
-LEASE_S, CALL_TIMEOUT_S = 6.0, 30.0
+LEASE_S, CALL_TIMEOUT_S = 15.0, 45.0
+"""The lease is longer than a busy machine stands still; a call's time is longer than the freeze."""
 WORK_S = 0.6
 HOUR_S = 3600.0
 
@@ -45,9 +47,10 @@ _FREE = sa.text("UPDATE work SET owner = NULL WHERE owner = :dead AND NOT done")
 
 
 class Machine:
-    """A process of its own, and when it was killed or frozen, and let go on."""
+    """A process of its own, and the keys that it was at when it was killed or frozen."""
 
     def __init__(self, url: str, port: int, clock_off_s: float) -> None:
+        self.url = url
         root, support = Path(__file__).parents[2], Path(__file__).parents[1] / "support"
         self.process = subprocess.Popen(
             [sys.executable, __file__, url, str(port), str(clock_off_s)],
@@ -56,24 +59,32 @@ class Machine:
             env={**os.environ, "PYTHONPATH": f"{root}{os.pathsep}{support}"},
             text=True,
         )
-        self.struck_at: list[float] = []
-        self.thawed_at: list[float] = []
+        self.under_way: set[str] = set()
 
-    @property
-    def name(self) -> str:
-        return str(self.process.pid)
+    def asked(self, query: str) -> set[str]:
+        """Return what a query finds; `%s` is for the names of this machine's leases. A connection of before may be dead."""
+        with psycopg.connect(self.url) as connection:
+            found = connection.execute(query, [f"{self.process.pid}-%"]).fetchall()
+        return {str(value) for (value,) in found}
 
     def strike(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
-        self.struck_at.append(time.monotonic())
+        self.under_way = self.asked("SELECT key FROM work WHERE owner LIKE %s AND NOT done")
 
     def thaw(self) -> None:
         self.process.send_signal(signal.SIGCONT)
-        self.thawed_at.append(time.monotonic())
+
+    def is_buried(self) -> bool:
+        """Whether another machine has found that its lease has expired."""
+        return not self.asked("SELECT name FROM account_leases WHERE name LIKE %s")
+
+    def is_alone(self) -> bool:
+        """Whether nothing is left that others have claimed and not done."""
+        return not self.asked("SELECT key FROM work WHERE owner NOT LIKE %s AND NOT done LIMIT 1")
 
     def stop(self) -> dict[str, int]:
         """Let it finish the calls that it has begun; return what it has counted."""
-        said, _ = self.process.communicate("stop\n", timeout=120)
+        said, _ = self.process.communicate("stop\n", timeout=200)
         assert self.process.returncode == 0
         counted: dict[str, int] = json.loads(said)
         return counted
@@ -90,28 +101,21 @@ def machines(url: str, port: int) -> Iterator[list[Machine]]:
             machine.process.communicate()
 
 
-def called_twice(server: CountingServer) -> dict[str, list[tuple[str, float]]]:
-    """The calls of each key that came more than once: the machine and the instant."""
-    arrived = defaultdict(list)
-    for line, at in server.lines:
-        key, _, machine = line.partition(" ")
-        arrived[key].append((machine, at))
-    return {key: sorted(calls, key=lambda call: call[1]) for key, calls in arrived.items() if len(calls) > 1}
+def calls_of_keys(server: CountingServer) -> Counter[str]:
+    """How many calls came for each key. A machine that is killed between connecting and sending has made none."""
+    return Counter(line.partition(" ")[0] for line, _ in server.lines if line)
 
 
-def was_in_flight(calls: list[tuple[str, float]], running: list[Machine]) -> bool:
-    """Whether the first call was under way when its machine was struck; or one was let through, frozen, and sent on the thaw."""
-    struck = {machine.name: machine.struck_at for machine in running}
-    thawed = {machine.name: machine.thawed_at for machine in running}
-    first, at = calls[0]
-    return any(-0.5 < when - at < WORK_S + 2 for when in struck[first]) or any(
-        0 <= at - when < 0.5 for machine, at in calls for when in thawed[machine]
-    )
+def wait_for(is_so: Callable[[], bool]) -> None:
+    end = time.monotonic() + 150
+    while not is_so():
+        assert time.monotonic() < end, is_so
+        time.sleep(0.2)
 
 
 @pytest.mark.ci
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 def test_the_limits_hold_over_two_machines_whatever_fails(postgres: Postgres, account_url: str) -> None:
     with engine_of(account_url).begin() as tx:
         tx.exec_driver_sql(_WORK)
@@ -128,35 +132,34 @@ def test_the_limits_hold_over_two_machines_whatever_fails(postgres: Postgres, ac
         postgres.start()
         time.sleep(10)
         other.strike(signal.SIGSTOP)
-        time.sleep(LEASE_S * 3)
+        wait_for(other.is_buried)
+        time.sleep(3)
         other.thaw()
         time.sleep(10)
         postgres.stop("fast")
         time.sleep(20)
         before = len(server.arrivals)
         postgres.start()
-        time.sleep(20)
+        wait_for(lambda: len(server.arrivals) > before + 200)  # it goes on after the outage
         counted = [machine.stop() for machine in (other, third)]
-        after = len(server.arrivals)
         # What the dead left claimed is made now, by one who finds that they are dead.
         running.append(last := Machine(account_url, server.port, 0.0))
-        time.sleep(LEASE_S + 5)
+        wait_for(last.is_alone)
         counted.append(last.stop())
-    minute = server.most_in(60.0)
-    twice = called_twice(server)
+    minute, called = server.most_in(60.0), calls_of_keys(server)
+    twice = {key: calls for key, calls in called.items() if calls > 1}
     print(f"{len(server.arrivals)} calls, {server.most_at_once} at once, {minute} in the worst minute, ", end="")
     print(f"{len(twice)} twice, {counted}")
     assert server.most_at_once <= 30
     assert minute <= 2000
-    assert after > before + 200, "it went on after the outage"
     engine_of(account_url).dispose()
     with engine_of(account_url).connect() as tx:
         undone = "SELECT count(*) FROM work WHERE owner IS NOT NULL AND NOT done"
         assert tx.exec_driver_sql(undone).scalar() == 0, "what was claimed was made"
         done = {str(key) for (key,) in tx.exec_driver_sql("SELECT key FROM work WHERE done")}
-    assert done == {line.partition(" ")[0] for line, _ in server.lines}
-    unexplained = [calls for calls in twice.values() if not was_in_flight(calls, running)]
-    assert unexplained == [], f"not in flight when struck: {[(one.name, one.struck_at) for one in running]}"
+    assert done == set(called)
+    again = {key: sum(key in machine.under_way for machine in running) for key in twice}
+    assert {key: calls for key, calls in twice.items() if calls > 1 + again[key]} == {}, "not under way when struck"
     assert len(twice) <= 2 * THREADS
     assert counted[0]["refused"] >= 1, "the fence refused what was frozen"
 

@@ -137,6 +137,7 @@ def test_publishing_is_one_at_a_time_and_a_reader_sees_whole_tables_throughout(a
     runs = [commands.dagster_run("publish_job", day_range_tags(today, today)) for _ in range(2)]
     runs.append(commands.start("run", "--json"))
     ended = [run.end() for run in runs]
+    commands.wait_for(lambda: len(seen) > 10 or not reader.is_alive())
     stop.set()
     reader.join()
     assert [run.status for run in ended] == [0] * 3, [run.err[-2000:] for run in ended]

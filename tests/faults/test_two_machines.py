@@ -17,10 +17,11 @@ from simulated_api import PRICE_USD, SimulatedApi
 from backlinks_assets.collect.factory import open_store
 from backlinks_assets.settings import Settings
 
-pytestmark = [pytest.mark.slow, pytest.mark.ci, pytest.mark.timeout(500)]
+pytestmark = [pytest.mark.slow, pytest.mark.ci, pytest.mark.timeout(900)]
 
 TARGETS = 150
-LEASE_S = 8.0
+LEASE_S = 16.0
+"""Longer than a busy machine stands still, shorter than the outage."""
 
 
 def an_hour_ahead() -> datetime:
@@ -57,7 +58,7 @@ def names(first: int, last: int) -> list[str]:
 def server(api, postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> SimulatedApi:
     monkeypatch.setenv("BACKLINKS_DATABASE_URL", postgres_url)
     monkeypatch.setenv("BACKLINKS_CALLS_PER_MINUTE", "60000")
-    monkeypatch.setenv("BACKLINKS_READ_TIMEOUT_S", "10")  # after which a dead call's slot is free
+    monkeypatch.setenv("BACKLINKS_READ_TIMEOUT_S", "20")  # after which a dead call's slot is free
     return api(latency_s=0.4)
 
 
@@ -70,6 +71,26 @@ def at_work(url: str) -> int:
     with psycopg.connect(url) as connection:
         (count,) = connection.execute("SELECT count(DISTINCT owner) FROM api_calls").fetchone() or (0,)
     return int(count)
+
+
+def both_at_work(
+    server: SimulatedApi, url: str, first: Machine, second: Machine, now=None
+) -> tuple[commands.Process, commands.Process]:
+    """Start two machines and return when both make calls: before that, and after it, a run waits for no database.
+
+    The first has a third of the slots, and answers come slowly, so that it is at work still when the second begins.
+    """
+    server.latency_s, usual = 6.0, server.latency_s
+    first.environment["BACKLINKS_CALLS_AT_ONCE"] = "10"
+    runs = []
+    for number, machine in enumerate((first, second), start=1):
+        runs.append(machine.start(now if number == 1 else None))
+        end = time.monotonic() + commands.PATIENCE_S
+        while not server.calls or at_work(url) < number:
+            assert time.monotonic() < end, f"{number} at work"
+            time.sleep(0.2)
+    server.latency_s = usual
+    return runs[0], runs[1]
 
 
 def stored() -> int:
@@ -103,10 +124,10 @@ def test_two_at_once_pay_once_and_hold_the_limits(
 
 @pytest.mark.parametrize("mode", ["fast", "immediate"])
 def test_one_is_killed_and_the_database_restarted_and_the_other_has_the_whole_day(
-    server: SimulatedApi, tmp_path: Path, postgres, mode: str
+    server: SimulatedApi, tmp_path: Path, postgres, postgres_url: str, mode: str
 ) -> None:
     machines = [Machine(tmp_path / name, names(0, TARGETS)) for name in "ab"]
-    dying, living = machines[0].start(), machines[1].start(an_hour_behind)
+    living, dying = both_at_work(server, postgres_url, machines[1], machines[0], an_hour_behind)
     commands.wait_for(lambda: len(server.calls) >= 60)
     dying.kill()
     postgres.stop(mode)
@@ -122,11 +143,8 @@ def test_one_is_killed_and_the_database_restarted_and_the_other_has_the_whole_da
 def test_an_outage_of_twenty_seconds_loses_nothing(
     server: SimulatedApi, tmp_path: Path, postgres, postgres_url: str
 ) -> None:
-    server.latency_s = 2.0  # so that one is at work still when the other begins
     machines = [Machine(tmp_path / "a", names(0, 100)), Machine(tmp_path / "b", names(50, TARGETS))]
-    runs = [machine.start() for machine in machines]
-    # A run that only starts says at once that it can't reach the database.
-    commands.wait_for(lambda: len(server.calls) >= 30 and at_work(postgres_url) == 2)
+    runs = both_at_work(server, postgres_url, *machines)
     postgres.stop("fast")
     time.sleep(20)
     postgres.start()
@@ -140,7 +158,7 @@ def test_one_that_is_frozen_beyond_its_lease_sends_nothing_that_another_has_take
 ) -> None:
     machines = [Machine(tmp_path / name, names(0, TARGETS)) for name in "ab"]
     frozen = machines[0].start()
-    commands.wait_for(lambda: len(server.calls) >= 60)
+    commands.wait_for(lambda: len(server.calls) >= 60, commands.PATIENCE_S)
     frozen.signal(signal.SIGSTOP)
     commands.wait_for(lambda: all(call.ended for call in server.calls))
     time.sleep(LEASE_S + 2)

@@ -79,7 +79,7 @@ def test_a_run_that_fails_before_its_first_call_is_told_and_none_follows(
 def test_an_error_in_what_the_command_does_beside_ends_it_and_what_was_paid_for_is_stored(
     instance, api, write_targets
 ) -> None:
-    server = api(latency_s=0.2)
+    server = api(latency_s=0.5)  # all 600 would take 10 s, in which the first is seen
     write_targets(*[f"many{number:04d}.example" for number in range(300)])
 
     def breaks() -> None:

@@ -4,13 +4,14 @@ import os
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
+from typing import Any, Self
 
 import commands
 import dagster as dg
 import psycopg
 import pytest
+import sqlalchemy as sa
 from pages import ROOT
 
 from backlinks_assets.cli.doctor.instance import instance as doctors_look
@@ -139,25 +140,52 @@ def test_processes_that_begin_at_once_on_an_empty_database_make_it_once(url) -> 
     assert [(ended.status, ended.err) for ended in (process.end() for process in opening)] == [(0, "")] * 4
 
 
+class Opened:
+    """Counts this process's connections to a database. The server still shows for a while those that were closed."""
+
+    def __init__(self, database: str) -> None:
+        self.database, self.now, self.most = database, 0, 0
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> Self:
+        sa.event.listen(sa.pool.Pool, "connect", self._connect)
+        sa.event.listen(sa.pool.Pool, "close", self._close)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        sa.event.remove(sa.pool.Pool, "connect", self._connect)
+        sa.event.remove(sa.pool.Pool, "close", self._close)
+
+    def _connect(self, connection: Any, _record: object) -> None:
+        self._count(connection, 1)
+
+    def _close(self, connection: Any, _record: object) -> None:
+        self._count(connection, -1)
+
+    def _count(self, connection: Any, change: int) -> None:
+        if f" dbname={self.database} " in f" {getattr(connection, 'dsn', '')} ":
+            with self._lock:
+                self.now += change
+                self.most = max(self.most, self.now)
+
+
 def test_a_process_holds_few_connections_and_a_forked_child_has_its_own(url, postgres, settings) -> None:
     database = url.rpartition("/")[2]
     in_use = (
         f"SELECT count(*) FROM pg_stat_activity WHERE application_name = 'backlinks_assets' AND datname = '{database}'"
     )
-    most = 0
 
     def work() -> None:
         for _ in range(20):
             instance.get_runs_count()
 
-    with open_instance(settings) as instance, open_instance(settings) as other:
+    with Opened(database) as opened, open_instance(settings) as instance, open_instance(settings) as other:
         threads = [threading.Thread(target=work) for _ in range(25)]
         for thread in threads:
             thread.start()
-        while any(thread.is_alive() for thread in threads):
-            most = max(most, int(str(rows(postgres.url(), in_use)[0][0])))
-            time.sleep(0.01)
-        assert most <= MAX_AT_ONCE
+        for thread in threads:
+            thread.join()
+        assert 0 < opened.most <= MAX_AT_ONCE
         other.get_runs_count()
         commands.wait_for(lambda: int(str(rows(postgres.url(), in_use)[0][0])) <= HELD_OPEN)
         child = os.fork()

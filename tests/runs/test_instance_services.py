@@ -58,6 +58,7 @@ def hosts(folder: Path, environment: Mapping[str, str], code_port: int) -> Itera
 
 @pytest.mark.ci
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # more than all that is waited for
 def test_a_run_launched_here_is_executed_there_and_found_in_one_database(
     api, tmp_path, postgres, postgres_url, monkeypatch
 ) -> None:
@@ -87,9 +88,10 @@ def test_a_run_launched_here_is_executed_there_and_found_in_one_database(
         ended = wait_for_answer(
             port, RUN, lambda found: found["runOrError"]["status"] in {"SUCCESS", "FAILURE"}, 180, run=run_id
         )
-        with psycopg.connect(postgres.url()) as connection:
+        with psycopg.connect(postgres.url(), autocommit=True) as connection:
             query = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'backlinks_assets'"
-            (many,) = connection.execute(query).fetchone() or (0,)
+            # A web server, a daemon, a code server and its runs. What is beyond the few held open is closed after use.
+            commands.wait_for(lambda: int((connection.execute(query).fetchone() or (99,))[0]) <= 12)
     assert ended["runOrError"]["status"] == "SUCCESS"
     told = {tag["key"]: tag["value"] for tag in ended["runOrError"]["tags"]}
     assert told["backlinks/host"] == name_of_host(tmp_path / "collector/data/dagster")
@@ -99,6 +101,5 @@ def test_a_run_launched_here_is_executed_there_and_found_in_one_database(
     logs = tmp_path / "collector/data/dagster/logs" / run_id
     assert logs.is_dir()
     assert not (tmp_path / "ui/data/dagster/logs" / run_id).exists()
-    assert many <= 12, "a web server, a daemon, a code server and its runs"
     for log in tmp_path.glob("*.log"):
         assert PASSWORD not in log.read_text(), log

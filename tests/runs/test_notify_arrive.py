@@ -11,7 +11,7 @@ import dagster as dg
 import pytest
 from dagster._core.scheduler.instigation import InstigatorTick, TickStatus
 from dagster._core.workspace.context import WorkspaceProcessContext
-from notify_places import OLD_TABLES, Webhook, webhook
+from notify_places import OLD_TABLES, PATIENTLY, Webhook, webhook
 from store_files import rows
 
 from backlinks_assets.cli.doctor.machine import announcements
@@ -36,7 +36,7 @@ def instance() -> Iterator[dg.DagsterInstance]:
 @pytest.fixture
 def hook(monkeypatch: pytest.MonkeyPatch) -> Iterator[Webhook]:
     with webhook(503) as server:
-        monkeypatch.setenv("BACKLINKS_NOTIFY_URLS", server.url("t0ken", login="me:s3cret-hook"))
+        monkeypatch.setenv("BACKLINKS_NOTIFY_URLS", server.url(f"t0ken{PATIENTLY}", login="me:s3cret-hook"))
         yield server
 
 
@@ -66,12 +66,12 @@ def last_tick(instance: dg.DagsterInstance, workspace: WorkspaceProcessContext, 
     return tick
 
 
-def let_time_pass(instance: dg.DagsterInstance) -> None:
-    """Put the next attempt into the past: the sensors run in a process whose clock can't be moved."""
+def put_off(instance: dg.DagsterInstance, minutes: int) -> None:
+    """Move the next attempt, a minute after the last: the sensors run in a process whose clock can't be moved."""
     (state,) = [one for one in instance.all_instigator_state() if one.name == SENDS]
     cursor = saved_cursor(instance)
     for channel in cursor.channels.values():
-        channel.next_at -= dt.timedelta(minutes=5)
+        channel.next_at += dt.timedelta(minutes=minutes)
     instance.update_instigator_state(state.with_data(state.instigator_data._replace(cursor=cursor.written())))
 
 
@@ -81,6 +81,7 @@ def test_what_could_not_be_sent_is_a_failed_tick_until_it_arrives(
 ) -> None:
     write_targets("shop.example", "not a domain")
     ticks(0)
+    put_off(instance, 60)  # however slow the machine is
     seen = ticks(1)
     assert seen[SENDS].status is TickStatus.SKIPPED
     assert "HTTP 503. 1 attempt so far; the next is at" in str(seen[SENDS].skip_reason)
@@ -93,7 +94,7 @@ def test_what_could_not_be_sent_is_a_failed_tick_until_it_arrives(
     said = f"{seen} {told} {found} {saved_cursor(instance).written()}"
     assert "s3cret-hook" not in said
     assert "t0ken" not in said
-    let_time_pass(instance)
+    put_off(instance, -65)
     ticks(2)
     seen = ticks(3)
     assert len(hook.posts) == 1

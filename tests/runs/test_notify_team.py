@@ -8,7 +8,7 @@ import commands
 import dagster as dg
 import pytest
 from looks import definitions
-from notify_places import Webhook, mail_server, webhook
+from notify_places import PATIENTLY, Webhook, mail_server, webhook
 from team import THREE
 
 from backlinks_assets.collect.collector import utc_now
@@ -29,7 +29,7 @@ def channels(
     """The file of three channels, whose URLs hold a secret; a target of Acme and one of Bolt."""
     write_targets("a.example,Acme", "b.example,Bolt", header="target,group")
     for name in ("acme", "bolt", "team"):
-        monkeypatch.setenv(f"{name.upper()}_URL", hook.url(f"{name}-t0ken", "me:s3cret"))
+        monkeypatch.setenv(f"{name.upper()}_URL", hook.url(f"{name}-t0ken{PATIENTLY}", "me:s3cret"))
     file = clean_environment / "channels.toml"
     file.write_text(THREE)
     return file
@@ -79,7 +79,7 @@ def test_a_file_that_cannot_be_read_is_said_by_each_tick(instance: dg.DagsterIns
 
 
 def test_a_test_message_goes_to_each_place_and_each_is_told_what_it_gets(channels: Path, hook: Webhook) -> None:
-    done = commands.command("announce", "--test", BACKLINKS_NOTIFY_URLS=hook.url("every"))
+    done = commands.command("announce", "--test", BACKLINKS_NOTIFY_URLS=hook.url(f"every{PATIENTLY}"))
     assert done.status == 0, done.err
     assert done.out.splitlines() == [
         "sent    number 1 of BACKLINKS_NOTIFY_URLS (json): flags, and what failed, each day.",
@@ -96,7 +96,8 @@ def test_a_test_message_goes_to_each_place_and_each_is_told_what_it_gets(channel
 def test_a_place_that_got_nothing_is_named_with_the_reason_and_no_secret(channels: Path) -> None:
     with webhook(401) as refuses, mail_server() as (inbox, port):
         mail = f"mailto://me:right@127.0.0.1:{port}?mode=insecure&from=seo@x.example&to=a@x.example"
-        done = commands.command("announce", "--test", ACME_URL=refuses.url("t0ken"), BOLT_URL=mail, TEAM_URL="")
+        wrong = refuses.url(f"t0ken{PATIENTLY}")
+        done = commands.command("announce", "--test", ACME_URL=wrong, BOLT_URL=mail, TEAM_URL="")
     assert done.status == 1
     assert "failed  the channel 'acme' (json): it answered with HTTP 401." in done.out
     assert "sent    the channel 'bolt' (mailto)" in done.out

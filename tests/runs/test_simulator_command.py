@@ -34,12 +34,12 @@ def test_it_prints_the_line_to_use_serves_and_ends_tidily(ending: signal.Signals
                 url + "/v3/backlinks/summary/live",
                 json=[{"target": "shop.example"}],
                 auth=("login", "password"),
-                timeout=10,
+                timeout=60,
             )
             assert (answer.status_code, answer.headers["X-Backlinks-Simulator"]) == (200, "simulated")
             assert answer.json()["tasks"][0]["result"][0]["target"] == "shop.example"
             process.send_signal(ending)
-            _, errors = process.communicate(timeout=20)
+            _, errors = process.communicate(timeout=120)
             assert (process.returncode, errors) == (0, "")
         finally:
             process.kill()

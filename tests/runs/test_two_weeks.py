@@ -325,6 +325,7 @@ Mon 16 Nov
 """
 
 
+@pytest.mark.timeout(600)
 def test_two_weeks_of_a_team_of_three(
     clean_environment: Path,
     hook: Webhook,

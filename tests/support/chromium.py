@@ -12,6 +12,7 @@ CHROMIUM = Path("/usr/bin/chromium")
 needs_chromium = pytest.mark.skipif(
     not CHROMIUM.exists() and os.environ.get("CI") != "true", reason=f"{CHROMIUM} is not installed"
 )
+PATIENCE_MS = 120_000
 _QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 
 CONTRASTS = """() => {
@@ -41,12 +42,26 @@ UNHANDY = """() => [...document.querySelectorAll(
 """What is lower than a thumb needs (40 pixels), and links of a word or two that are broken into several lines."""
 
 
+class Browser:
+    """A browser whose pages have more time for everything than Playwright's 30 s: a busy machine is no fault."""
+
+    def __init__(self, opened: Any) -> None:
+        self._opened = opened
+
+    def new_page(self, **options: Any) -> Any:
+        page = self._opened.new_page(**options)
+        page.set_default_timeout(PATIENCE_MS)
+        return page
+
+
 @contextmanager
-def chromium(*arguments: str) -> Iterator[Any]:
+def chromium(*arguments: str) -> Iterator[Browser]:
     """Yield a browser that was started with these arguments too."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=str(CHROMIUM), args=[*_QUIET, *arguments])
-        yield opened
+        opened = playwright.chromium.launch(
+            executable_path=str(CHROMIUM), args=[*_QUIET, *arguments], timeout=PATIENCE_MS
+        )
+        yield Browser(opened)
         opened.close()

@@ -97,6 +97,24 @@ class Process:
     def is_over(self) -> bool:
         return self._process.exitcode is not None
 
+    def catches(self, number: int) -> bool:
+        """Whether it handles a signal itself. Once it was asked to stop it does not: the next one ends it at once."""
+        try:
+            status = Path(f"/proc/{self.pid}/status").read_text(encoding="utf-8")
+        except OSError:  # it is over
+            return False
+        caught = re.search(r"^SigCgt:\s*(\w+)", status, re.MULTILINE)
+        return caught is not None and bool(int(caught[1], 16) >> (number - 1) & 1)
+
+    @property
+    def is_frozen(self) -> bool:
+        """Whether all its threads have stopped, which they do a moment after SIGSTOP was sent."""
+        try:
+            threads = [file.read_text(encoding="utf-8") for file in Path(f"/proc/{self.pid}/task").glob("*/stat")]
+        except OSError:  # one has ended meanwhile
+            return False
+        return all(thread.rpartition(") ")[2].startswith("T") for thread in threads)
+
     def end(self) -> Ended:
         """Wait for its end, and return how it was."""
         self._process.join(PATIENCE_S)
@@ -212,7 +230,7 @@ def opening() -> Process:
     return working(_open)
 
 
-def wait_for(what: Callable[[], bool], seconds: float = 60.0) -> None:
+def wait_for(what: Callable[[], bool], seconds: float = 120.0) -> None:
     """Wait until it is so; long waits are for slow machines only."""
     end = time.monotonic() + seconds
     while not what():

@@ -32,6 +32,8 @@ DAY = dt.date(2026, 11, 24)
 MORNING = dt.datetime(2026, 11, 24, 6, 30, tzinfo=dt.UTC)
 MINUTE = dt.timedelta(minutes=1)
 LATER = SECOND_MESSAGE_AFTER + MINUTE
+PATIENTLY = "?rto=60"
+"""Behind a webhook's path, for what sends from another process: apprise itself gives up after 4 s without an answer."""
 
 OLD_TABLES = """
 CREATE TABLE announced_messages (message_id INTEGER PRIMARY KEY, day VARCHAR, composed_at VARCHAR, message VARCHAR);
@@ -76,6 +78,9 @@ class Webhook:
     """Takes POSTs of JSON. `statuses` are what it answers, one after the other; then 200."""
 
     def __init__(self, statuses: Sequence[int] = ()) -> None:
+        from apprise import URLBase
+
+        URLBase.socket_read_timeout = 60.0  # in this process; a stalled machine is no failed place
         self.posts: list[dict[str, Any]] = []
         self.attempts = 0
         left = list(statuses)

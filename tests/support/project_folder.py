@@ -34,12 +34,12 @@ def lay_out_project(folder: Path) -> None:
 def shell(folder: Path, text: str, **environment: str) -> commands.Ended:
     """Run shell commands in a folder, each only if those before it went well."""
     done = subprocess.run(
-        ["sh", "-e", "-c", text], cwd=folder, env=plain(**environment), capture_output=True, text=True, timeout=240
+        ["sh", "-e", "-c", text], cwd=folder, env=plain(**environment), capture_output=True, text=True, timeout=500
     )
     return commands.Ended.of(done.returncode, done.stdout, done.stderr)
 
 
 def plain(**environment: str) -> dict[str, str]:
-    """Return the environment without the project's variables, but for those given."""
-    prefixes = ("DATAFORSEO_", "BACKLINKS_", "DAGSTER_")
+    """Return the environment without the project's variables and those of the make that runs the tests, but for those given."""
+    prefixes = ("DATAFORSEO_", "BACKLINKS_", "DAGSTER_", "MAKE", "MFLAGS", "WORKERS")
     return {name: value for name, value in os.environ.items() if not name.startswith(prefixes)} | environment

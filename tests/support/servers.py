@@ -4,6 +4,7 @@ A session's tests share one of each; each test has a database, or a bucket, of i
 tests that need it are skipped with the reason. In CI, which installs both, that is a failure.
 """
 
+import itertools
 import os
 import pwd
 import shutil
@@ -21,25 +22,34 @@ from pathlib import Path
 
 import pytest
 
-STARTS_WITHIN_S = 60
+STARTS_WITHIN_S = 120
 ACCESS_KEY, SECRET_KEY = "tests-access-key", "tests-secret-key"
 _S3_CONFIG = """{"identities": [{"name": "tests", "credentials": [{"accessKey": "%s", "secretKey": "%s"}],
 "actions": ["Admin", "Read", "Write", "List", "Tagging"]}]}"""
 
 
+_FIRST_PORT, _PORTS_OF_A_WORKER = 10_240, 500
+_next_port = itertools.count(os.getpid())  # so that two suites at once begin at different ones
+
+
 def free_port(apart: int = 0) -> int:
-    """Return a port on which nothing listens, nor on the one that is so far above it."""
-    while True:
+    """Return a port on which nothing listens, nor on the one that is so far above it.
+
+    It is used seconds later, and again after a restart. So it is below those that the system gives to servers and clients that
+    ask for any, and of the ports of this worker alone.
+    """
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 20
+    for number in itertools.islice(_next_port, _PORTS_OF_A_WORKER):
+        port = _FIRST_PORT + worker * _PORTS_OF_A_WORKER + number % _PORTS_OF_A_WORKER
         with socket.socket() as one, socket.socket() as other:
-            one.bind(("127.0.0.1", 0))
-            port: int = one.getsockname()[1]
-            if not apart:
-                return port
             try:
-                other.bind(("127.0.0.1", port + apart))
-            except (OSError, OverflowError):
+                one.bind(("127.0.0.1", port))
+                if apart:
+                    other.bind(("127.0.0.1", port + apart))
+            except OSError:
                 continue
             return port
+    raise AssertionError("None of this worker's ports is free.")
 
 
 def missing(what: str) -> None:
@@ -90,7 +100,7 @@ class Postgres:
 
     def stop(self, mode: str = "fast") -> None:
         """Stop it: `fast` tells its clients, `immediate` is a crash."""
-        self._run("pg_ctl", "-D", str(self.data), "-w", "-m", mode, "stop")
+        self._run("pg_ctl", "-D", str(self.data), "-w", "-t", str(STARTS_WITHIN_S), "-m", mode, "stop")
 
     def new_database(self) -> str:
         """Make an empty database and return its URL."""

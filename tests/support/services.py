@@ -64,7 +64,8 @@ def ask(port: int, query: str, **variables: Any) -> Any:
         return None
 
 
-def wait_for_answer(port: int, query: str, good: Any, seconds: float = 150, **variables: Any) -> Any:
+def wait_for_answer(port: int, query: str, good: Any, seconds: float = 240, **variables: Any) -> Any:
+    """Ask until there is an answer that is good, and return it."""
     end = time.monotonic() + seconds
     while not ((found := ask(port, query, **variables)) and good(found)):
         assert time.monotonic() < end, found

@@ -1,6 +1,7 @@
 """The project's simulator with an account that has limits, with faults, and with a log of what it saw and charged."""
 
 import hmac
+import math
 import socket
 import struct
 import threading
@@ -36,11 +37,28 @@ class FaultyApi(Api):
         self.latency_s = 0.0
         self.faults = FaultPlan(())
         self.stopping = threading.Event()
+        self._may_answer = threading.Condition()
+        self._answers_left = math.inf
 
     def pause(self, seconds: float) -> None:
         """Wait, but not beyond the server's stop: then ConnectionAbortedError ends the call."""
         if seconds > 0 and self.stopping.wait(seconds):
             raise ConnectionAbortedError("The simulator was stopped.")
+
+    def let_answer(self, calls: float) -> None:
+        """Set how many more paid calls are answered."""
+        with self._may_answer:
+            self._answers_left = calls
+            self._may_answer.notify_all()
+
+    def wait_for_leave(self) -> None:
+        """Wait until a paid call may be answered, but not beyond the server's stop."""
+        with self._may_answer:
+            if self._answers_left <= 0:
+                self._may_answer.wait_for(lambda: self._answers_left > 0)
+                if self.stopping.is_set():
+                    raise ConnectionAbortedError("The simulator was stopped.")
+            self._answers_left -= 1
 
     def answer(self, request: Request, call: Call) -> Reply:
         reply = super().answer(request, call)
@@ -64,6 +82,7 @@ class FaultyApi(Api):
 
     def paid(self, admitted: AdmittedCall, posted: Any, *, charged: bool = True) -> Reply:
         self.pause(self.latency_s)
+        self.wait_for_leave()
         if bad_body(posted):
             return super().paid(admitted, posted)
         note(admitted.call, posted[0])
@@ -176,7 +195,12 @@ class SimulatedApi(Simulator):
 
     def stop(self) -> None:
         self.api.stopping.set()
+        self.let_answer(math.inf)
         super().stop()
+
+    def let_answer(self, calls: float = math.inf) -> None:
+        """Answer so many more paid calls. Any further one is under way until this is called again, however long."""
+        self.api.let_answer(calls)
 
     @property
     def faults(self) -> FaultPlan:
@@ -198,6 +222,11 @@ class SimulatedApi(Simulator):
     def calls(self) -> list[Call]:
         """The calls it got, in the order they came (the newest `calls_kept`)."""
         return self.account.calls
+
+    @property
+    def connections(self) -> int:
+        """Connections that were let in and are not over: none once all clients are gone and their calls have ended."""
+        return len(self._server._open) if self._server else 0
 
     @property
     def peak_at_once(self) -> int:

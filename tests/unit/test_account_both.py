@@ -49,10 +49,10 @@ def test_a_call_without_an_answer_keeps_its_slot_until_its_timeout(account: Plac
     with limiter.permit() as permit:
         permit.keep_slot()
     assert (limiter.state().slots_held, limiter.state().slots_waiting) == (0, 1)
-    account.pass_time(130)
+    account.pass_time(100)
     with pytest.raises(Cancelled), limiter.permit(soon()):
         pytest.fail("the server may still be at work")
-    account.pass_time(6)
+    account.pass_time(36)
     assert limiter.state().slots_waiting == 0
     with limiter.permit(soon(100)):
         pass
@@ -119,8 +119,15 @@ def test_a_pause_that_comes_while_a_call_waits_for_its_instant_holds_it_back(acc
             other.pause(60)
         return len(looks) > 12
 
-    with pytest.raises(Cancelled, match="pace"), limiter.permit(pause_once):
+    def call() -> None:
+        while len(looks) < 3:  # its second may be over before it has looked: then there is a next one
+            looks.clear()
+            with limiter.permit(pause_once):
+                pass
         pytest.fail("the pause was not seen")
+
+    with pytest.raises(Cancelled, match="pace"):
+        call()
     assert (limiter.state().slots_held, limiter.state().slots_waiting) == (0, 0)
 
 
@@ -161,7 +168,7 @@ def test_threads_get_slots_in_the_order_in_which_they_asked(account: Place) -> N
             queued = threading.Event()
             threads.append(threading.Thread(target=call, args=(number, queued)))
             threads[-1].start()
-            assert queued.wait(30)
+            assert queued.wait(120)
     for thread in threads:
-        thread.join(30)
+        thread.join(120)
     assert order == [0, 1, 2, 3]

@@ -22,6 +22,8 @@ from backlinks_assets.store.database import StoreError
 pytestmark = pytest.mark.usefixtures("each_store")
 
 PRICE = 0.024036
+MORE_THAN_SECONDS_OF_WORK = 2000
+"""Targets: the one who stops a run may itself be stalled for some seconds, in which thirty threads go on calling."""
 
 
 @pytest.fixture(autouse=True)
@@ -239,34 +241,6 @@ def test_two_runs_of_a_day_at_once_pay_for_each_answer_once(api) -> None:
     assert sum(outcome.calls for outcomes in results for outcome in outcomes) == 120
 
 
-def test_over_the_rate_pauses_every_worker(api, monkeypatch) -> None:
-    from backlinks_assets.dataforseo import status_codes
-
-    monkeypatch.setattr(status_codes, "RATE_PAUSE_S", 3.0)
-    server = api(Fault(faults.code(40202), calls=(11, 11)), latency_s=0.1)
-    outcomes, _ = run(asks_of(60))
-    assert all(outcome.error is None for outcome in outcomes)
-    refused = next(call for call in server.calls if call.status_code == 40202)
-    later = [call.started - refused.ended for call in server.calls]
-    # What was under way may still arrive, on a busy machine late; nothing is begun in the rest of the pause.
-    assert not [seconds for seconds in later if 1.6 < seconds < 2.7]
-    assert len([seconds for seconds in later if seconds > 2.7]) > 30
-
-
-@pytest.mark.ci
-def test_too_many_at_once_lowers_the_concurrency(api, monkeypatch) -> None:
-    from backlinks_assets.dataforseo import status_codes
-
-    monkeypatch.setattr(status_codes, "CROWDED_WAIT_S", 0.3)
-    server = api(calls_at_once=24, latency_s=1.0)  # so long that thirty are in flight on a slow machine too
-    outcomes, _ = run(asks_of(60))
-    assert all(outcome.error is None for outcome in outcomes)
-    refused = sum(call.status_code == 40209 for call in server.calls)
-    assert 0 < refused
-    last = [call.status_code for call in server.calls][-60:]
-    assert 40209 not in last
-
-
 def test_an_answer_about_another_target_is_refused_but_booked(api) -> None:
     api(Fault(faults.wrong_target(), target="shop001.example"))
     outcomes, _ = run(asks_of(3))
@@ -281,12 +255,12 @@ def test_stopping_keeps_the_calls_in_flight(api) -> None:
     server = api(latency_s=0.1)
     outcomes: list[Outcome] = []
     with open_collector(Settings.from_env()) as collector:
-        stream = collector.collect(asks_of(200))
+        stream = collector.collect(asks_of(MORE_THAN_SECONDS_OF_WORK))
         outcomes.append(next(stream))
         collector.stop("enough")
         with pytest.raises(StopError, match="enough"):
             outcomes.extend(stream)
-    assert len(server.calls) < 200
+    assert len(server.calls) < MORE_THAN_SECONDS_OF_WORK
     with open_store(Settings.from_env()) as store:
         assert len(store.stored_keys([utc_now().date()])) == len(server.calls)
 
@@ -294,10 +268,10 @@ def test_stopping_keeps_the_calls_in_flight(api) -> None:
 def test_a_consumer_that_goes_away_stops_the_run_and_keeps_what_was_in_flight(api) -> None:
     server = api(latency_s=0.1)
     with open_collector(Settings.from_env()) as collector:
-        stream = collector.collect(asks_of(200))
+        stream = collector.collect(asks_of(MORE_THAN_SECONDS_OF_WORK))
         next(stream)
         stream.close()
-    assert len(server.calls) < 200
+    assert len(server.calls) < MORE_THAN_SECONDS_OF_WORK
     with open_store(Settings.from_env()) as store:
         assert len(store.stored_keys([utc_now().date()])) == len(server.calls)
 

@@ -156,14 +156,14 @@ def test_wrong_credentials_are_the_accounts_matter(api) -> None:
 
 
 def test_silence_ends_in_a_time_out_and_the_server_may_still_be_at_it(api) -> None:
-    server = api(Fault(faults.silence(5)))
+    server = api(Fault(faults.silence(600)))  # ends with the server
     with pytest.raises(TransientError, match="no answer within 0.3 s") as given_up:
-        client_of(server.url, read_timeout_s=0.3).send(SUMMARY, request_of())
+        client_of(server.url, read_timeout_s=0.3, total_timeout_s=300).send(SUMMARY, request_of())
     assert given_up.value.may_go_on
 
 
 def test_an_answer_that_trickles_in_is_given_up_after_the_total_time(api) -> None:
-    server = api(Fault(faults.trickle(200)))
+    server = api(Fault(faults.trickle(20)))
     with pytest.raises(TransientError, match="not complete") as given_up:
         client_of(server.url, read_timeout_s=30, total_timeout_s=0.5).send(SUMMARY, request_of())
     assert given_up.value.may_go_on
@@ -178,9 +178,9 @@ def test_ten_megabytes_of_answer_are_read(api) -> None:
 def test_a_host_that_nobody_listens_on_is_transient() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    with pytest.raises(TransientError, match="failed"):
-        client_of(f"http://127.0.0.1:{port}").send(SUMMARY, request_of())
+        port = free.getsockname()[1]  # taken, so that nobody else comes to listen there
+        with pytest.raises(TransientError, match="failed"):
+            client_of(f"http://127.0.0.1:{port}").send(SUMMARY, request_of())
 
 
 def test_credentials_do_not_follow_a_redirect(api) -> None:

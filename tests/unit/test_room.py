@@ -37,7 +37,7 @@ def test_a_target_waits_while_another_is_at_work_that_may_leave_room(room: Room)
         assert not threading.Event().wait(0.6)
         assert not waits.done()
         room.leave(at_work, None)
-        assert waits.result(timeout=20) == 1
+        assert waits.result(timeout=120) == 1
 
 
 def test_a_refusal_from_before_a_target_ended_says_nothing_of_the_room_after_it(room: Room) -> None:
@@ -56,4 +56,4 @@ def test_who_waits_is_woken_when_the_run_stops() -> None:
         waits = pool.submit(room.enter, 2)
         stop.set()
         with pytest.raises(Cancelled):
-            waits.result(timeout=20)
+            waits.result(timeout=120)

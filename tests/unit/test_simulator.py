@@ -38,7 +38,7 @@ def ask(sim: SimulatedApi) -> Iterator[Ask]:
         session.auth = ("login", "password")
 
         def post(target: str, **parameters: Any) -> dict[str, Any]:
-            answer = session.post(sim.url + SUMMARY, json=[{"target": target, **parameters}], timeout=10)
+            answer = session.post(sim.url + SUMMARY, json=[{"target": target, **parameters}], timeout=60)
             assert answer.headers["X-Backlinks-Simulator"] == "simulated"
             found: dict[str, Any] = answer.json()
             return found

@@ -136,7 +136,7 @@ def test_what_the_api_does_not_take_is_named_and_costs_nothing(
 ) -> None:
     url, login = f"{sim.url}/v3/backlinks/{function}/live", ("login", "password")
     spent = sim.spent_usd
-    (refused,) = requests.post(url, json=[task], auth=login, timeout=10).json()["tasks"]
+    (refused,) = requests.post(url, json=[task], auth=login, timeout=60).json()["tasks"]
     assert refused["status_code"] == (40506 if "Unknown" in said else 40501)
     assert said in refused["status_message"]
     assert (refused["cost"], refused["result"], sim.spent_usd) == (0, None, spent)
@@ -177,7 +177,7 @@ def test_the_list_of_tasks_has_bulk_calls_with_their_tags_and_costs(sim: Simulat
     with Client(sim.url) as client:
         client.send(links.BULK_NEW_LOST_BACKLINKS, since(SITES[:3]))
     login = ("login", "password")
-    listed = requests.post(f"{sim.url}/v3/backlinks/id_list", json=[{"include_metadata": True}], auth=login, timeout=10)
+    listed = requests.post(f"{sim.url}/v3/backlinks/id_list", json=[{"include_metadata": True}], auth=login, timeout=60)
     newest = listed.json()["tasks"][0]["result"][0]
     assert (newest["cost"], newest["metadata"]["function"]) == (0.024108, "bulk_new_lost_backlinks")
     assert (newest["metadata"]["tag"], newest["metadata"]["targets"]) == (TAG, SITES[:3])

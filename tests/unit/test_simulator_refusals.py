@@ -25,11 +25,11 @@ def sim() -> Iterator[SimulatedApi]:
 
 def post(sim: SimulatedApi, body: Any, path: str = SUMMARY, auth: Any = LOGIN) -> requests.Response:
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return requests.post(sim.url + path, data=data, auth=auth, timeout=10)
+    return requests.post(sim.url + path, data=data, auth=auth, timeout=60)
 
 
 def get(sim: SimulatedApi, path: str) -> dict[str, Any]:
-    answer: dict[str, Any] = requests.get(sim.url + path, auth=LOGIN, timeout=10).json()
+    answer: dict[str, Any] = requests.get(sim.url + path, auth=LOGIN, timeout=60).json()
     assert answer["cost"] == 0
     return answer
 
@@ -126,7 +126,7 @@ def test_without_credentials_of_its_own_it_takes_any_login_but_none(sim: Simulat
 
 
 def test_a_path_outside_the_simulators_says_what_the_base_url_is(sim: SimulatedApi) -> None:
-    outside = requests.post(sim.url.removesuffix("/simulator") + SUMMARY, json=[], auth=LOGIN, timeout=10)
+    outside = requests.post(sim.url.removesuffix("/simulator") + SUMMARY, json=[], auth=LOGIN, timeout=60)
     assert (outside.status_code, outside.json()["status_code"]) == (404, 40400)
     assert sim.url in outside.json()["status_message"]
 
@@ -138,7 +138,7 @@ def test_an_endpoint_that_is_not_simulated_is_404(sim: SimulatedApi, path: str) 
 
 
 def test_other_methods_are_refused_and_marked_as_simulated(sim: SimulatedApi) -> None:
-    answer = requests.put(sim.url + SUMMARY, data=b"", auth=LOGIN, timeout=10)
+    answer = requests.put(sim.url + SUMMARY, data=b"", auth=LOGIN, timeout=60)
     assert (answer.status_code, answer.headers["X-Backlinks-Simulator"]) == (501, "simulated")
 
 
@@ -201,7 +201,7 @@ def test_index_and_status_answer(sim: SimulatedApi) -> None:
 def test_bodies_may_be_gzipped_both_ways(sim: SimulatedApi) -> None:
     body = gzip.compress(json.dumps([{"target": "velotrail.example", "internal_list_limit": 100}]).encode())
     headers = {"Content-Encoding": "gzip", "Accept-Encoding": "gzip"}
-    zipped = requests.post(sim.url + SUMMARY, data=body, headers=headers, auth=LOGIN, timeout=10)
+    zipped = requests.post(sim.url + SUMMARY, data=body, headers=headers, auth=LOGIN, timeout=60)
     assert zipped.headers["Content-Encoding"] == "gzip"
     assert zipped.json()["tasks_error"] == 0
     plain = requests.post(
@@ -209,7 +209,7 @@ def test_bodies_may_be_gzipped_both_ways(sim: SimulatedApi) -> None:
         data=body,
         headers={**headers, "Accept-Encoding": "identity"},
         auth=LOGIN,
-        timeout=10,
+        timeout=60,
     )
     assert "Content-Encoding" not in plain.headers
     assert plain.json()["tasks"][0]["result"] == zipped.json()["tasks"][0]["result"]

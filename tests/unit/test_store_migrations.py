@@ -172,7 +172,7 @@ def test_a_running_program_of_the_version_before_keeps_what_it_has_paid_for(file
 
 def _hang(*_: object) -> None:
     Path("hanging").touch()
-    time.sleep(60)
+    time.sleep(600)
 
 
 def _hang_in_the_step(tx: sa.Connection) -> None:
@@ -202,7 +202,7 @@ def test_a_kill_in_mid_migration_loses_nothing_and_the_next_opening_ends_it(
 ) -> None:
     before = contents(file)
     process = a_process(_open_and_hang, file, where)
-    commands.wait_for(Path("hanging").exists)
+    commands.wait_for(Path("hanging").exists, 200)
     process.kill()
     process.join()
     committed = where == "_verify"
@@ -243,10 +243,10 @@ def _open_slowly(file: Path) -> None:
 @pytest.mark.slow
 def test_of_two_that_open_an_old_file_at_once_one_migrates_and_the_other_goes_on(file: Path) -> None:
     openers = [a_process(_open_slowly, file) for _ in range(2)]
-    commands.wait_for(lambda: len(list(Path().glob("ready-*"))) == 2)
+    commands.wait_for(lambda: len(list(Path().glob("ready-*"))) == 2, 150)
     Path("go").touch()
     for opener in openers:
-        opener.join(60)
+        opener.join(120)
     assert [opener.exitcode for opener in openers] == [0, 0]
     assert Path("migrated").read_text() == "."
     assert contents(file)[0] == 3

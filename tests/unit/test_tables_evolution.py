@@ -175,7 +175,7 @@ def _killed_after_two(root: Path) -> None:
         def slowly(*arguments: object) -> None:
             if len(done) == 2:
                 Path("two are done").touch()
-                time.sleep(60)
+                time.sleep(600)
             rewrite(*arguments)  # type: ignore[arg-type]
             done.append(1)
 
@@ -190,7 +190,7 @@ def test_after_a_kill_the_next_goes_on_with_what_is_left(tmp_path: Path, monkeyp
         write_day(tmp_path, "referring_links", day, a_day("referring_links", "a.com"))
     process = multiprocessing.get_context("spawn").Process(target=_killed_after_two, args=[tmp_path])
     process.start()
-    commands.wait_for(Path("two are done").exists)
+    commands.wait_for(Path("two are done").exists, 200)
     process.kill()
     process.join()
     grow(monkeypatch, "referring_links", pa.field("more", pa.int64()))

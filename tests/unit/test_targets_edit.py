@@ -269,5 +269,5 @@ def test_two_commands_at_once_lose_neither_ones_targets(path: Path) -> None:
         "for number in range(15): add_target(Path(sys.argv[1]), f'{sys.argv[2]}{number}.com')"
     )
     running = [subprocess.Popen([sys.executable, "-B", "-c", code, str(path), name]) for name in ("a", "b", "c")]
-    assert [process.wait(timeout=60) for process in running] == [0, 0, 0]
+    assert [process.wait(timeout=200) for process in running] == [0, 0, 0]
     assert {target.target for target in load_targets(path)} == {f"{name}{n}.com" for name in "abc" for n in range(15)}

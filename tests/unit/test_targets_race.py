@@ -13,7 +13,7 @@ import pytest
 from backlinks_assets.dagster_instance.home import open_instance
 from backlinks_assets.defs.sensors import add_missing_targets
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 ROUNDS = 40
 AT_ONCE = 4
@@ -33,7 +33,7 @@ def together(open_one: Open, add: Add) -> list[BaseException]:
     def work() -> None:
         with open_one() as instance:
             for number in range(ROUNDS):
-                start.wait(60)
+                start.wait(250)
                 try:
                     add(instance, keys(number))
                 except BaseException as error:  # noqa: BLE001 - told by the test
@@ -45,7 +45,7 @@ def together(open_one: Open, add: Add) -> list[BaseException]:
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(120)
+            thread.join(400)
         assert len(instance.get_dynamic_partitions("targets")) == len(keys(0)) * ROUNDS
     return raised
 
@@ -79,5 +79,5 @@ def test_processes_that_add_the_same_targets_all_get_through_on_an_instance_of_a
         assert instance.get_dynamic_partitions("targets") == []
         with ProcessPoolExecutor(2, get_context("spawn")) as pool:
             for done in [pool.submit(add_all, str(tmp_path), time.time() + 10) for _ in range(2)]:
-                done.result(120)
+                done.result(400)
         assert len(instance.get_dynamic_partitions("targets")) == len(keys(0)) * ROUNDS
