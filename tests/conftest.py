@@ -3,6 +3,7 @@
 import gc
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -61,7 +62,10 @@ def pytest_configure() -> None:
     """Put temporary folders in memory, where there is room: thousands of commits would wait for the disk.
 
     Nothing here could lose the machine's power; what a killed process leaves is the same in memory as on a disk.
+    What runs in the background of a shell ignores Ctrl-C, and so would all that tests start and stop by it: this undoes that.
     """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if "TMPDIR" in os.environ or not os.access(MEMORY, os.W_OK):
         return
     there = os.statvfs(MEMORY)

@@ -229,11 +229,11 @@ def test_ten_thousand_targets_are_found_in_seconds(
     )  # fmt: skip
     page = browser.new_page()
     page.goto(portfolio_path(tmp_path).as_uri())
-    page.get_by_role("searchbox", name="Find").fill("09999")
+    page.locator("input[type=search]").fill("09999")  # not by roles, which Playwright works out for each cell
     assert page.locator("output").inner_text() == "1 of 10,000 targets"
-    page.get_by_role("button", name="Show all").click()
+    page.locator("button[type=reset]").click()
     page.locator("output", has_text="10,000 of").wait_for()  # the script counts once the form is reset
-    page.get_by_role("button", name="Lost backlinks now").click()
+    page.locator('thead button[aria-label="Lost backlinks now"]').click()
     assert page.locator("output").inner_text() == "10,000 of 10,000 targets"
     page.close()
 

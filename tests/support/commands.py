@@ -7,9 +7,11 @@ way in matters (`script`).
 
 import contextlib
 import fcntl
+import functools
 import importlib
 import json
 import multiprocessing
+import multiprocessing.forkserver
 import os
 import pty
 import re
@@ -27,7 +29,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
-import revisions  # noqa: F401 - does its work
+import pytest
 
 SCRIPT = Path(sys.executable).with_name("backlinks")
 DAY = "2026-11-24"
@@ -45,6 +47,8 @@ _PRELOADED = [
     "rich.progress",
     "upath.implementations.local",
     "alembic.script",
+    "commands",
+    "forked",
 ]
 
 
@@ -66,6 +70,15 @@ class Ended:
         return cls(status, out, err)
 
 
+@functools.cache
+def _start_forkserver() -> None:
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # it must have no threads
+    _forkserver.set_forkserver_preload(_PRELOADED)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(Path(__file__).parent))  # it does not take over this process's own search path
+        multiprocessing.forkserver.ensure_running()
+
+
 class Process:
     """One command at work, in a process of its own."""
 
@@ -79,8 +92,7 @@ class Process:
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._out, self._err = (folder / f"{time.monotonic_ns()}.{name}" for name in ("out", "err"))
-        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # a fork server must have no threads
-        _forkserver.set_forkserver_preload(_PRELOADED)
+        _start_forkserver()
         self._process = _forkserver.Process(
             target=_child,
             args=(work, list(arguments), {**os.environ, **environment}, str(self._out), str(self._err), dict(patches)),
