@@ -97,10 +97,10 @@ def test_the_schedule_asks_for_today_as_a_few_ranges_and_skips_what_is_retired(i
     write_targets(*[f"{name},{'2026-01-02' if name == names[100] else ''}" for name in names], header="target,retired")
     requests = schedule_tick(instance, dt.datetime.combine(TODAY, dt.time(6), dt.UTC)).run_requests
     assert len(instance.get_dynamic_partitions("targets")) == 2099
-    assert len(requests) == 3
+    assert len(requests) == 2
     assert all(request.tags["dagster/asset_partition_range_start"].startswith(f"{TODAY}|") for request in requests)
-    assert len({request.run_key for request in requests}) == 3
-    assert requests[1].tags["run"] == f"Collect {TODAY} · 2,099 targets · part 2 of 3"
+    assert len({request.run_key for request in requests}) == 2
+    assert requests[1].tags["run"] == f"Collect {TODAY} · 2,099 targets · part 2 of 2"
 
 
 def test_without_targets_the_schedule_says_so(instance, api, write_targets) -> None:
