@@ -90,8 +90,9 @@ def target_page(
     begin = int(known[0]) if len(known) else 0
     first = series.first + dt.timedelta(days=begin)
     values = {name: series.values[name][at, begin:] for name in TITLES}
-    read = {name: int(np.isfinite(values[name]).sum()) for name in TITLES}
-    backs = [back for back in BACK_DAYS if any(read.values()) and back < len(values["live_backlinks"])]
+    counts = {name: int(np.isfinite(values[name]).sum()) for name in TITLES}
+    has_readings = any(counts.values())
+    backs = [back for back in BACK_DAYS if has_readings and back < len(values["live_backlinks"])]
     return render(
         "target.html.j2",
         facts=facts,
@@ -102,9 +103,9 @@ def target_page(
         numbers=_numbers(values, backs),
         back_days=backs,
         charts=[
-            _drawn(facts, name, first, values[name], usual, at, begin) for name in TITLES if read[name] >= DRAWN_FROM
+            _drawn(facts, name, first, values[name], usual, at, begin) for name in TITLES if counts[name] >= DRAWN_FROM
         ],
-        has_readings=any(read.values()),
+        has_readings=has_readings,
         flags=[(flag, flag_address(flag, page_days)) for flag in facts.flags[:MAX_FLAGS]],
         more_flags=len(facts.flags) - MAX_FLAGS,
         incidents=facts.incidents[:MAX_INCIDENTS],

@@ -97,9 +97,8 @@ class Waiting:
             raise StoreError(f"{file} can't be written ({error.strerror}), and the database is away.") from None
 
     def remove(self, call_id: str) -> None:
-        with suppress(
-            FileNotFoundError, NotADirectoryError
-        ):  # it never waited, maybe since a file is in the folder's place
+        # Where a file is in the folder's place, nothing could wait.
+        with suppress(FileNotFoundError, NotADirectoryError):
             self._file(call_id).unlink()
 
     def records(self) -> Iterator[tuple[str, dict[str, Any]]]:
